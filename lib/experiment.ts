@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { OptionRangeError } from './errors.js';
+import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from './mixture.js';
+import { finiteNumber, integerFrom, nonNegativeNumber, parseOptions } from './options.js';
+
+/** Averaging head: w = (1/n) Σ y_i v_i. */
+export interface AveragingHead {
+  readonly kind: 'averaging';
+}
+
+/** Least squares: the minimiser of (1/2n) Σ (y_i − wᵀv_i)² + (λ/2)‖w‖²; for λ = 0 and n < d the interpolator of least norm. */
+export interface LeastSquaresHead {
+  readonly kind: 'least-squares';
+  /** λ ≥ 0. Default 0. */
+  readonly ridge?: number | undefined;
+}
+
+/** A head fitted on pooled features v_i. */
+export type HeadOptions = AveragingHead | LeastSquaresHead;
+
+/**
+ * Known prompt q = τ q⋆; the head is learned from n examples on the features v_i = X_iᵀ softmax(X_i q). Plain JSON: the
+ * same object in TypeScript, in a study file, in a queue.
+ */
+export interface KnownPromptExperiment {
+  readonly kind: 'known-prompt';
+  readonly mixture: ContextualMixtureOptions | ContextualMixture;
+  /** n, training examples: an integer in [1, 2³¹). */
+  readonly examples: number;
+  /** τ, any finite number: the prompt is τ q⋆. */
+  readonly inverseTemperature: number;
+  readonly head: HeadOptions;
+}
+
+/** An experiment that {@link simulate} runs. */
+export type Experiment = KnownPromptExperiment;
+
+export const headSchema = z.discriminatedUnion(
+  'kind',
+  [
+    z.strictObject({ kind: z.literal('averaging') }),
+    z.strictObject({ kind: z.literal('least-squares'), ridge: nonNegativeNumber.default(0) }),
+  ],
+  { error: "a head: an object whose kind is 'averaging' or 'least-squares'" },
+);
+
+/** A head with every default filled in. */
+export type Head = z.output<typeof headSchema>;
+
+export const knownPromptSchema = z.strictObject({
+  kind: z.literal('known-prompt'),
+  mixture: mixtureSchema,
+  examples: integerFrom(1, 2 ** 31 - 1),
+  inverseTemperature: finiteNumber,
+  head: headSchema,
+});
+
+export const experimentSchema = z.discriminatedUnion('kind', [knownPromptSchema], {
+  error: "an experiment: an object whose kind is 'known-prompt'",
+});
+
+/** An experiment with every default filled in. */
+export type ResolvedExperiment = z.output<typeof experimentSchema>;
+
+/** Validate an experiment and fill in the defaults. `path` is put before the names of options in errors. */
+export function parseExperiment(experiment: unknown, path = ''): ResolvedExperiment {
+  return parseOptions(experimentSchema, experiment, path);
+}
+
+/** `'projected'`: exact in distribution, with noise drawn only where it is looked at. `'dense'`: every token is drawn. */
+export type SimulationMethod = 'projected' | 'dense';
+
+/** The method an experiment runs with: the one asked for if it is exact for the experiment, by default the fastest exact one. */
+export function resolveMethod(experiment: ResolvedExperiment, method: SimulationMethod | undefined): SimulationMethod {
+  const gaussian = experiment.mixture.noise === 'gaussian';
+  if (method === 'projected' && !gaussian)
+    throw new OptionRangeError('method', `'dense' if the noise is ${experiment.mixture.noise}`, method);
+  return method ?? (gaussian ? 'projected' : 'dense');
+}
+
+/** JSON with sorted keys, so that equal values have equal text. Values must be plain JSON. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    part !== null && typeof part === 'object' && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}
+
+/** Parts of an experiment that never enter the random number key: what they name is compared on common random numbers. */
+const kMethodKeys = new Set(['kind', 'head']);
+
+/**
+ * The 128-bit key under which an experiment draws its random numbers: SHA-256 of the canonical JSON of the resolved
+ * experiment without its method. Together with the seed it fixes every number of every trial.
+ */
+export function cellKey(experiment: ResolvedExperiment): Uint32Array {
+  return hashKey(Object.fromEntries(Object.entries(experiment).filter(([name]) => !kMethodKeys.has(name))));
+}
+
+/** First 128 bits of the SHA-256 of the canonical JSON of `value`, as four little-endian words. */
+export function hashKey(value: unknown): Uint32Array {
+  const digest = createHash('sha256').update(canonicalJson(value)).digest();
+  return Uint32Array.from({ length: 4 }, (_, word) => digest.readUInt32LE(4 * word));
+}

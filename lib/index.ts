@@ -1,0 +1,27 @@
+/**
+ * Simulate, train and predict prompt-tuning of one-layer attention under the contextual mixture model.
+ *
+ * @packageDocumentation
+ */
+export { type EngineInfo, engineInfo } from './engine.js';
+export {
+  type ErrorCode,
+  NativeError,
+  OptionRangeError,
+  OptionTypeError,
+  StoreError,
+  StudyError,
+} from './errors.js';
+export { type Examples, type SampleExamplesOptions, sampleExamples } from './examples.js';
+export type { AveragingHead, Experiment, HeadOptions, KnownPromptExperiment, LeastSquaresHead } from './experiment.js';
+export type { JobOptions } from './job.js';
+export {
+  type ConfusionAtom,
+  type ContextualMixture,
+  type ContextualMixtureOptions,
+  contextualMixture,
+  type NoiseKind,
+} from './mixture.js';
+export * as risk from './risk/index.js';
+export { type Simulation, type SimulationMethod, type SimulationOptions, simulate, TrialStatus } from './simulate.js';
+export { type TestErrorOptions, testError } from './test-error.js';

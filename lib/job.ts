@@ -1,0 +1,34 @@
+import type { NativeJob } from './native.js';
+
+const kProgressMilliseconds = 100;
+
+/** Options of every call that works on the addon's threads. */
+export interface JobOptions {
+  /** Aborting rejects the promise with the signal's reason; work under way stops at the next trial. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Wait for native work, obeying an abort signal and reporting progress at most ten times a second.
+ *
+ * @param start Starts the work; not called if the signal is already aborted.
+ */
+export async function runJob<Result>(
+  start: () => NativeJob<Result>,
+  { signal, onProgress }: JobOptions & { readonly onProgress?: ((completed: number) => void) | undefined },
+): Promise<Result> {
+  signal?.throwIfAborted();
+  const job = start();
+  const cancel = () => job.cancel();
+  signal?.addEventListener('abort', cancel, { once: true });
+  const timer = onProgress && setInterval(() => onProgress(job.completed()), kProgressMilliseconds);
+  try {
+    return await job.promise;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    clearInterval(timer);
+    signal?.removeEventListener('abort', cancel);
+  }
+}

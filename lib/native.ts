@@ -1,0 +1,178 @@
+import { createRequire } from 'node:module';
+import { NativeError } from './errors.js';
+import type { ContextualMixture } from './mixture.js';
+
+/** A mixture as the addon takes it. */
+export interface NativeMixture {
+  readonly tokens: number;
+  readonly relevantTokens: number;
+  readonly dimension: number;
+  readonly contextNorm: number;
+  readonly signalNorm: number;
+  readonly correlation: number;
+  readonly noiseLevel: number;
+  readonly noise: 'gaussian' | 'rademacher' | 'uniform';
+  readonly positiveRate: number;
+  /** Three numbers per atom: δq, δw, probability. */
+  readonly confusion: Float64Array;
+  readonly randomRelevance: boolean;
+}
+
+/** Where the random numbers of a computation come from. */
+export interface NativeKey {
+  readonly seed: bigint;
+  /** Four words. */
+  readonly cellKey: Uint32Array;
+}
+
+/** Work under way on the addon's threads. The promise rejects with code `ERR_CANCELLED` after `cancel()`. */
+export interface NativeJob<Result> {
+  readonly promise: Promise<Result>;
+  cancel(): void;
+  /** Units of work finished so far (trials, for simulations). */
+  completed(): number;
+}
+
+export interface NativeHead {
+  readonly kind: 'averaging' | 'least-squares';
+  readonly ridge: number;
+}
+
+export interface NativeTrials {
+  readonly metrics: Record<string, Float64Array>;
+  readonly status: Uint8Array;
+}
+
+export interface NativeExamples {
+  readonly tokens: Float64Array;
+  readonly labels: Float64Array;
+  readonly relevance: Uint8Array;
+  readonly confusion: Uint32Array;
+}
+
+export interface NativeKnownPromptRisk {
+  readonly error: Float64Array;
+  readonly standardError: Float64Array;
+  readonly chi: Float64Array;
+  /** Two numbers per sample ratio. */
+  readonly inPlaneHead: Float64Array;
+  readonly orthogonalNorm: Float64Array;
+  readonly relevantAttention: number;
+  readonly relevantAttentionStandardError: number;
+}
+
+export interface NativeEngineInfo {
+  readonly addonVersion: string;
+  readonly compiler: string;
+  readonly simdTarget: string;
+  readonly simdTargets: readonly string[];
+  readonly blasConfig: string;
+  readonly blasCore: string;
+  readonly cpuSimd: string;
+}
+
+/** Everything the addon exports. Sizes are re-checked by the addon; meaning is validated by the callers in this folder. */
+export interface NativeAddon {
+  engineInfo(): NativeEngineInfo;
+  simulateKnownPrompt(
+    request: NativeKey & {
+      readonly mixture: NativeMixture;
+      readonly examples: number;
+      readonly inverseTemperature: number;
+      readonly head: NativeHead;
+      readonly method: 'projected' | 'dense';
+      readonly firstTrial: number;
+      readonly trials: number;
+      readonly testDraws: number;
+      readonly threads: number;
+    },
+  ): NativeJob<NativeTrials>;
+  sampleExamples(
+    request: NativeKey & {
+      readonly mixture: NativeMixture;
+      readonly trial: number;
+      readonly firstExample: number;
+      readonly examples: number;
+      /** d numbers each, or absent for the canonical frame. */
+      readonly contextVector?: Float64Array | undefined;
+      readonly signalVector?: Float64Array | undefined;
+      /** d×d lower triangular, or absent for σI. */
+      readonly noiseFactor?: Float64Array | undefined;
+      /** n×T mask, or absent to follow the mixture. */
+      readonly relevance?: Uint8Array | undefined;
+    },
+  ): NativeJob<NativeExamples>;
+  testError(
+    request: NativeKey & {
+      readonly mixture: NativeMixture;
+      /** d numbers. */
+      readonly prompt: Float64Array;
+      /** d numbers. */
+      readonly head: Float64Array;
+      readonly draws: number;
+    },
+  ): NativeJob<{ readonly error: number; readonly standardError: number }>;
+  knownPromptRisk(
+    request: NativeKey & {
+      readonly mixture: NativeMixture;
+      readonly sampleRatios: Float64Array;
+      readonly inverseTemperature: number;
+      readonly head: NativeHead;
+      readonly draws: number;
+    },
+  ): NativeJob<NativeKnownPromptRisk>;
+  longContextRisk(request: {
+    readonly mixture: NativeMixture;
+    readonly sampleRatio: number;
+    readonly inverseTemperature: number;
+    readonly head: NativeHead;
+  }): { readonly error: number; readonly signalToNoise: number };
+  /** One block of Philox4x32-10: four words from four counter words and two key words. */
+  philox4x32(counter: Uint32Array, key: Uint32Array): Uint32Array;
+  /** Numbers `first … first + count − 1` of the stream (seed, cellKey, purpose, trial). */
+  randomNumbers(
+    request: NativeKey & {
+      readonly kind: 'normal' | 'uniform' | 'sign';
+      readonly purpose: number;
+      readonly trial: number;
+      readonly first: number;
+      readonly count: number;
+    },
+  ): Float64Array;
+}
+
+function load(): NativeAddon {
+  try {
+    const bindings = createRequire(import.meta.url)('bindings') as (name: string) => unknown;
+    return bindings('prompt_attention') as NativeAddon;
+  } catch (cause) {
+    throw new NativeError(
+      'The native addon of prompt-attention could not be loaded. Build it with `npm rebuild prompt-attention` (in a ' +
+        'checkout: `npm run build:native`); on Debian or Ubuntu it needs `apt-get install g++ cmake libopenblas-dev ' +
+        `libhwy-dev\`. The loader said: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
+  }
+}
+
+export const native: NativeAddon = load();
+
+export function toNativeMixture(mixture: ContextualMixture): NativeMixture {
+  return {
+    tokens: mixture.tokens,
+    relevantTokens: mixture.relevantTokens,
+    dimension: mixture.dimension,
+    contextNorm: mixture.contextNorm,
+    signalNorm: mixture.signalNorm,
+    correlation: mixture.correlation,
+    noiseLevel: mixture.noiseLevel,
+    noise: mixture.noise,
+    positiveRate: mixture.positiveRate,
+    confusion: Float64Array.from(mixture.confusion.flatMap((atom) => [atom.deltaQ, atom.deltaW, atom.probability])),
+    randomRelevance: mixture.relevance === 'random',
+  };
+}
+
+export function toNativeHead(head: { readonly kind: NativeHead['kind']; readonly ridge?: number | undefined }): NativeHead {
+  return { kind: head.kind, ridge: head.ridge ?? 0 };
+}

@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { OptionRangeError, OptionTypeError } from './errors.js';
+
+/**
+ * Schema building blocks. Every schema carries as its error the text "what was expected", so that one function,
+ * {@link parseOptions}, can turn any failure into an error that names the option, the expectation and the value.
+ */
+export function numberIn(expected: string, isAllowed: (value: number) => boolean = () => true): z.ZodType<number> {
+  return z.number({ error: expected }).refine(isAllowed, { error: expected });
+}
+
+export const finiteNumber = numberIn('a finite number');
+export const nonNegativeNumber = numberIn('a finite number ≥ 0', (value) => value >= 0);
+export const positiveNumber = numberIn('a finite number > 0', (value) => value > 0);
+export const fraction = numberIn('a number in [0, 1]', (value) => value >= 0 && value <= 1);
+
+export function integerFrom(minimum: number, maximum = Number.MAX_SAFE_INTEGER): z.ZodType<number> {
+  const upper = maximum === Number.MAX_SAFE_INTEGER ? '' : ` and ≤ ${maximum}`;
+  return numberIn(
+    `an integer ≥ ${minimum}${upper}`,
+    (value) => Number.isSafeInteger(value) && value >= minimum && value <= maximum,
+  );
+}
+
+export function oneOf<const Values extends readonly [string, ...string[]]>(values: Values): z.ZodType<Values[number]> {
+  return z.enum(values, { error: `one of ${values.map((value) => `'${value}'`).join(', ')}` });
+}
+
+/** A seed: an integer 0…2⁵³−1 or a bigint below 2⁶⁴. */
+export const seedSchema = z.custom<number | bigint>(
+  (value) =>
+    typeof value === 'bigint' ? value >= 0n && value < 1n << 64n : Number.isSafeInteger(value) && Number(value) >= 0,
+  { error: 'an integer in [0, 2^53 − 1] or a bigint in [0, 2^64)' },
+);
+
+/** A Float64Array over an ordinary ArrayBuffer, with finite entries only. */
+export const finiteVector = z
+  .custom<Float64Array>(
+    (value) => value instanceof Float64Array && value.buffer instanceof ArrayBuffer,
+    { error: 'a Float64Array over an ArrayBuffer' },
+  )
+  .refine((value) => value.every(Number.isFinite), { error: 'without NaN or infinite entries' });
+
+function pathText(root: string, path: readonly PropertyKey[]): string {
+  let text = root;
+  for (const key of path) {
+    if (typeof key === 'number') text += `[${key}]`;
+    else text += text === '' ? String(key) : `.${String(key)}`;
+  }
+  return text === '' ? 'options' : text;
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let current = value;
+  for (const key of path) {
+    if (current === null || typeof current !== 'object') return undefined;
+    current = (current as Record<PropertyKey, unknown>)[key];
+  }
+  return current;
+}
+
+/**
+ * Validate `value` and return it with defaults filled in.
+ *
+ * @param root Path of `value` itself, put before the path of the offending option (may be empty).
+ * @throws {@link OptionTypeError} if an option has the wrong type or is unknown.
+ * @throws {@link OptionRangeError} if an option has the right type but a value that is not allowed.
+ */
+export function parseOptions<T>(schema: z.ZodType<T>, value: unknown, root: string): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0] as z.core.$ZodIssue;
+  if (issue.code === 'unrecognized_keys') {
+    const option = pathText(root, [...issue.path, issue.keys[0] ?? '']);
+    throw new OptionTypeError(option, 'left out: there is no such option', valueAt(value, [...issue.path, issue.keys[0] ?? '']));
+  }
+  const received = valueAt(value, issue.path);
+  const option = pathText(root, issue.path);
+  const wrongType = received === undefined || (issue.code === 'invalid_type' && typeof received !== 'number');
+  throw wrongType
+    ? new OptionTypeError(option, issue.message, received)
+    : new OptionRangeError(option, issue.message, received);
+}

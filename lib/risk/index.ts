@@ -1,0 +1,9 @@
+/** Laws: what simulations tend to, without simulating. */
+export {
+  type KnownPromptRisk,
+  type KnownPromptRiskCurve,
+  type KnownPromptRiskOptions,
+  knownPrompt,
+  knownPromptCurve,
+} from './known-prompt.js';
+export { type LongContextOptions, type LongContextRisk, longContext } from './long-context.js';

@@ -1,0 +1,114 @@
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { type EngineInfo, engineInfo } from './engine.js';
+import { cellKey, type Experiment, parseExperiment, resolveMethod, type SimulationMethod } from './experiment.js';
+import { type JobOptions, runJob } from './job.js';
+import { native, toNativeHead, toNativeMixture } from './native.js';
+import { integerFrom, oneOf, parseOptions, seedSchema } from './options.js';
+
+/** Outcome of one trial, as found in {@link Simulation.status}. */
+export const TrialStatus = Object.freeze({
+  /** The trial ran through; its metrics are finite. */
+  ok: 0,
+  /** The system of the head was singular to working precision; its metrics are NaN. */
+  singular: 1,
+});
+
+export interface SimulationOptions extends JobOptions {
+  /** Number of trials: an integer in [1, 2³¹). */
+  readonly trials: number;
+  /** An integer in [0, 2⁵³) or a bigint in [0, 2⁶⁴). */
+  readonly seed: number | bigint;
+  /** Default `'projected'` where it is exact (Gaussian noise), else `'dense'`. */
+  readonly method?: SimulationMethod | undefined;
+  /** Index of the first trial, so that runs can be extended: trials a…b are the same numbers however they are split. Default 0. */
+  readonly firstTrial?: number | undefined;
+  /** Draws that estimate the test error of each trial: an integer ≥ 1. Default 1000. */
+  readonly testDraws?: number | undefined;
+  /** Threads to use: an integer in [1, 1024]. Default `os.availableParallelism()`. Results do not depend on it. */
+  readonly threads?: number | undefined;
+  /** Called at most ten times a second with the number of trials finished, and once at the end. */
+  readonly onProgress?: ((progress: { readonly completed: number; readonly trials: number }) => void) | undefined;
+}
+
+export interface Simulation {
+  /** Number of trials run. */
+  readonly trials: number;
+  /** Index of the first one. */
+  readonly firstTrial: number;
+  /** How they were run. */
+  readonly method: SimulationMethod;
+  /**
+   * One array of length `trials` per metric; NaN where a trial failed. `error` is the test error in [0, 1],
+   * `relevantAttention` the mean attention mass on relevant tokens in [0, 1], `headNorm` is ‖w‖.
+   */
+  readonly metrics: Readonly<Record<string, Float64Array>> & { readonly error: Float64Array };
+  /** One {@link TrialStatus} code per trial. */
+  readonly status: Uint8Array;
+  /** What computed it. */
+  readonly engine: EngineInfo;
+}
+
+const optionsSchema = z.strictObject({
+  trials: integerFrom(1, 2 ** 31 - 1),
+  seed: seedSchema,
+  method: oneOf(['projected', 'dense']).optional(),
+  firstTrial: integerFrom(0).default(0),
+  testDraws: integerFrom(1, 2 ** 31 - 1).default(1000),
+  threads: integerFrom(1, 1024).optional(),
+  signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
+  onProgress: z
+    .custom<NonNullable<SimulationOptions['onProgress']>>((value) => typeof value === 'function', { error: 'a function' })
+    .optional(),
+});
+
+/**
+ * Run Monte Carlo trials of an experiment on the addon's own threads.
+ *
+ * A trial draws a training set, fits, and measures the test error of the result. Trial t of an experiment depends on
+ * the seed, the experiment and t only: not on threads, on how trials are split over calls, or on other trials.
+ * `method` and `head` do not enter the random numbers, so heads and methods are compared on common labels.
+ *
+ * The test error under Gaussian noise is an average of normal tail probabilities over `testDraws` draws, so that rates
+ * far below 1/`testDraws` are resolved; under other noise it is the share of `testDraws` fresh examples misclassified.
+ *
+ * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; the signal's reason if aborted.
+ * @example
+ * ```ts
+ * import { simulate } from 'prompt-attention';
+ * const mixture = { tokens: 32, dimension: 200, relevantFraction: 0.25, contextNorm: 2, signalNorm: 0.6 };
+ * const { metrics } = await simulate(
+ *   { kind: 'known-prompt', mixture, examples: 400, inverseTemperature: 0.5, head: { kind: 'least-squares' } },
+ *   { trials: 100, seed: 1 },
+ * );
+ * console.log(metrics.error.reduce((sum, error) => sum + error) / 100);
+ * ```
+ */
+export async function simulate(experiment: Experiment, options: SimulationOptions): Promise<Simulation> {
+  const resolved = parseExperiment(experiment, 'experiment');
+  const { seed, trials, firstTrial, testDraws, threads, signal, onProgress, ...rest } = parseOptions(
+    optionsSchema,
+    options,
+    '',
+  );
+  const method = resolveMethod(resolved, rest.method);
+  const { metrics, status } = await runJob(
+    () =>
+      native.simulateKnownPrompt({
+        mixture: toNativeMixture(resolved.mixture),
+        examples: resolved.examples,
+        inverseTemperature: resolved.inverseTemperature,
+        head: toNativeHead(resolved.head),
+        method,
+        seed: BigInt(seed),
+        cellKey: cellKey(resolved),
+        firstTrial,
+        trials,
+        testDraws,
+        threads: threads ?? availableParallelism(),
+      }),
+    { signal, onProgress: onProgress && ((completed) => onProgress({ completed, trials })) },
+  );
+  onProgress?.({ completed: trials, trials });
+  return { trials, firstTrial, method, metrics: metrics as Simulation['metrics'], status, engine: engineInfo() };
+}

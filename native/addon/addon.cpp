@@ -1,0 +1,30 @@
+// Registration only.
+#include <napi.h>
+
+#include "addon/entry_points.h"
+#include "addon/environment.h"
+#include "core/blas.h"
+
+namespace {
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  using namespace prompt_attention;
+  useSingleThread();
+  env.SetInstanceData(new Environment(env));
+  const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
+    exports.Set(name, Napi::Function::New(env, function, name));
+  };
+  add("engineInfo", engineInfo);
+  add("philox4x32", philox4x32Block);
+  add("randomNumbers", randomNumbers);
+  add("sampleExamples", sampleExamples);
+  add("simulateKnownPrompt", simulateKnownPrompt);
+  add("testError", testError);
+  add("knownPromptRisk", knownPromptRiskCurve);
+  add("longContextRisk", longContextRiskPoint);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(prompt_attention, initialise)

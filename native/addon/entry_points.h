@@ -1,0 +1,18 @@
+// The functions the addon exports; lib/native.ts holds their typed contract. Each unpacks its request, calls
+// the core and packs the result.
+#pragma once
+
+#include <napi.h>
+
+namespace prompt_attention {
+
+Napi::Value engineInfo(const Napi::CallbackInfo& info);
+Napi::Value philox4x32Block(const Napi::CallbackInfo& info);
+Napi::Value randomNumbers(const Napi::CallbackInfo& info);
+Napi::Value sampleExamples(const Napi::CallbackInfo& info);
+Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info);
+Napi::Value testError(const Napi::CallbackInfo& info);
+Napi::Value knownPromptRiskCurve(const Napi::CallbackInfo& info);
+Napi::Value longContextRiskPoint(const Napi::CallbackInfo& info);
+
+}  // namespace prompt_attention

@@ -1,0 +1,96 @@
+#include "addon/environment.h"
+
+#include <cstring>
+#include <new>
+#include <string>
+
+namespace prompt_attention {
+
+namespace {
+
+Napi::FunctionReference constructorOf(Napi::Env env, const char* name) {
+  return Napi::Persistent(env.Global().Get(name).As<Napi::Function>());
+}
+
+template <class Array, class Element>
+Napi::Value newArray(Napi::Env env, const Napi::FunctionReference& constructor, const Element* data,
+                     size_t length) {
+  const Napi::Value value = constructor.New({Napi::Number::New(env, static_cast<double>(length))});
+  if (length > 0) std::memcpy(value.As<Array>().Data(), data, length * sizeof(Element));
+  return value;
+}
+
+}  // namespace
+
+Environment::Environment(Napi::Env env)
+    : float64ArrayConstructor_(constructorOf(env, "Float64Array")),
+      uint32ArrayConstructor_(constructorOf(env, "Uint32Array")),
+      uint8ArrayConstructor_(constructorOf(env, "Uint8Array")),
+      finished_(FinishedCallback::New(env, "prompt-attention", 0, 1, this)),
+      pool_([this](std::shared_ptr<Job> job) {
+        auto* data = new std::shared_ptr<Job>(std::move(job));
+        if (finished_.NonBlockingCall(data) != napi_ok) delete data;
+      }) {
+  finished_.Unref(env);
+  // Runs before the hook of the thread-safe function above, which was added earlier: no thread calls it once
+  // it closes.
+  env.AddCleanupHook([this] { pool_.stop(); });
+}
+
+Napi::Value Environment::start(Napi::Env env, std::shared_ptr<PromiseJob> job) {
+  job->deferred_ = std::make_unique<Napi::Promise::Deferred>(env);
+  Napi::Object handle = Napi::Object::New(env);
+  handle.Set("promise", job->deferred_->Promise());
+  handle.Set("cancel", Napi::Function::New(env, [job](const Napi::CallbackInfo&) { job->cancelled = true; }));
+  handle.Set("completed", Napi::Function::New(env, [job](const Napi::CallbackInfo& info) {
+               return Napi::Number::New(info.Env(), static_cast<double>(job->completed.load()));
+             }));
+  pool_.submit(std::move(job));
+  if (pending_++ == 0) finished_.Ref(env);
+  return handle;
+}
+
+void Environment::onFinishedCall(Napi::Env env, Napi::Function, Environment* self,
+                                 std::shared_ptr<Job>* job) {
+  const std::unique_ptr<std::shared_ptr<Job>> owner(job);
+  if (static_cast<napi_env>(env) == nullptr) return;  // the environment is going away
+  if (--self->pending_ == 0) self->finished_.Unref(env);
+  self->settle(env, static_cast<PromiseJob&>(**owner));
+}
+
+void Environment::settle(Napi::Env env, PromiseJob& job) {
+  const Napi::HandleScope scope(env);
+  const Napi::Promise::Deferred& deferred = *job.deferred_;
+  try {
+    if (job.failure) std::rethrow_exception(job.failure);
+    if (job.cancelled) {
+      const Napi::Error error = Napi::Error::New(env, "the work was cancelled");
+      error.Value().Set("code", Napi::String::New(env, "ERR_CANCELLED"));
+      deferred.Reject(error.Value());
+      return;
+    }
+    deferred.Resolve(job.result(env));
+  } catch (const Napi::Error& error) {
+    deferred.Reject(error.Value());
+  } catch (const std::bad_alloc&) {
+    deferred.Reject(
+        Napi::RangeError::New(env, "out of memory: the computation needs more than the process can get")
+            .Value());
+  } catch (const std::exception& error) {
+    deferred.Reject(Napi::Error::New(env, error.what()).Value());
+  }
+}
+
+Napi::Value Environment::float64Array(Napi::Env env, const double* data, size_t length) const {
+  return newArray<Napi::Float64Array>(env, float64ArrayConstructor_, data, length);
+}
+
+Napi::Value Environment::uint32Array(Napi::Env env, const uint32_t* data, size_t length) const {
+  return newArray<Napi::Uint32Array>(env, uint32ArrayConstructor_, data, length);
+}
+
+Napi::Value Environment::uint8Array(Napi::Env env, const uint8_t* data, size_t length) const {
+  return newArray<Napi::Uint8Array>(env, uint8ArrayConstructor_, data, length);
+}
+
+}  // namespace prompt_attention

@@ -1,0 +1,53 @@
+// What the addon keeps per JavaScript environment (main thread or worker thread): its threads, and the way
+// back from them.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "addon/worker_pool.h"
+
+namespace prompt_attention {
+
+// A job whose outcome settles a promise.
+class PromiseJob : public Job {
+ public:
+  // The value the promise resolves to; runs on the JavaScript thread after the last unit. May throw.
+  virtual Napi::Value result(Napi::Env env) = 0;
+
+ private:
+  friend class Environment;
+  std::unique_ptr<Napi::Promise::Deferred> deferred_;
+};
+
+class Environment {
+ public:
+  explicit Environment(Napi::Env env);
+  static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+  // Starts the job and returns { promise, cancel, completed }.
+  Napi::Value start(Napi::Env env, std::shared_ptr<PromiseJob> job);
+
+  // Typed arrays through their JavaScript constructors: memory that cannot be had is a RangeError there,
+  // where the N-API call ends the process.
+  Napi::Value float64Array(Napi::Env env, const double* data, size_t length) const;
+  Napi::Value uint32Array(Napi::Env env, const uint32_t* data, size_t length) const;
+  Napi::Value uint8Array(Napi::Env env, const uint8_t* data, size_t length) const;
+
+ private:
+  static void onFinishedCall(Napi::Env env, Napi::Function, Environment* self, std::shared_ptr<Job>* job);
+  void settle(Napi::Env env, PromiseJob& job);
+
+  using FinishedCallback =
+      Napi::TypedThreadSafeFunction<Environment, std::shared_ptr<Job>, &Environment::onFinishedCall>;
+
+  Napi::FunctionReference float64ArrayConstructor_;
+  Napi::FunctionReference uint32ArrayConstructor_;
+  Napi::FunctionReference uint8ArrayConstructor_;
+  FinishedCallback finished_;
+  int pending_ = 0;
+  WorkerPool pool_;
+};
+
+}  // namespace prompt_attention

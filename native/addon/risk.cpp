@@ -1,0 +1,112 @@
+// Test error of given parameters, and the laws.
+#include "core/risk.h"
+
+#include "addon/entry_points.h"
+#include "addon/environment.h"
+#include "addon/unpack.h"
+#include "core/test_error.h"
+
+namespace prompt_attention {
+
+namespace {
+
+class TestErrorJob final : public PromiseJob {
+ public:
+  TestErrorJob(Mixture mixture, std::vector<double> prompt, std::vector<double> head, StreamKey key,
+               int draws)
+      : mixture_(std::move(mixture)),
+        prompt_(std::move(prompt)),
+        head_(std::move(head)),
+        key_(key),
+        draws_(draws) {}
+  void run(uint64_t, Workspace& workspace) override {
+    result_ = mixture_.noise == NoiseKind::kGaussian
+                  ? gaussianTestError(mixture_, makeReadout(prompt_.data(), head_.data(), mixture_.dimension),
+                                      Stream(key_, Sample::kTest, Field::kScore, 0), draws_,
+                                      workspace.knownPrompt.scores)
+                  : countedTestError(mixture_, prompt_.data(), head_.data(), key_, 0, draws_,
+                                     workspace.knownPrompt.example);
+  }
+  Napi::Value result(Napi::Env env) override {
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("error", result_.error);
+    result.Set("standardError", result_.standardError);
+    return result;
+  }
+
+ private:
+  const Mixture mixture_;
+  const std::vector<double> prompt_;  // [d]
+  const std::vector<double> head_;    // [d]
+  const StreamKey key_;
+  const int draws_;
+  TestError result_{};
+};
+
+class RiskJob final : public PromiseJob {
+ public:
+  explicit RiskJob(RiskSpec spec) : spec_(std::move(spec)) {}
+  void run(uint64_t, Workspace&) override { curve_ = knownPromptRisk(spec_, cancelled); }
+  Napi::Value result(Napi::Env env) override {
+    Napi::Object result = Napi::Object::New(env);
+    const auto add = [&](const char* name, auto... fields) {
+      std::vector<double> values;
+      for (const RiskPoint& point : curve_.points) (values.push_back(fields(point)), ...);
+      result.Set(name, Environment::of(env).float64Array(env, values.data(), values.size()));
+    };
+    add("error", [](const RiskPoint& point) { return point.error; });
+    add("standardError", [](const RiskPoint& point) { return point.standardError; });
+    add("chi", [](const RiskPoint& point) { return point.chi; });
+    add(
+        "inPlaneHead", [](const RiskPoint& point) { return point.inPlaneHead.e1; },
+        [](const RiskPoint& point) { return point.inPlaneHead.e2; });
+    add("orthogonalNorm", [](const RiskPoint& point) { return point.orthogonalNorm; });
+    result.Set("relevantAttention", curve_.relevantAttention);
+    result.Set("relevantAttentionStandardError", curve_.relevantAttentionStandardError);
+    return result;
+  }
+
+ private:
+  const RiskSpec spec_;
+  RiskCurve curve_{};
+};
+
+}  // namespace
+
+Napi::Value testError(const Napi::CallbackInfo& info) {
+  const Request request(info[0]);
+  Mixture mixture = readMixture(request);
+  const size_t d = mixture.dimension;
+  auto job = std::make_shared<TestErrorJob>(std::move(mixture), request.float64Array("prompt", d),
+                                            request.float64Array("head", d), readKey(request),
+                                            static_cast<int>(request.integer("draws", 1, kMaximumCount)));
+  return Environment::of(info.Env()).start(info.Env(), job);
+}
+
+Napi::Value knownPromptRiskCurve(const Napi::CallbackInfo& info) {
+  const Request request(info[0]);
+  RiskSpec spec{};
+  spec.mixture = readMixture(request);
+  spec.sampleRatios = request.float64Array("sampleRatios", Request::kAnyLength);
+  for (const double ratio : spec.sampleRatios)
+    if (!(ratio > 0.0)) request.failRange("sampleRatios", "above 0");
+  spec.inverseTemperature = request.number("inverseTemperature");
+  spec.head = readHead(request);
+  spec.draws = static_cast<int>(request.integer("draws", 64, kMaximumCount));
+  spec.key = readKey(request);
+  return Environment::of(info.Env()).start(info.Env(), std::make_shared<RiskJob>(std::move(spec)));
+}
+
+Napi::Value longContextRiskPoint(const Napi::CallbackInfo& info) {
+  const Request request(info[0]);
+  const double sampleRatio = request.number("sampleRatio");
+  if (!(sampleRatio > 0.0)) request.failRange("sampleRatio", "above 0");
+  const LongContextRisk risk = longContextRisk(readMixture(request), sampleRatio,
+                                               request.number("inverseTemperature"), readHead(request));
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("error", risk.error);
+  result.Set("signalToNoise", risk.signalToNoise);
+  return result;
+}
+
+}  // namespace prompt_attention

@@ -1,0 +1,185 @@
+// Trials of experiments, and examples.
+#include <algorithm>
+
+#include "addon/entry_points.h"
+#include "addon/environment.h"
+#include "addon/unpack.h"
+#include "core/known_prompt.h"
+
+namespace prompt_attention {
+
+namespace {
+
+class KnownPromptJob final : public PromiseJob {
+ public:
+  KnownPromptJob(KnownPromptSpec spec, uint64_t firstTrial, size_t trials)
+      : spec_(std::move(spec)), firstTrial_(firstTrial), metrics_(3 * trials), status_(trials) {
+    units = trials;
+  }
+  void run(uint64_t unit, Workspace& workspace) override {
+    KnownPromptMetrics metrics;
+    status_[unit] =
+        static_cast<uint8_t>(runKnownPromptTrial(spec_, firstTrial_ + unit, workspace.knownPrompt, metrics));
+    metrics_[unit] = metrics.error;
+    metrics_[units + unit] = metrics.relevantAttention;
+    metrics_[2 * units + unit] = metrics.headNorm;
+  }
+  Napi::Value result(Napi::Env env) override {
+    const Environment& environment = Environment::of(env);
+    Napi::Object metrics = Napi::Object::New(env);
+    const char* names[] = {"error", "relevantAttention", "headNorm"};
+    for (size_t i = 0; i < 3; ++i)
+      metrics.Set(names[i], environment.float64Array(env, metrics_.data() + i * units, units));
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("metrics", metrics);
+    result.Set("status", environment.uint8Array(env, status_.data(), units));
+    return result;
+  }
+
+ private:
+  const KnownPromptSpec spec_;
+  const uint64_t firstTrial_;
+  std::vector<double> metrics_;  // [3×trials]
+  std::vector<uint8_t> status_;  // [trials]
+};
+
+class ExamplesJob final : public PromiseJob {
+ public:
+  ExamplesJob(Mixture mixture, TokenFrame frame, StreamKey key, uint64_t trial, uint64_t firstExample,
+              size_t examples, std::vector<uint8_t> givenRelevance, size_t tokenCount)
+      : mixture_(std::move(mixture)),
+        frame_(std::move(frame)),
+        key_(key),
+        trial_(trial),
+        firstExample_(firstExample),
+        examples_(examples),
+        givenRelevance_(std::move(givenRelevance)),
+        tokens_(tokenCount),
+        labels_(examples),
+        confusion_(examples),
+        relevance_(examples * mixture_.tokens) {
+    units = (examples + kExamplesPerUnit - 1) / kExamplesPerUnit;
+  }
+  void run(uint64_t unit, Workspace&) override {
+    const size_t T = mixture_.tokens;
+    const size_t begin = unit * kExamplesPerUnit;
+    const size_t end = std::min(begin + kExamplesPerUnit, examples_);
+    LabelSampler labels(mixture_, key_, Sample::kTraining, trial_);
+    TokenSampler tokens(mixture_, frame_, key_, Sample::kTraining, trial_);
+    for (size_t i = begin; i < end && !cancelled; ++i) {
+      ExampleLabel label;
+      labels.draw(firstExample_ + i, 1, &label);
+      labels_[i] = label.y;
+      confusion_[i] = static_cast<uint32_t>(label.atom);
+      tokens.draw(firstExample_ + i, label,
+                  givenRelevance_.empty() ? nullptr : givenRelevance_.data() + i * T,
+                  tokens_.data() + i * T * mixture_.dimension, relevance_.data() + i * T);
+    }
+  }
+  Napi::Value result(Napi::Env env) override {
+    const Environment& environment = Environment::of(env);
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("tokens", environment.float64Array(env, tokens_.data(), tokens_.size()));
+    result.Set("labels", environment.float64Array(env, labels_.data(), labels_.size()));
+    result.Set("confusion", environment.uint32Array(env, confusion_.data(), confusion_.size()));
+    result.Set("relevance", environment.uint8Array(env, relevance_.data(), relevance_.size()));
+    return result;
+  }
+
+ private:
+  static constexpr size_t kExamplesPerUnit = 64;
+  const Mixture mixture_;
+  const TokenFrame frame_;
+  const StreamKey key_;
+  const uint64_t trial_;
+  const uint64_t firstExample_;
+  const size_t examples_;
+  const std::vector<uint8_t> givenRelevance_;  // [n×T] or empty
+  std::vector<double> tokens_;                 // [n×T×d]
+  std::vector<double> labels_;                 // [n]
+  std::vector<uint32_t> confusion_;            // [n]
+  std::vector<uint8_t> relevance_;             // [n×T]
+};
+
+Method readMethod(const Request& request) {
+  const std::string method = request.text("method");
+  if (method == "projected") return Method::kProjected;
+  if (method == "dense") return Method::kDense;
+  request.failRange("method", "'projected' or 'dense'");
+}
+
+// Allocation failures on the JavaScript thread become RangeErrors that tell the size.
+template <class Make>
+auto allocating(Napi::Env env, size_t bytes, Make make) {
+  try {
+    return make();
+  } catch (const std::exception&) {
+    throw Napi::RangeError::New(env,
+                                "out of memory: " + std::to_string(bytes) + " bytes could not be allocated");
+  }
+}
+
+}  // namespace
+
+Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
+  const Request request(info[0]);
+  KnownPromptSpec spec{};
+  spec.mixture = readMixture(request);
+  spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
+  spec.inverseTemperature = request.number("inverseTemperature");
+  spec.head = readHead(request);
+  spec.method = readMethod(request);
+  if (spec.method == Method::kProjected && spec.mixture.noise != NoiseKind::kGaussian)
+    request.failRange("method", "'dense' for noise that is not Gaussian");
+  spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));
+  spec.key = readKey(request);
+  const uint64_t firstTrial = request.integer("firstTrial", 0, kMaximumInteger);
+  const size_t trials = request.integer("trials", 1, kMaximumCount);
+  const int threads = static_cast<int>(request.integer("threads", 1, 1024));
+  auto job = allocating(info.Env(), 25 * trials, [&] {
+    return std::make_shared<KnownPromptJob>(std::move(spec), firstTrial, trials);
+  });
+  job->maximumThreads = static_cast<int>(std::min<size_t>(threads, trials));
+  return Environment::of(info.Env()).start(info.Env(), job);
+}
+
+Napi::Value sampleExamples(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Request request(info[0]);
+  Mixture mixture = readMixture(request);
+  const size_t n = request.integer("examples", 1, kMaximumCount);
+  const size_t T = mixture.tokens;
+  const size_t d = mixture.dimension;
+  const size_t tokenCount = checkedProduct(env, checkedProduct(env, n, T), d);
+  const size_t bytes = checkedProduct(env, tokenCount, sizeof(double));
+  TokenFrame frame;
+  if (request.has("contextVector")) {
+    frame.contextVector = request.float64Array("contextVector", d);
+    frame.signalVector = request.float64Array("signalVector", d);
+  }
+  if (request.has("noiseFactor"))
+    frame.noiseFactor = request.float64Array("noiseFactor", checkedProduct(env, d, d));
+  std::vector<uint8_t> relevance;
+  if (request.has("relevance")) {
+    relevance = request.uint8Array("relevance", n * T);
+    for (size_t i = 0; i < n; ++i)
+      if (std::count(relevance.begin() + i * T, relevance.begin() + (i + 1) * T, 1) !=
+              mixture.relevantTokens ||
+          std::count(relevance.begin() + i * T, relevance.begin() + (i + 1) * T, 0) !=
+              mixture.irrelevantTokens())
+        request.failRange("relevance", std::to_string(mixture.relevantTokens) +
+                                           " ones and otherwise zeros in each example");
+  }
+  const StreamKey key = readKey(request);
+  const uint64_t trial = request.integer("trial", 0, kMaximumInteger);
+  const uint64_t first = request.integer("firstExample", 0, kMaximumInteger);
+  auto job = allocating(env, bytes, [&] {
+    return std::make_shared<ExamplesJob>(std::move(mixture), std::move(frame), key, trial, first, n,
+                                         std::move(relevance), tokenCount);
+  });
+  job->maximumThreads =
+      static_cast<int>(std::min<uint64_t>(std::max(std::thread::hardware_concurrency(), 1u), job->units));
+  return Environment::of(env).start(env, job);
+}
+
+}  // namespace prompt_attention

@@ -1,0 +1,158 @@
+#include "addon/unpack.h"
+
+#include <cmath>
+
+namespace prompt_attention {
+
+namespace {
+
+template <class Element, class Array>
+std::vector<Element> copyArray(const Napi::Value& value, napi_typedarray_type type, const char* typeName,
+                               const char* name, size_t length) {
+  const Napi::Env env = value.Env();
+  const std::string expected = std::string(name) + " must be a " + typeName;
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type)
+    throw Napi::TypeError::New(env, expected);
+  const Array array = value.As<Array>();
+  if (!array.ArrayBuffer().IsArrayBuffer())
+    throw Napi::TypeError::New(env, expected + " over an ArrayBuffer, not a shared one");
+  if (array.ArrayBuffer().IsDetached()) throw Napi::TypeError::New(env, expected + " that is not detached");
+  if (length != Request::kAnyLength && array.ElementLength() != length)
+    throw Napi::RangeError::New(env, expected + " of length " + std::to_string(length) + "; got length " +
+                                         std::to_string(array.ElementLength()));
+  return std::vector<Element>(array.Data(), array.Data() + array.ElementLength());
+}
+
+}  // namespace
+
+Request::Request(const Napi::Value& value) {
+  if (!value.IsObject()) throw Napi::TypeError::New(value.Env(), "a request must be an object");
+  object_ = value.As<Napi::Object>();
+}
+
+void Request::failRange(const char* name, const std::string& expected) const {
+  throw Napi::RangeError::New(object_.Env(), std::string(name) + " must be " + expected);
+}
+
+void Request::failType(const char* name, const std::string& expected) const {
+  throw Napi::TypeError::New(object_.Env(), std::string(name) + " must be " + expected);
+}
+
+double Request::number(const char* name) const {
+  const Napi::Value value = object_.Get(name);
+  if (!value.IsNumber()) failType(name, "a number");
+  const double result = value.As<Napi::Number>().DoubleValue();
+  if (!std::isfinite(result)) failRange(name, "finite");
+  return result;
+}
+
+int64_t Request::integer(const char* name, int64_t minimum, int64_t maximum) const {
+  const double value = number(name);
+  if (value != std::floor(value) || value < static_cast<double>(minimum) ||
+      value > static_cast<double>(maximum))
+    failRange(name, "an integer in [" + std::to_string(minimum) + ", " + std::to_string(maximum) + "]");
+  return static_cast<int64_t>(value);
+}
+
+uint64_t Request::bigUint64(const char* name) const {
+  const Napi::Value value = object_.Get(name);
+  if (!value.IsBigInt()) failType(name, "a bigint");
+  bool lossless = false;
+  const uint64_t result = value.As<Napi::BigInt>().Uint64Value(&lossless);
+  if (!lossless) failRange(name, "in [0, 2^64)");
+  return result;
+}
+
+bool Request::boolean(const char* name) const {
+  const Napi::Value value = object_.Get(name);
+  if (!value.IsBoolean()) failType(name, "a boolean");
+  return value.As<Napi::Boolean>().Value();
+}
+
+std::string Request::text(const char* name) const {
+  const Napi::Value value = object_.Get(name);
+  if (!value.IsString()) failType(name, "a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+Request Request::object(const char* name) const {
+  const Napi::Value value = object_.Get(name);
+  if (!value.IsObject()) failType(name, "an object");
+  return Request(value);
+}
+
+bool Request::has(const char* name) const {
+  return !object_.Get(name).IsUndefined();
+}
+
+std::vector<double> Request::float64Array(const char* name, size_t length) const {
+  return copyArray<double, Napi::Float64Array>(object_.Get(name), napi_float64_array, "Float64Array", name,
+                                               length);
+}
+
+std::vector<uint32_t> Request::uint32Array(const char* name, size_t length) const {
+  return copyUint32Array(object_.Get(name), name, length);
+}
+
+std::vector<uint8_t> Request::uint8Array(const char* name, size_t length) const {
+  return copyArray<uint8_t, Napi::Uint8Array>(object_.Get(name), napi_uint8_array, "Uint8Array", name,
+                                              length);
+}
+
+std::vector<uint32_t> copyUint32Array(const Napi::Value& value, const char* name, size_t length) {
+  return copyArray<uint32_t, Napi::Uint32Array>(value, napi_uint32_array, "Uint32Array", name, length);
+}
+
+Mixture readMixture(const Request& request) {
+  const Request fields = request.object("mixture");
+  Mixture mixture{};
+  mixture.tokens = static_cast<int>(fields.integer("tokens", 1, kMaximumCount));
+  mixture.relevantTokens = static_cast<int>(fields.integer("relevantTokens", 0, mixture.tokens));
+  mixture.dimension = static_cast<int>(fields.integer("dimension", 1, kMaximumCount));
+  mixture.contextNorm = fields.number("contextNorm");
+  mixture.signalNorm = fields.number("signalNorm");
+  mixture.correlation = fields.number("correlation");
+  if (std::abs(mixture.correlation) > 1.0) fields.failRange("correlation", "in [-1, 1]");
+  mixture.noiseLevel = fields.number("noiseLevel");
+  const std::string noise = fields.text("noise");
+  if (noise == "gaussian")
+    mixture.noise = NoiseKind::kGaussian;
+  else if (noise == "rademacher")
+    mixture.noise = NoiseKind::kRademacher;
+  else if (noise == "uniform")
+    mixture.noise = NoiseKind::kUniform;
+  else
+    fields.failRange("noise", "'gaussian', 'rademacher' or 'uniform'");
+  mixture.positiveRate = fields.number("positiveRate");
+  const std::vector<double> atoms = fields.float64Array("confusion", Request::kAnyLength);
+  if (atoms.empty() || atoms.size() % 3 != 0) fields.failRange("confusion", "three numbers per atom");
+  for (size_t i = 0; i < atoms.size(); i += 3)
+    mixture.confusion.push_back({atoms[i], atoms[i + 1], atoms[i + 2]});
+  mixture.randomRelevance = fields.boolean("randomRelevance");
+  return mixture;
+}
+
+HeadOptions readHead(const Request& request) {
+  const Request fields = request.object("head");
+  const std::string kind = fields.text("kind");
+  const double ridge = fields.number("ridge");
+  if (ridge < 0.0) fields.failRange("ridge", "at least 0");
+  if (kind == "averaging") return {HeadKind::kAveraging, ridge};
+  if (kind == "least-squares") return {HeadKind::kLeastSquares, ridge};
+  fields.failRange("kind", "'averaging' or 'least-squares'");
+}
+
+StreamKey readKey(const Request& request) {
+  const std::vector<uint32_t> cellKey = request.uint32Array("cellKey", 4);
+  return deriveKey(request.bigUint64("seed"), cellKey.data());
+}
+
+size_t checkedProduct(Napi::Env env, size_t a, size_t b) {
+  size_t product;
+  if (__builtin_mul_overflow(a, b, &product) || product > PTRDIFF_MAX)
+    throw Napi::RangeError::New(env, "the result of " + std::to_string(a) + " × " + std::to_string(b) +
+                                         " bytes does not fit the address space");
+  return product;
+}
+
+}  // namespace prompt_attention

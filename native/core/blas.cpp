@@ -1,0 +1,78 @@
+#include "core/blas.h"
+
+extern "C" {
+enum CblasOrder { kCblasRowMajor = 101 };
+enum CblasTranspose { kCblasNoTrans = 111, kCblasTrans = 112 };
+enum CblasUplo { kCblasUpper = 121, kCblasLower = 122 };
+enum CblasDiagonal { kCblasNonUnit = 131 };
+enum CblasSide { kCblasRight = 142 };
+void cblas_dsyrk(CblasOrder order, CblasUplo uplo, CblasTranspose trans, int n, int k, double alpha,
+                 const double* a, int lda, double beta, double* c, int ldc);
+void cblas_dgemv(CblasOrder order, CblasTranspose trans, int m, int n, double alpha, const double* a, int lda,
+                 const double* x, int incx, double beta, double* y, int incy);
+void cblas_dtrmm(CblasOrder order, CblasSide side, CblasUplo uplo, CblasTranspose trans, CblasDiagonal diag,
+                 int m, int n, double alpha, const double* a, int lda, double* b, int ldb);
+double cblas_ddot(int n, const double* x, int incx, const double* y, int incy);
+void dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* info);
+void dpotrs_(const char* uplo, const int* n, const int* nrhs, const double* a, const int* lda, double* b,
+             const int* ldb, int* info);
+void dpocon_(const char* uplo, const int* n, const double* a, const int* lda, const double* anorm,
+             double* rcond, double* work, int* iwork, int* info);
+double dlansy_(const char* norm, const char* uplo, const int* n, const double* a, const int* lda,
+               double* work);
+void openblas_set_num_threads(int threads);
+char* openblas_get_config(void);
+char* openblas_get_corename(void);
+}
+
+namespace prompt_attention {
+
+void useSingleThread() {
+  openblas_set_num_threads(1);
+}
+
+std::string blasConfig() {
+  return openblas_get_config();
+}
+
+std::string blasCore() {
+  return openblas_get_corename();
+}
+
+void addGram(const double* A, int rows, int n, double* C) {
+  cblas_dsyrk(kCblasRowMajor, kCblasLower, kCblasTrans, n, rows, 1.0, A, n, 1.0, C, n);
+}
+
+void outerGram(const double* A, int n, int columns, double* C) {
+  cblas_dsyrk(kCblasRowMajor, kCblasLower, kCblasNoTrans, n, columns, 1.0, A, columns, 0.0, C, n);
+}
+
+void addTransposedProduct(double scale, const double* A, int rows, int columns, const double* x, double* y) {
+  cblas_dgemv(kCblasRowMajor, kCblasTrans, rows, columns, scale, A, columns, x, 1, 1.0, y, 1);
+}
+
+void product(const double* A, int rows, int columns, const double* x, double* y) {
+  cblas_dgemv(kCblasRowMajor, kCblasNoTrans, rows, columns, 1.0, A, columns, x, 1, 0.0, y, 1);
+}
+
+void multiplyRowsByLower(const double* L, int n, double* Z, int rows) {
+  cblas_dtrmm(kCblasRowMajor, kCblasRight, kCblasLower, kCblasTrans, kCblasNonUnit, rows, n, 1.0, L, n, Z, n);
+}
+
+double dot(const double* x, const double* y, int n) {
+  return cblas_ddot(n, x, 1, y, 1);
+}
+
+double solvePositiveDefinite(double* A, int n, double* b, double* work, int* integerWork) {
+  const int one = 1;
+  int info = 0;
+  const double norm = dlansy_("1", "U", &n, A, &n, work);
+  dpotrf_("U", &n, A, &n, &info);
+  if (info != 0) return 0.0;
+  double reciprocalCondition = 0.0;
+  dpocon_("U", &n, A, &n, &norm, &reciprocalCondition, work, integerWork, &info);
+  dpotrs_("U", &n, &one, A, &n, b, &n, &info);
+  return reciprocalCondition;
+}
+
+}  // namespace prompt_attention

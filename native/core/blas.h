@@ -1,0 +1,41 @@
+// The only BLAS and LAPACK prototypes of the core, and what the library tells about itself.
+//
+// OpenBLAS runs single-threaded: parallelism is over trials (see useSingleThread). Row-major lower triangles
+// are LAPACK's column-major upper triangles, which is why the LAPACK wrappers below pass 'U'.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace prompt_attention {
+
+// Pins OpenBLAS to one thread, process-wide. Call once before any other function here.
+void useSingleThread();
+
+std::string blasConfig();
+std::string blasCore();
+
+// C[n×n], lower triangle += Aᵀ A with A[rows×n], row-major.
+void addGram(const double* A, int rows, int n, double* C);
+
+// C[n×n], lower triangle = A Aᵀ with A[n×columns], row-major.
+void outerGram(const double* A, int n, int columns, double* C);
+
+// y[columns] += scale · Aᵀ x with A[rows×columns] row-major, x[rows].
+void addTransposedProduct(double scale, const double* A, int rows, int columns, const double* x, double* y);
+
+// y[rows] = A x with A[rows×columns] row-major, x[columns].
+void product(const double* A, int rows, int columns, const double* x, double* y);
+
+// Z[rows×n] ← Z Lᵀ with L[n×n] lower triangular, row-major: each row z becomes L z.
+void multiplyRowsByLower(const double* L, int n, double* Z, int rows);
+
+double dot(const double* x, const double* y, int n);
+
+// Solves A x = b in place for a symmetric positive definite A[n×n] (lower triangle, row-major, overwritten by
+// its Cholesky factor) and b[n]. Returns the reciprocal condition number of A in the 1-norm as LAPACK
+// estimates it; 0 if A is not positive definite to working precision, in which case b is untouched. work[3n],
+// integerWork[n].
+double solvePositiveDefinite(double* A, int n, double* b, double* work, int* integerWork);
+
+}  // namespace prompt_attention

@@ -1,0 +1,82 @@
+#include "core/head.h"
+
+#include <algorithm>
+
+#include "core/blas.h"
+
+namespace prompt_attention {
+
+namespace {
+
+constexpr int kRowsPerBlock = 256;
+
+TrialStatus solve(double* matrix, int order, double ridge, double* rightHandSide, HeadWorkspace& workspace) {
+  for (int i = 0; i < order; ++i) matrix[static_cast<size_t>(i) * order + i] += ridge;
+  workspace.scratch.resize(3 * static_cast<size_t>(order));
+  workspace.integerScratch.resize(order);
+  const double reciprocalCondition = solvePositiveDefinite(
+      matrix, order, rightHandSide, workspace.scratch.data(), workspace.integerScratch.data());
+  return reciprocalCondition < kLeastReciprocalCondition ? TrialStatus::kSingular : TrialStatus::kOk;
+}
+
+// Streams the rows of V; visit(V, y, count) sees every block once.
+template <class Visit>
+void forEachBlock(FeatureSource& source, HeadWorkspace& workspace, Visit visit) {
+  const int n = source.examples();
+  workspace.rows.resize(static_cast<size_t>(std::min(kRowsPerBlock, n)) * source.dimension());
+  workspace.labels.resize(n);
+  for (int first = 0; first < n; first += kRowsPerBlock) {
+    const int count = std::min(kRowsPerBlock, n - first);
+    source.rows(first, count, workspace.rows.data(), workspace.labels.data());
+    visit(workspace.rows.data(), workspace.labels.data(), count);
+  }
+}
+
+void fitAveraging(FeatureSource& source, HeadWorkspace& workspace, double* w) {
+  const int d = source.dimension();
+  std::fill(w, w + d, 0.0);
+  forEachBlock(source, workspace, [&](const double* V, const double* y, int count) {
+    addTransposedProduct(1.0 / source.examples(), V, count, d, y, w);
+  });
+}
+
+// (VᵀV + nλI) w = Vᵀy
+TrialStatus fitPrimal(FeatureSource& source, double ridge, HeadWorkspace& workspace, double* w) {
+  const int d = source.dimension();
+  workspace.matrix.assign(static_cast<size_t>(d) * d, 0.0);
+  std::fill(w, w + d, 0.0);
+  forEachBlock(source, workspace, [&](const double* V, const double* y, int count) {
+    addGram(V, count, d, workspace.matrix.data());
+    addTransposedProduct(1.0, V, count, d, y, w);
+  });
+  return solve(workspace.matrix.data(), d, source.examples() * ridge, w, workspace);
+}
+
+// w = Vᵀ(VVᵀ + nλI)⁻¹ y
+TrialStatus fitDual(FeatureSource& source, double ridge, HeadWorkspace& workspace, double* w) {
+  const int n = source.examples();
+  const int d = source.dimension();
+  workspace.rows.resize(static_cast<size_t>(n) * d);
+  workspace.solution.resize(n);
+  source.rows(0, n, workspace.rows.data(), workspace.solution.data());
+  workspace.matrix.resize(static_cast<size_t>(n) * n);
+  outerGram(workspace.rows.data(), n, d, workspace.matrix.data());
+  const TrialStatus status =
+      solve(workspace.matrix.data(), n, n * ridge, workspace.solution.data(), workspace);
+  std::fill(w, w + d, 0.0);
+  addTransposedProduct(1.0, workspace.rows.data(), n, d, workspace.solution.data(), w);
+  return status;
+}
+
+}  // namespace
+
+TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w) {
+  if (options.kind == HeadKind::kAveraging) {
+    fitAveraging(source, workspace, w);
+    return TrialStatus::kOk;
+  }
+  return source.examples() >= source.dimension() ? fitPrimal(source, options.ridge, workspace, w)
+                                                 : fitDual(source, options.ridge, workspace, w);
+}
+
+}  // namespace prompt_attention

@@ -1,0 +1,51 @@
+// Linear heads on pooled features v_i ∈ R^d, labels y_i = ±1.
+//
+//   averaging       w = (1/n) Σ y_i v_i
+//   least squares   w = argmin (1/2n) Σ (y_i − wᵀv_i)² + (λ/2)‖w‖²; λ = 0 and n < d: the interpolator of
+//   least norm
+//
+// Least squares factorises the smaller Gram matrix: VᵀV + nλI for n ≥ d (rows of V are streamed, memory d²),
+// VVᵀ + nλI for n < d (memory n·d). A matrix that is not positive definite, or whose reciprocal condition
+// number is below kLeastReciprocalCondition so that fewer than about four digits of w would be right, is a
+// status, never a result.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace prompt_attention {
+
+enum class TrialStatus : uint8_t { kOk = 0, kSingular = 1 };
+
+enum class HeadKind { kAveraging, kLeastSquares };
+
+struct HeadOptions {
+  HeadKind kind;
+  double ridge;  // λ ≥ 0; least squares only
+};
+
+constexpr double kLeastReciprocalCondition = 1e-12;
+
+// Features of a training sample, made where they are used.
+class FeatureSource {
+ public:
+  virtual ~FeatureSource() = default;
+  virtual int examples() const = 0;
+  virtual int dimension() const = 0;
+  // Examples first … first+count−1: features into V[count×d] row-major, labels into y[count].
+  virtual void rows(int first, int count, double* V, double* y) = 0;
+};
+
+struct HeadWorkspace {
+  std::vector<double> rows;         // block of features
+  std::vector<double> labels;       // [n]
+  std::vector<double> matrix;       // Gram matrix
+  std::vector<double> solution;     // dual solution
+  std::vector<double> scratch;      // [3·order]
+  std::vector<int> integerScratch;  // [order]
+};
+
+// Fits the head on all examples of `source` into w[d]. If the status is not kOk, w holds no result.
+TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w);
+
+}  // namespace prompt_attention

@@ -1,0 +1,112 @@
+// The contextual mixture model (theory.md §1): labels, means in the plane of q⋆ and w⋆, and dense tokens.
+//
+// Canonical frame: e1 = q⋆/Q, e2 completes w⋆ = W(ρ e1 + √(1−ρ²) e2); every token mean lies in the plane of
+// e1, e2.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/random.h"
+
+namespace prompt_attention {
+
+enum class NoiseKind { kGaussian, kRademacher, kUniform };
+
+struct ConfusionAtom {
+  double deltaQ;
+  double deltaW;
+  double probability;
+};
+
+// Coordinates along e1 and e2.
+struct PlaneVector {
+  double e1;
+  double e2;
+};
+
+inline double dot(PlaneVector a, PlaneVector b) {
+  return a.e1 * b.e1 + a.e2 * b.e2;
+}
+inline PlaneVector operator+(PlaneVector a, PlaneVector b) {
+  return {a.e1 + b.e1, a.e2 + b.e2};
+}
+inline PlaneVector operator*(double scale, PlaneVector a) {
+  return {scale * a.e1, scale * a.e2};
+}
+
+struct Mixture {
+  int tokens;          // T ≥ 1
+  int relevantTokens;  // k in [0, T]
+  int dimension;       // d ≥ 1
+  double contextNorm;  // Q
+  double signalNorm;   // W
+  double correlation;  // ρ
+  double noiseLevel;   // σ
+  NoiseKind noise;
+  double positiveRate;  // π
+  std::vector<ConfusionAtom> confusion;
+  bool randomRelevance;
+
+  int irrelevantTokens() const { return tokens - relevantTokens; }
+  // No irrelevant token or no noise: features are points of the plane.
+  bool isNoiseless() const { return irrelevantTokens() == 0 || noiseLevel == 0.0; }
+  PlaneVector contextVector() const { return {contextNorm, 0.0}; }
+  PlaneVector signalVector() const;
+  // r = q⋆ + y w⋆
+  PlaneVector relevantMean(double y) const;
+  // μ = −δq q⋆ − δw y w⋆
+  PlaneVector irrelevantMean(double y, const ConfusionAtom& atom) const;
+};
+
+// What an example draws before any noise.
+struct ExampleLabel {
+  double y;  // ±1
+  int atom;  // index into Mixture::confusion
+};
+
+// Labels of the examples of one sample of one trial; example i does not depend on how many there are.
+class LabelSampler {
+ public:
+  LabelSampler(const Mixture& mixture, StreamKey key, Sample sample, uint64_t trial);
+  // Examples first … first+count−1 into out[count].
+  void draw(uint64_t first, size_t count, ExampleLabel* out);
+
+ private:
+  const Mixture& mixture_;
+  Stream labels_;
+  Stream confusion_;
+  std::vector<double> uniforms_;
+};
+
+// Vectors that replace the canonical frame and the isotropic noise; an empty one is not used.
+struct TokenFrame {
+  std::vector<double> contextVector;  // q⋆ [d]
+  std::vector<double> signalVector;   // w⋆ [d]
+  std::vector<double> noiseFactor;    // L [d×d], lower triangular: the noise is L times unit-variance noise
+};
+
+// Dense tokens of the examples of one sample of one trial.
+class TokenSampler {
+ public:
+  TokenSampler(const Mixture& mixture, const TokenFrame& frame, StreamKey key, Sample sample, uint64_t trial);
+  // Tokens of example i into X[T×d], its relevance mask (1 = relevant) into mask[T]. A given mask[T] of k
+  // ones is used in place of the mixture's own relevance.
+  void draw(uint64_t example, ExampleLabel label, const uint8_t* givenMask, double* X, uint8_t* mask);
+
+ private:
+  void drawMask(uint64_t example, uint8_t* mask);
+  void drawNoise(uint64_t first, size_t count, double* out) const;
+
+  const Mixture& mixture_;
+  const TokenFrame& frame_;
+  Stream relevance_;
+  Stream noise_;
+  std::vector<double> relevantMean_;     // [d]
+  std::vector<double> irrelevantMean_;   // [d]
+  std::vector<double> irrelevantNoise_;  // [m×d]
+  std::vector<double> uniforms_;         // [k]
+  std::vector<int> positions_;           // [T]
+};
+
+}  // namespace prompt_attention

@@ -1,0 +1,79 @@
+// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011) and what is made from it.
+//
+// A stream is addressed by (key, purpose, trial); its numbers by their position. Position p of a stream never
+// depends on which other positions were drawn, so trials can be split over threads, batches and machines at
+// will.
+//
+//   key      64 bits: Philox of (counter = cell key, key = seed)
+//   counter  word 0: block mod 2³²;  word 1: purpose (8 bits) · 2²⁴ + block div 2³²;  words 2, 3: trial
+//
+// One block holds two uniforms or two normals. Uniforms are (m + ½)·2⁻⁵² for a 52-bit m: never 0 or 1.
+// Normals are Box–Muller pairs of two uniforms, so |z| ≤ √(106 ln 2) ≈ 8.57. The samplers run on the widest
+// instruction set that the processor has (Highway, run-time dispatch); positions do not depend on the vector
+// width.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace prompt_attention {
+
+struct StreamKey {
+  uint32_t words[2];
+};
+
+// Ten rounds of Philox4x32 on counter[4] with key[2]; out[4].
+void philox4x32(const uint32_t* counter, const uint32_t* key, uint32_t* out);
+
+// The key of all streams of one cell: cellKey[4].
+StreamKey deriveKey(uint64_t seed, const uint32_t* cellKey);
+
+// What a stream is for: the sample it belongs to and the field of that sample.
+enum class Sample : uint32_t { kTraining = 0, kTest = 8, kRisk = 9 };
+enum class Field : uint32_t {
+  kLabel = 0,          // one uniform per example
+  kConfusion = 1,      // one uniform per example
+  kRelevance = 2,      // k uniforms per example
+  kNoise = 3,          // m·d numbers per example: the noise of its irrelevant tokens
+  kScore = 4,          // m normals per example: the noise of its irrelevant scores
+  kFeature = 5,        // d−1 normals per example: the noise of its pooled feature
+  kSummary = 6,        // noise of statistics of the whole sample
+  kSummaryNorm = 7,    // normals for the norm of such noise
+  kSummaryUniform = 8  // uniforms for the norm of such noise
+};
+constexpr uint32_t purposeOf(Sample sample, Field field) {
+  return static_cast<uint32_t>(sample) * 16 + static_cast<uint32_t>(field);
+}
+
+class Stream {
+ public:
+  Stream(StreamKey key, uint32_t purpose, uint64_t trial) : key_(key), purpose_(purpose), trial_(trial) {}
+  Stream(StreamKey key, Sample sample, Field field, uint64_t trial)
+      : Stream(key, purposeOf(sample, field), trial) {}
+
+  // Numbers first … first+count−1 of the stream into out[count]; first + count < 2⁵⁷.
+  void normals(uint64_t first, size_t count, double* out) const;
+  void uniforms(uint64_t first, size_t count, double* out) const;
+  // −1 where the uniform at the same position is below ½, else +1.
+  void signs(uint64_t first, size_t count, double* out) const;
+
+  double uniform(uint64_t position) const;
+  double normal(uint64_t position) const;
+
+ private:
+  StreamKey key_;
+  uint32_t purpose_;
+  uint64_t trial_;
+};
+
+// A draw of the chi distribution (norm of `degrees` independent standard normals); 0 for degrees = 0.
+// Marsaglia–Tsang rejection on position `attempt` of both streams: exact, and a function of the streams only.
+double drawChi(int64_t degrees, const Stream& normals, const Stream& uniforms);
+
+// Name of the instruction set that the samplers run on, and of all that were compiled in.
+std::string simdTarget();
+std::vector<std::string> simdTargets();
+
+}  // namespace prompt_attention

@@ -1,0 +1,139 @@
+#include "core/test_error.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/blas.h"
+
+namespace prompt_attention {
+
+namespace {
+
+constexpr int kDrawsPerBlock = 256;
+
+// Mean and its standard error, updated draw by draw (Welford), so that tiny errors keep their relative
+// accuracy.
+class RunningMean {
+ public:
+  void add(double value) {
+    ++count_;
+    const double change = value - mean_;
+    mean_ += change / count_;
+    squares_ += change * (value - mean_);
+  }
+  double mean() const { return mean_; }
+  double standardError() const { return count_ > 1 ? std::sqrt(squares_ / (count_ - 1.0) / count_) : 0.0; }
+
+ private:
+  double count_ = 0.0;
+  double mean_ = 0.0;
+  double squares_ = 0.0;
+};
+
+// Calls visit(y, atom, probability) for every label and atom of positive probability.
+template <class Visit>
+void forEachLabel(const Mixture& mixture, Visit visit) {
+  for (const double y : {1.0, -1.0}) {
+    const double labelRate = y > 0 ? mixture.positiveRate : 1.0 - mixture.positiveRate;
+    for (const ConfusionAtom& atom : mixture.confusion)
+      if (labelRate * atom.probability > 0.0) visit(y, atom, labelRate * atom.probability);
+  }
+}
+
+TestError meanPoolingError(const Mixture& mixture, const Readout& readout) {
+  const double zeta = static_cast<double>(mixture.relevantTokens) / mixture.tokens;
+  const double deviation =
+      mixture.noiseLevel * std::sqrt(static_cast<double>(mixture.irrelevantTokens())) / mixture.tokens;
+  double error = 0.0;
+  forEachLabel(mixture, [&](double y, const ConfusionAtom& atom, double probability) {
+    const PlaneVector mean = zeta * mixture.relevantMean(y) + (1.0 - zeta) * mixture.irrelevantMean(y, atom);
+    error += probability * misclassification(y * dot(mean, readout.head), deviation * readout.headOrthogonal);
+  });
+  return {error, 0.0, zeta};
+}
+
+}  // namespace
+
+double misclassification(double marginMean, double marginDeviation) {
+  if (marginDeviation > 0.0) return 0.5 * std::erfc(marginMean / marginDeviation * M_SQRT1_2);
+  return marginMean > 0.0 ? 0.0 : marginMean < 0.0 ? 1.0 : 0.5;
+}
+
+Readout makeReadout(const double* q, const double* w, int d) {
+  Readout readout{};
+  readout.prompt = {q[0], d > 1 ? q[1] : 0.0};
+  readout.head = {w[0], d > 1 ? w[1] : 0.0};
+  readout.promptNorm = std::sqrt(dot(q, q, d));
+  double rest = 0.0;
+  if (readout.promptNorm > 0.0) {
+    readout.headAlongPrompt = dot(q, w, d) / readout.promptNorm;
+    const double scale = readout.headAlongPrompt / readout.promptNorm;
+    for (int j = 0; j < d; ++j) rest += (w[j] - scale * q[j]) * (w[j] - scale * q[j]);
+  } else {
+    rest = dot(w, w, d);
+  }
+  readout.headOrthogonal = std::sqrt(rest);
+  return readout;
+}
+
+TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
+                            std::vector<double>& buffer) {
+  if (readout.promptNorm == 0.0) return meanPoolingError(mixture, readout);
+  const int m = mixture.irrelevantTokens();
+  const double scale = mixture.noiseLevel * readout.promptNorm;
+  buffer.resize(static_cast<size_t>(kDrawsPerBlock) * m);
+  RunningMean error;
+  double attention = 0.0;
+  for (int first = 0; first < draws; first += kDrawsPerBlock) {
+    const int count = std::min(kDrawsPerBlock, draws - first);
+    scores.normals(static_cast<uint64_t>(first) * m, static_cast<size_t>(count) * m, buffer.data());
+    for (int draw = 0; draw < count; ++draw) {
+      const ScoreSums sums =
+          m > 0 ? scoreSums(buffer.data() + static_cast<size_t>(draw) * m, m, scale) : ScoreSums{};
+      double drawError = 0.0;
+      forEachLabel(mixture, [&](double y, const ConfusionAtom& atom, double probability) {
+        const PlaneVector r = mixture.relevantMean(y);
+        const PlaneVector mu = mixture.irrelevantMean(y, atom);
+        const Pooling pooled = pool(mixture, dot(r, readout.prompt), dot(mu, readout.prompt), sums);
+        const double mean = pooled.relevantMass * dot(r, readout.head) +
+                            pooled.irrelevantMass * dot(mu, readout.head) +
+                            pooled.alongPrompt * readout.headAlongPrompt;
+        const double deviation = std::sqrt(pooled.variance) * readout.headOrthogonal;
+        drawError += probability * misclassification(y * mean, deviation);
+        attention += probability * pooled.relevantMass;
+      });
+      error.add(drawError);
+    }
+  }
+  return {error.mean(), error.standardError(), attention / draws};
+}
+
+void DenseExample::resize(const Mixture& mixture) {
+  X.resize(static_cast<size_t>(mixture.tokens) * mixture.dimension);
+  phi.resize(mixture.tokens);
+  mask.resize(mixture.tokens);
+  feature.resize(mixture.dimension);
+}
+
+TestError countedTestError(const Mixture& mixture, const double* q, const double* w, StreamKey key,
+                           uint64_t trial, int draws, DenseExample& example) {
+  const TokenFrame canonical;
+  LabelSampler labels(mixture, key, Sample::kTest, trial);
+  TokenSampler tokens(mixture, canonical, key, Sample::kTest, trial);
+  example.resize(mixture);
+  RunningMean error;
+  double attention = 0.0;
+  for (int i = 0; i < draws; ++i) {
+    ExampleLabel label;
+    labels.draw(i, 1, &label);
+    tokens.draw(i, label, nullptr, example.X.data(), example.mask.data());
+    attend(example.X.data(), mixture.tokens, mixture.dimension, q, example.phi.data(),
+           example.feature.data());
+    error.add(misclassification(label.y * dot(w, example.feature.data(), mixture.dimension), 0.0));
+    for (int t = 0; t < mixture.tokens; ++t)
+      if (example.mask[t]) attention += example.phi[t];
+  }
+  return {error.mean(), error.standardError(), attention / draws};
+}
+
+}  // namespace prompt_attention

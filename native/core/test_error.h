@@ -1,0 +1,58 @@
+// Test error of given parameters (q, w), theory.md §4.
+//
+// Gaussian noise: conditional on label, atom and the m scores along q̂ = q/‖q‖, the score is Gaussian,
+//
+//   f | (y, δ, g) ~ N( A⟨r,w⟩ + (1−A)⟨μ,w⟩ + t̃⟨q̂,w⟩,  s²(‖w‖² − ⟨q̂,w⟩²) ),      error = E Φ(−y·mean/sd),
+//
+// so the error is an average of normal tail probabilities over draws of m scalars, with the sum over (y, δ)
+// exact. At q = 0 the weights are 1/T and the error is closed form. Cost: m normals, m exponentials, 2·atoms
+// tails per draw. Other noise: the share of fresh examples misclassified, a tie counting one half.
+#pragma once
+
+#include <vector>
+
+#include "core/attention.h"
+#include "core/mixture.h"
+
+namespace prompt_attention {
+
+// All that the law of f needs of q and w.
+struct Readout {
+  PlaneVector prompt;      // ⟨q,e1⟩, ⟨q,e2⟩
+  double promptNorm;       // ‖q‖
+  PlaneVector head;        // ⟨w,e1⟩, ⟨w,e2⟩
+  double headAlongPrompt;  // ⟨q̂,w⟩; not read if q = 0
+  double headOrthogonal;   // norm of w's part orthogonal to q̂; ‖w‖ if q = 0
+};
+
+// Readout of q[d] and w[d] in the canonical frame.
+Readout makeReadout(const double* q, const double* w, int d);
+
+struct TestError {
+  double error;
+  double standardError;
+  double relevantAttention;  // E[A] over labels, atoms and draws
+};
+
+// Φ(−margin) for a Gaussian margin of the given mean and standard deviation; 0, ½ or 1 by the sign if it has
+// none.
+double misclassification(double marginMean, double marginDeviation);
+
+// Gaussian noise only. Draw j uses normals j·m … of `scores`. `buffer` is scratch.
+TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
+                            std::vector<double>& buffer);
+
+// Scratch of countedTestError.
+struct DenseExample {
+  std::vector<double> X;        // [T×d]
+  std::vector<double> phi;      // [T]
+  std::vector<uint8_t> mask;    // [T]
+  std::vector<double> feature;  // [d]
+  void resize(const Mixture& mixture);
+};
+
+// Any noise: misclassified share of `draws` fresh examples of the canonical frame, prompt q[d], head w[d].
+TestError countedTestError(const Mixture& mixture, const double* q, const double* w, StreamKey key,
+                           uint64_t trial, int draws, DenseExample& example);
+
+}  // namespace prompt_attention
