@@ -13,7 +13,14 @@ export {
   StudyError,
 } from './errors.js';
 export { type Examples, type SampleExamplesOptions, sampleExamples } from './examples.js';
-export type { AveragingHead, Experiment, HeadOptions, KnownPromptExperiment, LeastSquaresHead } from './experiment.js';
+export type {
+  AveragingHead,
+  Experiment,
+  HeadOptions,
+  KnownPromptExperiment,
+  LeastSquaresHead,
+  SimulationMethod,
+} from './experiment.js';
 export type { JobOptions } from './job.js';
 export {
   type ConfusionAtom,
@@ -23,5 +30,5 @@ export {
   type NoiseKind,
 } from './mixture.js';
 export * as risk from './risk/index.js';
-export { type Simulation, type SimulationMethod, type SimulationOptions, simulate, TrialStatus } from './simulate.js';
+export { type Simulation, type SimulationOptions, simulate, TrialStatus } from './simulate.js';
 export { type TestErrorOptions, testError } from './test-error.js';

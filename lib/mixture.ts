@@ -91,7 +91,11 @@ const structure = z.strictObject(
   { error: 'an object with the parameters of a contextual mixture' },
 );
 
-function relevantCount(tokens: number, relevantFraction: number | undefined, relevantTokens: number | undefined): number {
+function relevantCount(
+  tokens: number,
+  relevantFraction: number | undefined,
+  relevantTokens: number | undefined,
+): number {
   if (relevantFraction === undefined) {
     if (relevantTokens === undefined)
       throw new OptionRangeError('relevantFraction', 'given, unless relevantTokens is', undefined);
@@ -107,7 +111,11 @@ function relevantCount(tokens: number, relevantFraction: number | undefined, rel
       relevantFraction,
     );
   if (relevantTokens !== undefined && relevantTokens !== count)
-    throw new OptionRangeError('relevantTokens', `relevantFraction × tokens = ${count} if both are given`, relevantTokens);
+    throw new OptionRangeError(
+      'relevantTokens',
+      `relevantFraction × tokens = ${count} if both are given`,
+      relevantTokens,
+    );
   return count;
 }
 
@@ -116,7 +124,11 @@ function fromOptions(options: z.output<typeof structure>): ContextualMixture {
   const relevantTokens = relevantCount(options.tokens, options.relevantFraction, options.relevantTokens);
   const total = options.confusion.reduce((sum, atom) => sum + atom.probability, 0);
   if (Math.abs(total - 1) > 1e-9)
-    throw new OptionRangeError('confusion', `a distribution (the probabilities sum to ${total}, not to 1)`, options.confusion);
+    throw new OptionRangeError(
+      'confusion',
+      `a distribution (the probabilities sum to ${total}, not to 1)`,
+      options.confusion,
+    );
   if (options.dimension === 1 && options.signalNorm > 0 && Math.abs(options.correlation) < 1)
     throw new OptionRangeError('dimension', 'at least 2 unless correlation is ±1 or signalNorm is 0', 1);
   return Object.freeze({

@@ -173,6 +173,9 @@ export function toNativeMixture(mixture: ContextualMixture): NativeMixture {
   };
 }
 
-export function toNativeHead(head: { readonly kind: NativeHead['kind']; readonly ridge?: number | undefined }): NativeHead {
+export function toNativeHead(head: {
+  readonly kind: NativeHead['kind'];
+  readonly ridge?: number | undefined;
+}): NativeHead {
   return { kind: head.kind, ridge: head.ridge ?? 0 };
 }

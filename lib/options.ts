@@ -35,10 +35,9 @@ export const seedSchema = z.custom<number | bigint>(
 
 /** A Float64Array over an ordinary ArrayBuffer, with finite entries only. */
 export const finiteVector = z
-  .custom<Float64Array>(
-    (value) => value instanceof Float64Array && value.buffer instanceof ArrayBuffer,
-    { error: 'a Float64Array over an ArrayBuffer' },
-  )
+  .custom<Float64Array>((value) => value instanceof Float64Array && value.buffer instanceof ArrayBuffer, {
+    error: 'a Float64Array over an ArrayBuffer',
+  })
   .refine((value) => value.every(Number.isFinite), { error: 'without NaN or infinite entries' });
 
 function pathText(root: string, path: readonly PropertyKey[]): string {
@@ -72,11 +71,18 @@ export function parseOptions<T>(schema: z.ZodType<T>, value: unknown, root: stri
   const issue = result.error.issues[0] as z.core.$ZodIssue;
   if (issue.code === 'unrecognized_keys') {
     const option = pathText(root, [...issue.path, issue.keys[0] ?? '']);
-    throw new OptionTypeError(option, 'left out: there is no such option', valueAt(value, [...issue.path, issue.keys[0] ?? '']));
+    throw new OptionTypeError(
+      option,
+      'left out: there is no such option',
+      valueAt(value, [...issue.path, issue.keys[0] ?? '']),
+    );
   }
   const received = valueAt(value, issue.path);
   const option = pathText(root, issue.path);
-  const wrongType = received === undefined || (issue.code === 'invalid_type' && typeof received !== 'number');
+  const wrongType =
+    received === undefined ||
+    received === null ||
+    (issue.code === 'invalid_type' && typeof received !== issue.expected);
   throw wrongType
     ? new OptionTypeError(option, issue.message, received)
     : new OptionRangeError(option, issue.message, received);

@@ -6,6 +6,8 @@ import { type JobOptions, runJob } from './job.js';
 import { native, toNativeHead, toNativeMixture } from './native.js';
 import { integerFrom, oneOf, parseOptions, seedSchema } from './options.js';
 
+export type { SimulationMethod } from './experiment.js';
+
 /** Outcome of one trial, as found in {@link Simulation.status}. */
 export const TrialStatus = Object.freeze({
   /** The trial ran through; its metrics are finite. */
@@ -58,7 +60,9 @@ const optionsSchema = z.strictObject({
   threads: integerFrom(1, 1024).optional(),
   signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
   onProgress: z
-    .custom<NonNullable<SimulationOptions['onProgress']>>((value) => typeof value === 'function', { error: 'a function' })
+    .custom<NonNullable<SimulationOptions['onProgress']>>((value) => typeof value === 'function', {
+      error: 'a function',
+    })
     .optional(),
 });
 

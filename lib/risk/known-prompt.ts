@@ -95,7 +95,11 @@ function requireGaussian(mixture: ContextualMixture): void {
 export async function knownPromptCurve(
   options: KnownPromptRiskOptions & { readonly sampleRatios: readonly number[] },
 ): Promise<KnownPromptRiskCurve> {
-  const { mixture, inverseTemperature, head, draws, seed, signal, sampleRatios } = parseOptions(curveSchema, options, '');
+  const { mixture, inverseTemperature, head, draws, seed, signal, sampleRatios } = parseOptions(
+    curveSchema,
+    options,
+    '',
+  );
   requireGaussian(mixture);
   const ratios = Float64Array.from(sampleRatios);
   const result = await runJob(
@@ -135,7 +139,10 @@ export async function knownPromptCurve(
  * ```
  */
 export async function knownPrompt(
-  options: KnownPromptRiskOptions & { readonly examples?: number | undefined; readonly sampleRatio?: number | undefined },
+  options: KnownPromptRiskOptions & {
+    readonly examples?: number | undefined;
+    readonly sampleRatio?: number | undefined;
+  },
 ): Promise<KnownPromptRisk> {
   const { examples, sampleRatio, ...rest } = parseOptions(pointSchema, options, '');
   if ((examples === undefined) === (sampleRatio === undefined))

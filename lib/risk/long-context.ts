@@ -34,7 +34,11 @@ const schema = z.strictObject({
 function requireLongContextForm(mixture: ContextualMixture): void {
   const atom = mixture.confusion[0];
   if (mixture.confusion.length !== 1 || atom?.deltaQ !== 0 || atom.deltaW !== 0)
-    throw new OptionRangeError('mixture.confusion', 'the single atom (0, 0) for the long-context law', mixture.confusion);
+    throw new OptionRangeError(
+      'mixture.confusion',
+      'the single atom (0, 0) for the long-context law',
+      mixture.confusion,
+    );
   if (mixture.correlation !== 0)
     throw new OptionRangeError('mixture.correlation', '0 for the long-context law', mixture.correlation);
   if (mixture.positiveRate !== 0.5)

@@ -6,7 +6,7 @@ import { simulate } from '../simulate.js';
 import { type StudyCell, studyCells } from './cells.js';
 import { ProgressEstimate, type StudyProgress } from './progress.js';
 import { type Batch, rowWarnings, type StudyResult, type StudyRow, studyRow } from './rows.js';
-import { nextBatch } from './schedule.js';
+import { nextBatch, type TrialRange } from './schedule.js';
 import { define, type StudyOptions, type StudySpec, specHash, specJson } from './spec.js';
 import { errorStandardError, joinTrials } from './statistics.js';
 import { StudyStore } from './store.js';
@@ -39,8 +39,8 @@ function trialsIn(batches: readonly Batch[]): number {
   return last === undefined ? 0 : last.firstTrial + last.status.length;
 }
 
-function nextOf(spec: StudySpec, batches: readonly Batch[]) {
-  return nextBatch(spec.trials, trialsIn(batches), () => errorStandardError(joinTrials(batches)));
+function standardErrorOf(batches: readonly Batch[]): number {
+  return errorStandardError(joinTrials(batches));
 }
 
 /**
@@ -99,16 +99,21 @@ export async function run(study: StudyOptions | StudySpec | string, options: Stu
       const report = () => onProgress?.(estimate.snapshot(index, cell.factors));
       const theory = spec.theory ? await storedTheory(store, spec, cell, signal) : null;
       const batches = [...(await store.readBatches(cell.key))];
-      for (let next = nextOf(spec, batches); next !== undefined; next = nextOf(spec, batches)) {
-        const { firstTrial, trials } = next;
-        const advance = (progress: { readonly completed: number }) => {
-          estimate.advance(index, firstTrial + progress.completed);
+      const look = () => {
+        const standardError = standardErrorOf(batches);
+        estimate.look(index, trialsIn(batches), standardError);
+        return standardError;
+      };
+      for (;;) {
+        const range = nextBatch(spec.trials, trialsIn(batches), look);
+        if (range === undefined) break;
+        const onBatchProgress = (progress: { readonly completed: number }) => {
+          estimate.advance(index, range.firstTrial + progress.completed);
           report();
         };
-        const batch = await runBatch(spec, cell, next, { threads, signal, onProgress: advance });
+        const batch = await runBatch(spec, cell, range, { threads, signal, onProgress: onBatchProgress });
         await store.writeBatch(cell.key, batch);
         batches.push(batch);
-        estimate.advance(index, firstTrial + trials);
       }
       rows.push(studyRow(spec, hash, cell, batches, theory));
       estimate.finish(index);
@@ -123,7 +128,7 @@ export async function run(study: StudyOptions | StudySpec | string, options: Stu
 async function runBatch(
   spec: StudySpec,
   cell: StudyCell,
-  range: { readonly firstTrial: number; readonly trials: number },
+  range: TrialRange,
   options: Pick<Parameters<typeof simulate>[1], 'threads' | 'signal' | 'onProgress'>,
 ): Promise<Batch> {
   const { method, testDraws } = cell;
@@ -185,7 +190,8 @@ export async function open(file: string): Promise<StudyResult> {
       for (const cell of cells) {
         const batches = await store.readBatches(cell.key);
         if (batches.length === 0) continue;
-        if (nextOf(spec, batches) === undefined) finishedCells += 1;
+        const next = nextBatch(spec.trials, trialsIn(batches), () => standardErrorOf(batches));
+        if (next === undefined) finishedCells += 1;
         rows.push(studyRow(spec, hash, cell, batches, await store.readTheory(cell.key)));
       }
       return studyResult(file, spec, hash, cells.length, finishedCells, rows);

@@ -77,11 +77,10 @@ double squaredResidual(const RiskDraw& draw, PlaneVector w) {
 }
 
 double errorOf(const DrawRange& draws, PlaneVector w, double r) {
+  if (std::isinf(r)) return 0.5;
   return average(draws, [&](const RiskDraw& draw) {
     const double variance = draw.variance * (r * r + w.e2 * w.e2) + draw.variance1 * w.e1 * w.e1;
-    // r = ∞ on noiseless draws is 0·∞: they keep the sign of their mean.
-    const double deviation = std::isnan(variance) ? 0.0 : std::sqrt(variance);
-    return misclassification(draw.y * (draw.u1 * w.e1 + draw.u2 * w.e2), deviation);
+    return misclassification(draw.y * (draw.u1 * w.e1 + draw.u2 * w.e2), std::sqrt(variance));
   });
 }
 

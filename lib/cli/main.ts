@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { doctorCommand } from './doctor.js';
+import { errorLine, exitCodeOf } from './errors.js';
+import { riskCommand } from './risk.js';
+import { runCommand } from './run.js';
+import { statusCommand } from './status.js';
+
+// A reader that closes the pipe early (`… | head`) ends the output, not with an error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+const program = new Command('prompt-attention')
+  .description('Simulate, train and predict prompt-tuning of one-layer attention under the contextual mixture model.')
+  .version(version)
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 done, 1 failed, 2 bad usage or input, 130 interrupted (everything finished is kept).',
+  );
+for (const command of [runCommand(), statusCommand(), riskCommand(), doctorCommand()]) program.addCommand(command);
+for (const command of [program, ...program.commands])
+  command.exitOverride().configureOutput({ outputError: (text, write) => write(errorLine(text)) });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // Commander has printed its own errors already.
+  if (!(error instanceof CommanderError)) process.stderr.write(errorLine(error));
+  process.exitCode = exitCodeOf(error);
+}

@@ -1,0 +1,45 @@
+import type { FactorValue } from '../study/factors.js';
+
+/** How an option of an experiment is written in tables and figures. */
+export interface OptionLabel {
+  readonly symbol: string;
+  readonly words: string;
+}
+
+const kLabels: Readonly<Record<string, OptionLabel>> = {
+  examples: { symbol: 'n', words: 'training examples' },
+  inverseTemperature: { symbol: 'τ', words: 'prompt scale' },
+  'mixture.tokens': { symbol: 'T', words: 'tokens per example' },
+  'mixture.dimension': { symbol: 'd', words: 'token dimension' },
+  'mixture.relevantFraction': { symbol: 'ζ', words: 'fraction of relevant tokens' },
+  'mixture.relevantTokens': { symbol: 'k', words: 'relevant tokens per example' },
+  'mixture.contextNorm': { symbol: 'Q', words: 'norm of the context vector' },
+  'mixture.signalNorm': { symbol: 'W', words: 'norm of the signal vector' },
+  'mixture.correlation': { symbol: 'ρ', words: 'correlation of context and signal' },
+  'mixture.noiseLevel': { symbol: 'σ', words: 'noise level' },
+  'mixture.positiveRate': { symbol: 'π', words: 'share of positive labels' },
+  'head.ridge': { symbol: 'λ', words: 'ridge penalty' },
+};
+
+/** Symbol and words for the option at a dotted path; the path itself where there are none. */
+export function optionLabel(path: string): OptionLabel {
+  return kLabels[path] ?? { symbol: path, words: path };
+}
+
+/** A level as short text: an object by its `kind` and its other options, for example `least-squares ridge 0.1`. */
+export function levelText(value: FactorValue | undefined): string {
+  if (typeof value !== 'object') return String(value).replace('-', '−');
+  if (!('kind' in value)) return JSON.stringify(value);
+  const { kind, ...others } = value;
+  const rest = Object.entries(others).map(([name, level]) => ` ${name} ${levelText(level)}`);
+  return String(kind) + rest.join('');
+}
+
+/** The levels of some factors on one line, for example `τ = 0.5, averaging`: a level that is text speaks for itself. */
+export function levelsText(factors: Readonly<Record<string, FactorValue>>, paths: readonly string[]): string {
+  const texts = paths.map((path) => {
+    const level = factors[path];
+    return typeof level === 'number' ? `${optionLabel(path).symbol} = ${levelText(level)}` : levelText(level);
+  });
+  return texts.join(', ');
+}

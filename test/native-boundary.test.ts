@@ -1,0 +1,159 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { native } from '../lib/native.js';
+
+// Requests that work; the test replaces one field at a time by something else and expects a typed error or an answer.
+const key = { seed: 1n, cellKey: new Uint32Array(4) };
+const mixture = {
+  tokens: 4,
+  relevantTokens: 1,
+  dimension: 3,
+  contextNorm: 1,
+  signalNorm: 1,
+  correlation: 0,
+  noiseLevel: 1,
+  noise: 'gaussian',
+  positiveRate: 0.5,
+  confusion: Float64Array.of(0, 0, 1),
+  randomRelevance: true,
+} as const;
+const head = { kind: 'least-squares', ridge: 0.1 } as const;
+const requests = {
+  simulateKnownPrompt: {
+    ...key,
+    mixture,
+    examples: 5,
+    inverseTemperature: 1,
+    head,
+    method: 'dense',
+    firstTrial: 0,
+    trials: 2,
+    testDraws: 3,
+    threads: 1,
+  },
+  sampleExamples: {
+    ...key,
+    mixture,
+    trial: 0,
+    firstExample: 0,
+    examples: 2,
+    contextVector: Float64Array.of(1, 0, 0),
+    signalVector: Float64Array.of(0, 1, 0),
+    noiseFactor: new Float64Array(9),
+    relevance: Uint8Array.of(1, 0, 0, 0, 0, 1, 0, 0),
+  },
+  testError: { ...key, mixture, prompt: new Float64Array(3), head: new Float64Array(3), draws: 3 },
+  knownPromptRisk: { ...key, mixture, sampleRatios: Float64Array.of(2), inverseTemperature: 1, head, draws: 64 },
+  longContextRisk: { mixture, sampleRatio: 2, inverseTemperature: 1, head },
+  randomNumbers: { ...key, kind: 'normal', purpose: 0, trial: 0, first: 0, count: 3 },
+} as const;
+
+type Entry = keyof typeof requests;
+const call = async (entry: Entry, request: object): Promise<unknown> => {
+  const result = (native[entry] as (request: object) => unknown)(request);
+  return (result as { promise?: Promise<unknown> }).promise ?? result;
+};
+
+function detached(): Float64Array {
+  const array = new Float64Array(3);
+  structuredClone(array, { transfer: [array.buffer] });
+  return array;
+}
+
+const hostile = fc.oneof(
+  fc.constantFrom<unknown>(
+    undefined,
+    null,
+    true,
+    '',
+    'text',
+    1n,
+    -1n,
+    1n << 70n,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    -0,
+    -1,
+    0.5,
+    2 ** 31,
+    2 ** 53,
+    Symbol('s'),
+  ),
+  fc.constantFrom<unknown>(
+    new Float64Array(0),
+    new Float64Array(2),
+    new Float32Array(3),
+    new Uint32Array(3),
+    new Uint8Array(8),
+    new ArrayBuffer(8),
+    new DataView(new ArrayBuffer(8)),
+    [],
+    [1, 2, 3],
+    {},
+    () => 1,
+    new Proxy({}, {}),
+  ),
+  fc.constant(null).map(detached),
+  fc.constant(null).map(() => new Float64Array(new SharedArrayBuffer(24))),
+  fc.double(),
+);
+
+/** Every path to a field of the request, one level of nesting deep. */
+function paths(request: object): string[][] {
+  return Object.entries(request).flatMap(([name, value]) =>
+    value !== null && typeof value === 'object' && !ArrayBuffer.isView(value)
+      ? [[name], ...Object.keys(value).map((inner) => [name, inner])]
+      : [[name]],
+  );
+}
+
+const withValue = (request: object, [first, second]: string[], value: unknown): object => ({
+  ...request,
+  [first as string]:
+    second === undefined ? value : { ...(request as Record<string, object>)[first as string], [second]: value },
+});
+
+test('the requests themselves work', async (t) => {
+  for (const [entry, request] of Object.entries(requests)) await t.notThrowsAsync(call(entry as Entry, request), entry);
+});
+
+test('a hostile value in any field of any request gives a typed error or an answer', async (t) => {
+  // Sizes that are right but large would be answered after a long time: they are not hostile.
+  const tooLarge = (value: unknown) => typeof value === 'number' && value > 1000;
+  const cases = Object.entries(requests).flatMap(([entry, request]) =>
+    paths(request).map((path) => ({ entry: entry as Entry, path })),
+  );
+  await t.notThrowsAsync(
+    fc.assert(
+      fc.asyncProperty(fc.constantFrom(...cases), hostile, async ({ entry, path }, value) => {
+        fc.pre(!tooLarge(value));
+        try {
+          await call(entry, withValue(requests[entry], path, value));
+        } catch (error) {
+          if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+        }
+      }),
+      { seed: 7, numRuns: 3000 },
+    ),
+  );
+});
+
+test('getters that throw pass their error on; arguments that are no request are refused', async (t) => {
+  const marker = new Error('from a getter');
+  for (const [entry, request] of Object.entries(requests)) {
+    const trap = {
+      ...request,
+      get mixture() {
+        throw marker;
+      },
+      get kind() {
+        throw marker;
+      },
+    };
+    t.is(await t.throwsAsync(call(entry as Entry, trap)), marker);
+    for (const value of [undefined, null, 3, 'text'])
+      await t.throwsAsync(call(entry as Entry, value as unknown as object), { instanceOf: TypeError });
+  }
+  t.throws(() => native.philox4x32(new Uint32Array(3), new Uint32Array(2)), { instanceOf: RangeError });
+  t.throws(() => native.philox4x32(undefined as unknown as Uint32Array, new Uint32Array(2)), { instanceOf: TypeError });
+});
