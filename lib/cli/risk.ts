@@ -25,7 +25,7 @@ async function readExperiment(experiment: string): Promise<object> {
   const source = inline ? 'the experiment' : experiment;
   let value: unknown;
   try {
-    value = parse(inline ? experiment : readFileSync(experiment, 'utf8'));
+    value = parse(inline ? experiment : readFileSync(experiment, 'utf8'), { logLevel: 'error' });
   } catch (cause) {
     const reason = (cause as Error).message.split('\n', 1)[0];
     throw new StudyError(`${source}: cannot be read as JSON or YAML: ${reason}`, { cause });

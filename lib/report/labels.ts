@@ -28,7 +28,8 @@ export function optionLabel(path: string): OptionLabel {
 
 /** A level as short text: an object by its `kind` and its other options, for example `least-squares ridge 0.1`. */
 export function levelText(value: FactorValue | undefined): string {
-  if (typeof value !== 'object') return String(value).replace('-', '−');
+  if (typeof value === 'number') return String(value).replaceAll('-', '−');
+  if (typeof value !== 'object') return String(value);
   if (!('kind' in value)) return JSON.stringify(value);
   const { kind, ...others } = value;
   const rest = Object.entries(others).map(([name, level]) => ` ${name} ${levelText(level)}`);

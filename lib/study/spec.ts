@@ -117,7 +117,8 @@ function readStudyFile(path: string): unknown {
     throw new StudyError(`the study file cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
   }
   try {
-    return parse(text);
+    // Warnings would go to standard error by themselves.
+    return parse(text, { logLevel: 'error' });
   } catch (cause) {
     const reason = (cause as Error).message.split('\n', 1)[0]?.replace(/:$/, '');
     throw new StudyError(`not a valid YAML file: ${reason}`, { cause });
@@ -157,12 +158,12 @@ function defineFrom(value: unknown): StudySpec {
  * ```
  */
 export function define(study: StudyOptions | StudySpec | string): StudySpec {
-  if (typeof study !== 'string') return named('', () => defineFrom(study));
-  return named(`${study}: `, () => defineFrom(readStudyFile(study)));
+  if (typeof study !== 'string') return withSource('', () => defineFrom(study));
+  return withSource(`${study}: `, () => defineFrom(readStudyFile(study)));
 }
 
 /** Run `work`; what is wrong with the study becomes a {@link StudyError} that begins with where the study came from. */
-function named<Result>(source: string, work: () => Result): Result {
+function withSource<Result>(source: string, work: () => Result): Result {
   try {
     return work();
   } catch (error) {

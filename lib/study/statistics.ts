@@ -24,9 +24,11 @@ export interface CellStatistics {
   readonly meanError: number;
   /** Monte Carlo standard error of `meanError`: sample standard deviation / √trials; NaN with fewer than two trials. */
   readonly standardError: number;
-  /** Quantiles of the test error over trials; where a quantile falls between two order statistics, their midpoint. */
+  /** 5 % quantile of the test error over trials, with linear interpolation between order statistics. */
   readonly quantile5: number;
+  /** Median of the test error over trials. */
   readonly quantile50: number;
+  /** 95 % quantile of the test error over trials. */
   readonly quantile95: number;
   /** Mean and standard error of every metric but `error`. */
   readonly metrics: Readonly<Record<string, Estimate>>;

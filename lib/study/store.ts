@@ -232,12 +232,17 @@ export class StudyStore {
     }
   }
 
-  /** Close the store. After a run everything is moved into the one file, unless someone is reading it right now. */
+  /**
+   * Close the store. After a run all results are in the one file; it is the only file unless someone is reading it right
+   * now, who then keeps an empty write-ahead log beside it until the next run.
+   */
   async close(): Promise<void> {
     try {
-      if (this.mode === 'rwc') this.connection.pragma('journal_mode = DELETE');
+      if (this.mode === 'rwc') {
+        this.connection.pragma('wal_checkpoint(TRUNCATE)');
+        this.connection.pragma('journal_mode = DELETE');
+      }
     } catch (error) {
-      // A reader keeps the write-ahead log in use; nothing is lost, the next run to close the file tidies up.
       if ((error as { code?: unknown }).code !== 'SQLITE_BUSY') throw error;
     } finally {
       await this.tables.destroy();

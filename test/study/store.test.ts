@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import Database from 'libsql';
 import { StoreError } from '../../lib/errors.js';
 import { studyCells } from '../../lib/study/cells.js';
 import type { Batch } from '../../lib/study/rows.js';
@@ -112,6 +113,12 @@ test('what is not a store is refused and left alone', async (t) => {
     message: /not a result file/,
   });
   t.is(readFileSync(text, 'utf8'), 'hello');
+  const other = join(directory, 'other.sqlite');
+  new Database(other).exec('CREATE TABLE study (x)');
+  await t.throwsAsync(StudyStore.openForRun(other, header, cells), {
+    instanceOf: StoreError,
+    message: /not a result file/,
+  });
   mkdirSync(join(directory, 'sub'));
   await t.throwsAsync(StudyStore.openForRun(join(directory, 'sub'), header, cells), {
     instanceOf: StoreError,

@@ -1,0 +1,133 @@
+import test from 'ava';
+import { figureSpec, studyFigure } from '../../lib/report/figure.js';
+import { levelsText, levelText, optionLabel } from '../../lib/report/labels.js';
+import { studyTable } from '../../lib/report/table.js';
+import type { FactorValue } from '../../lib/study/factors.js';
+import type { StudyRow } from '../../lib/study/rows.js';
+
+function row(factors: Readonly<Record<string, FactorValue>>, change: Partial<StudyRow> = {}): StudyRow {
+  return {
+    study: 'some-study',
+    specHash: 'a',
+    cell: 'b',
+    factors,
+    trials: 128,
+    failed: 0,
+    meanError: 0.123456,
+    standardError: 0.000123,
+    quantile5: 0.1,
+    quantile50: 0.12,
+    quantile95: 0.15,
+    theory: 0.125,
+    theoryStandardError: 0.0001,
+    z: -1.25,
+    metrics: {},
+    wallSeconds: 1.25,
+    engine: 'e',
+    ...change,
+  };
+}
+
+const grid = [100, 200, 400, 800].flatMap((examples) =>
+  [0, 0.5].map((inverseTemperature) =>
+    row({ examples, inverseTemperature }, { meanError: 20 / examples, theory: 20 / examples }),
+  ),
+);
+
+/** How often a mark of this class and role is drawn: vega-lite names the groups of marks by layer. */
+function count(svg: string, pattern: RegExp): number {
+  return [...svg.matchAll(pattern)].length;
+}
+
+test('the table has aligned columns and a line per row', (t) => {
+  const lines = studyTable([
+    row({ examples: 100, inverseTemperature: 0 }),
+    row({ examples: 2000, inverseTemperature: 0.25 }, { theory: null, theoryStandardError: null, z: null, failed: 3 }),
+  ]).split('\n');
+  t.is(lines.length, 4);
+  t.is(
+    lines[0],
+    '   n     τ  trials  failed    error   ± s.e.      5 %     50 %     95 %   theory   ± s.e.      z  seconds',
+  );
+  t.is(
+    lines[2],
+    ' 100     0     128       0  0.12346  0.00012  0.10000  0.12000  0.15000  0.12500  0.00010  −1.25      1.3',
+  );
+  t.is(
+    lines[3],
+    '2000  0.25     128       3  0.12346  0.00012  0.10000  0.12000  0.15000        –        –      –      1.3',
+  );
+});
+
+test('the table shows tiny errors and unknown values', (t) => {
+  const tiny = studyTable([row({}, { meanError: 1.5e-7, standardError: 2e-9 })]);
+  t.true(tiny.includes('1.50e-7'));
+  const unknown = studyTable([row({}, { meanError: Number.NaN, standardError: Number.NaN, trials: 1, failed: 1 })]);
+  t.regex(unknown, /\n +1 +1 +– +– /);
+});
+
+test('the figure has one line, one set of intervals and one set of points per series', async (t) => {
+  const svg = await studyFigure(grid);
+  t.true(svg.startsWith('<svg'));
+  t.is(count(svg, /aria-roledescription="line mark"/g), 2);
+  t.is(count(svg, /aria-roledescription="rule mark"/g), 8);
+  t.is(count(svg, /aria-roledescription="point"/g), 8);
+  for (const text of [
+    'some-study',
+    'training examples n (logarithmic scale)',
+    'test error',
+    'prompt scale',
+    'τ = 0',
+    'τ = 0.5',
+  ])
+    t.true(svg.includes(`>${text}</text>`), text);
+  t.true(svg.includes('fill="white"'));
+  t.true(svg.includes('exact asymptotic theory'));
+});
+
+test('without theory the figure has no lines', async (t) => {
+  const svg = await studyFigure(grid.map((one) => ({ ...one, theory: null })));
+  t.is(count(svg, /aria-roledescription="line mark"/g), 0);
+  t.is(count(svg, /aria-roledescription="point"/g), 8);
+  t.false(svg.includes('theory'));
+});
+
+test('intervals are 1.96 standard errors, cut at 0 and 1', (t) => {
+  const spec = figureSpec([
+    row({ examples: 1 }, { meanError: 0.1, standardError: 0.01 }),
+    row({ examples: 2 }, { meanError: 0.01, standardError: 0.01 }),
+  ]) as unknown as { data: { values: { low: number; high: number }[] } };
+  const [first, second] = spec.data.values;
+  t.true(Math.abs((first?.low ?? 0) - 0.0804) < 1e-12);
+  t.true(Math.abs((first?.high ?? 0) - 0.1196) < 1e-12);
+  t.is(second?.low, 0);
+});
+
+test('a figure needs no numeric factor, no factor at all, and no successful trial', async (t) => {
+  const heads = [{ kind: 'averaging' }, { kind: 'least-squares', ridge: 0.1 }];
+  const nominal = await studyFigure(heads.map((head) => row({ head })));
+  t.true(nominal.includes('>least-squares ridge 0.1</text>'));
+  t.is(count(await studyFigure([row({})]), /aria-roledescription="point"/g), 1);
+  const failed = [row({ examples: 1 }), row({ examples: 2 }, { meanError: Number.NaN, standardError: Number.NaN })];
+  t.is(count(await studyFigure(failed), /aria-roledescription="point"/g), 1);
+  t.true((await studyFigure(failed.slice(1))).startsWith('<svg'));
+});
+
+test('errors of very different size are drawn on a logarithmic axis', async (t) => {
+  const rows = [1, 10, 100].map((examples) => row({ examples }, { meanError: 0.4 / examples ** 2, theory: null }));
+  t.true((await studyFigure(rows)).includes('>test error (logarithmic scale)</text>'));
+  const zero = [...rows, row({ examples: 1000 }, { meanError: 0, theory: null })];
+  t.true((await studyFigure(zero)).includes('>test error</text>'));
+});
+
+test('labels use the symbols of the model', (t) => {
+  t.deepEqual(optionLabel('mixture.correlation'), { symbol: 'ρ', words: 'correlation of context and signal' });
+  t.deepEqual(optionLabel('mixture.noise'), { symbol: 'mixture.noise', words: 'mixture.noise' });
+  t.is(levelText(-0.5), '−0.5');
+  t.is(levelText('least-squares'), 'least-squares');
+  t.is(levelText([{ deltaQ: 1 }]), '[{"deltaQ":1}]');
+  t.is(
+    levelsText({ inverseTemperature: 0.5, head: { kind: 'averaging' } }, ['inverseTemperature', 'head']),
+    'τ = 0.5, averaging',
+  );
+});
