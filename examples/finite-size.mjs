@@ -11,7 +11,13 @@ const mixtureAt = (dimension) => ({ tokens: 32, dimension, relevantFraction: 0.2
 
 const cells = [];
 for (const inverseTemperature of inverseTemperatures) {
-  const law = await risk.knownPromptCurve({ mixture: mixtureAt(100), inverseTemperature, head, sampleRatios, draws: 1_000_000 });
+  const law = await risk.knownPromptCurve({
+    mixture: mixtureAt(100),
+    inverseTemperature,
+    head,
+    sampleRatios,
+    draws: 1_000_000,
+  });
   for (const [i, alpha] of sampleRatios.entries())
     cells.push({ alpha, inverseTemperature, law: law.error[i], lawError: law.standardError[i], points: [] });
 }

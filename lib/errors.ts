@@ -19,7 +19,9 @@ function describe(value: unknown): string {
 
 /** An option of the wrong type. `option` is its path, for example `mixture.tokens`. */
 export class OptionTypeError extends TypeError {
+  /** What kind of error it is. */
   readonly code: ErrorCode = 'ERR_OPTION_TYPE';
+  /** Path of the option. */
   readonly option: string;
   /** What was expected: completes the sentence "`option` must be …". */
   readonly expected: string;
@@ -33,7 +35,9 @@ export class OptionTypeError extends TypeError {
 
 /** An option of the right type whose value is not allowed. `option` is its path, for example `mixture.correlation`. */
 export class OptionRangeError extends RangeError {
+  /** What kind of error it is. */
   readonly code: ErrorCode = 'ERR_OPTION_RANGE';
+  /** Path of the option. */
   readonly option: string;
   /** What was expected: completes the sentence "`option` must be …". */
   readonly expected: string;
@@ -47,6 +51,7 @@ export class OptionRangeError extends RangeError {
 
 /** A study that cannot be used as specified: unreadable file, wrong structure, factor path that does not exist. */
 export class StudyError extends Error {
+  /** What kind of error it is. */
   readonly code: ErrorCode = 'ERR_STUDY';
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -56,6 +61,7 @@ export class StudyError extends Error {
 
 /** A result store that cannot be opened, read or written, or that belongs to another study. */
 export class StoreError extends Error {
+  /** What kind of error it is. */
   readonly code: ErrorCode = 'ERR_STORE';
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -65,6 +71,7 @@ export class StoreError extends Error {
 
 /** The native addon could not be loaded, or a computation inside it failed. */
 export class NativeError extends Error {
+  /** What kind of error it is. */
   readonly code: ErrorCode = 'ERR_NATIVE';
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);

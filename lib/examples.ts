@@ -6,6 +6,7 @@ import { type ContextualMixture, type ContextualMixtureOptions, contextualMixtur
 import { native, toNativeMixture } from './native.js';
 import { finiteVector, integerFrom, parseOptions, seedSchema } from './options.js';
 
+/** Options of {@link sampleExamples}. */
 export interface SampleExamplesOptions extends JobOptions {
   /** n, number of examples: an integer ≥ 1. */
   readonly examples: number;
@@ -35,6 +36,7 @@ export interface Examples {
   readonly relevance: Uint8Array;
   /** Length n, index of each example's atom in `mixture.confusion`. */
   readonly confusion: Uint32Array;
+  /** The mixture they were drawn from. */
   readonly mixture: ContextualMixture;
 }
 

@@ -6,11 +6,13 @@ import { finiteNumber, integerFrom, nonNegativeNumber, parseOptions } from './op
 
 /** Averaging head: w = (1/n) Σ y_i v_i. */
 export interface AveragingHead {
+  /** Always `'averaging'`. */
   readonly kind: 'averaging';
 }
 
 /** Least squares: the minimiser of (1/2n) Σ (y_i − wᵀv_i)² + (λ/2)‖w‖²; for λ = 0 and n < d the interpolator of least norm. */
 export interface LeastSquaresHead {
+  /** Always `'least-squares'`. */
   readonly kind: 'least-squares';
   /** λ ≥ 0. Default 0. */
   readonly ridge?: number | undefined;
@@ -24,12 +26,15 @@ export type HeadOptions = AveragingHead | LeastSquaresHead;
  * same object in TypeScript, in a study file, in a queue.
  */
 export interface KnownPromptExperiment {
+  /** Always `'known-prompt'`. */
   readonly kind: 'known-prompt';
+  /** Law of the examples. */
   readonly mixture: ContextualMixtureOptions | ContextualMixture;
   /** n, training examples: an integer in [1, 2³¹). */
   readonly examples: number;
   /** τ, any finite number: the prompt is τ q⋆. */
   readonly inverseTemperature: number;
+  /** How the head is learned. */
   readonly head: HeadOptions;
 }
 

@@ -31,4 +31,5 @@ export {
 } from './mixture.js';
 export * as risk from './risk/index.js';
 export { type Simulation, type SimulationOptions, simulate, TrialStatus } from './simulate.js';
-export { type TestErrorOptions, testError } from './test-error.js';
+export * as study from './study/index.js';
+export { type TestErrorEstimate, type TestErrorOptions, testError } from './test-error.js';

@@ -47,20 +47,9 @@ export interface ContextualMixtureOptions {
 }
 
 /** A validated contextual mixture with every default filled in; frozen. Make one with {@link contextualMixture}. */
-export interface ContextualMixture {
-  readonly tokens: number;
-  readonly dimension: number;
-  readonly relevantFraction: number;
-  readonly relevantTokens: number;
-  readonly contextNorm: number;
-  readonly signalNorm: number;
-  readonly correlation: number;
-  readonly noiseLevel: number;
-  readonly noise: NoiseKind;
-  readonly positiveRate: number;
-  readonly confusion: readonly ConfusionAtom[];
-  readonly relevance: 'fixed' | 'random';
-}
+export type ContextualMixture = {
+  readonly [Name in keyof ContextualMixtureOptions]-?: NonNullable<ContextualMixtureOptions[Name]>;
+};
 
 const kMaximumSize = 2 ** 31 - 1;
 

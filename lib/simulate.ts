@@ -16,6 +16,7 @@ export const TrialStatus = Object.freeze({
   singular: 1,
 });
 
+/** Options of {@link simulate}. */
 export interface SimulationOptions extends JobOptions {
   /** Number of trials: an integer in [1, 2³¹). */
   readonly trials: number;
@@ -33,6 +34,7 @@ export interface SimulationOptions extends JobOptions {
   readonly onProgress?: ((progress: { readonly completed: number; readonly trials: number }) => void) | undefined;
 }
 
+/** What {@link simulate} found. */
 export interface Simulation {
   /** Number of trials run. */
   readonly trials: number;
@@ -44,7 +46,10 @@ export interface Simulation {
    * One array of length `trials` per metric; NaN where a trial failed. `error` is the test error in [0, 1],
    * `relevantAttention` the mean attention mass on relevant tokens in [0, 1], `headNorm` is ‖w‖.
    */
-  readonly metrics: Readonly<Record<string, Float64Array>> & { readonly error: Float64Array };
+  readonly metrics: Readonly<Record<string, Float64Array>> & {
+    /** Test error of each trial, in [0, 1]. */
+    readonly error: Float64Array;
+  };
   /** One {@link TrialStatus} code per trial. */
   readonly status: Uint8Array;
   /** What computed it. */

@@ -6,7 +6,9 @@ import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } 
 import { native, toNativeMixture } from './native.js';
 import { finiteVector, integerFrom, parseOptions, seedSchema } from './options.js';
 
+/** Options of {@link testError}. */
 export interface TestErrorOptions extends JobOptions {
+  /** Law of the examples. */
   readonly mixture: ContextualMixtureOptions | ContextualMixture;
   /** q, length d, in the canonical frame (q⋆ = Q e1, w⋆ = W(ρ e1 + √(1−ρ²) e2)). */
   readonly prompt: Float64Array;
@@ -16,6 +18,14 @@ export interface TestErrorOptions extends JobOptions {
   readonly draws?: number | undefined;
   /** Default 0. */
   readonly seed?: number | bigint | undefined;
+}
+
+/** What {@link testError} found. */
+export interface TestErrorEstimate {
+  /** The error, in [0, 1]. */
+  readonly error: number;
+  /** Its standard error; 0 where the error is closed form. */
+  readonly standardError: number;
 }
 
 const schema = z.strictObject({
@@ -34,7 +44,6 @@ const schema = z.strictObject({
  * tail probabilities Φ(−y·mean/sd): no event is counted, and errors far below 1/draws are resolved. For q = 0 it is closed
  * form. Under other noise it is the share of `draws` fresh examples misclassified, a tie counting one half.
  *
- * @returns The error in [0, 1] and its standard error, 0 where it is closed form.
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option.
  * @example
  * ```ts
@@ -48,7 +57,7 @@ const schema = z.strictObject({
  */
 export async function testError(
   options: TestErrorOptions,
-): Promise<{ readonly error: number; readonly standardError: number }> {
+): Promise<TestErrorEstimate> {
   const { mixture, prompt, head, draws, seed, signal } = parseOptions(schema, options, '');
   for (const [option, vector] of Object.entries({ prompt, head }))
     if (vector.length !== mixture.dimension)

@@ -8,11 +8,13 @@ import { finiteNumber, integerFrom, parseOptions, positiveNumber, seedSchema } f
 
 /** What the risk of a known prompt depends on, apart from the number of examples. */
 export interface KnownPromptRiskOptions extends JobOptions {
+  /** Allowed so that a known-prompt experiment can be passed as it is. */
   readonly kind?: 'known-prompt' | undefined;
   /** The mixture; its noise must be Gaussian. */
   readonly mixture: ContextualMixtureOptions | ContextualMixture;
   /** τ, any finite number: the prompt is τ q⋆. */
   readonly inverseTemperature: number;
+  /** How the head is learned. */
   readonly head: HeadOptions;
   /** Draws over the scores of irrelevant tokens: an integer in [64, 2³¹). Default 100 000. Not used at τ = 0, which is closed form. */
   readonly draws?: number | undefined;
@@ -42,14 +44,21 @@ export interface KnownPromptRisk {
 
 /** {@link KnownPromptRisk} at several sample ratios, one entry per ratio, from shared draws. */
 export interface KnownPromptRiskCurve {
+  /** α = n/d of each point. */
   readonly sampleRatios: Float64Array;
+  /** Limits of the test error, in [0, 1]. */
   readonly error: Float64Array;
+  /** Standard errors of `error` from the finite number of draws; the errors of neighbouring points are correlated. */
   readonly standardError: Float64Array;
+  /** Fixed points χ, as in {@link KnownPromptRisk}. */
   readonly chi: Float64Array;
-  /** Two numbers per sample ratio. */
+  /** In-plane coordinates of the head, two numbers per sample ratio. */
   readonly inPlaneHead: Float64Array;
+  /** Norms of the head's part orthogonal to the plane. */
   readonly orthogonalNorm: Float64Array;
+  /** Expected attention mass on relevant tokens, in [0, 1]; the same for all points. */
   readonly relevantAttention: number;
+  /** Standard error of `relevantAttention`. */
   readonly relevantAttentionStandardError: number;
 }
 

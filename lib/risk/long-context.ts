@@ -5,6 +5,7 @@ import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } 
 import { native, toNativeHead, toNativeMixture } from '../native.js';
 import { finiteNumber, parseOptions, positiveNumber } from '../options.js';
 
+/** Options of {@link longContext}. */
 export interface LongContextOptions {
   /** Gaussian noise, the single confusion atom (0, 0), correlation 0 and positive rate 1/2. */
   readonly mixture: ContextualMixtureOptions | ContextualMixture;
@@ -12,9 +13,11 @@ export interface LongContextOptions {
   readonly sampleRatio: number;
   /** τ, any finite number: the prompt is τ q⋆. */
   readonly inverseTemperature: number;
+  /** How the head is learned. */
   readonly head: HeadOptions;
 }
 
+/** What {@link longContext} returns. */
 export interface LongContextRisk {
   /** Limit of the test error, in [0, 1]. */
   readonly error: number;

@@ -45,6 +45,7 @@ export interface StudyRow extends CellStatistics {
 export interface StudyResult {
   /** The result file. */
   readonly file: string;
+  /** The study itself. */
   readonly spec: StudySpec;
   /** SHA-256 of the study, hexadecimal. */
   readonly specHash: string;

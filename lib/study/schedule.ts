@@ -1,10 +1,14 @@
-/** How many trials a cell gets. */
+/**
+ * How many trials a cell gets. Looks happen at `minimum`, 2·`minimum`, 4·`minimum`, … trials; a cell stops at the first look
+ * where the standard error of its mean test error is small enough, or at `maximum`. Time, threads and interruptions have no
+ * part in it.
+ */
 export interface TrialsRule {
   /** Trials before the first look at the standard error: an integer ≥ 1. */
   readonly minimum: number;
   /** Trials after which a cell stops in any case: an integer ≥ `minimum`. */
   readonly maximum: number;
-  /** A cell stops at the first look at which the Monte Carlo standard error of its mean test error is at most this; ≥ 0. */
+  /** Monte Carlo standard error of the mean test error that is small enough: a finite number ≥ 0. */
   readonly standardError: number;
 }
 
@@ -35,8 +39,7 @@ function stretchAt(rule: TrialsRule, done: number): { readonly from: number; rea
 /**
  * The next batch of a cell that has `done` trials, or undefined if the cell is finished.
  *
- * Looks happen at `minimum`, 2·`minimum`, 4·`minimum`, … trials, capped at `maximum`; a cell stops at the first look where
- * its standard error is small enough, or at `maximum`. The stretch between two looks is cut into batches of 64 trials, or
+ * For looks see {@link TrialsRule}. The stretch between two looks is cut into batches of 64 trials, or
  * into 32 batches if that makes them larger: a killed process loses at most one batch. Everything follows from the trial
  * count and the stored trials, never from time or threads, so that an interrupted and resumed study ends with the same
  * trials as an uninterrupted one.

@@ -9,12 +9,10 @@ import { studyCells } from './cells.js';
 import { checkFactorPaths, type FactorValue } from './factors.js';
 import type { TrialsRule } from './schedule.js';
 
-type PartialOf<Type> = Type extends Experiment
-  ? { readonly [Name in keyof Type]?: Type[Name] extends object ? Partial<Type[Name]> : Type[Name] }
-  : never;
-
 /** An experiment that may lack what the factors of a study provide. */
-export type PartialExperiment = PartialOf<Experiment>;
+export type PartialExperiment<Kind extends Experiment = Experiment> = Kind extends Experiment
+  ? { readonly [Name in keyof Kind]?: Kind[Name] extends object ? Partial<Kind[Name]> : Kind[Name] }
+  : never;
 
 /** A study as it is written: one experiment, the factors that vary in it, and how many trials each combination gets. */
 export interface StudyOptions {
@@ -41,13 +39,21 @@ export interface StudyOptions {
 
 /** A validated study with every default filled in; frozen. Make one with {@link define}. */
 export interface StudySpec {
+  /** As in {@link StudyOptions}. */
   readonly name: string;
+  /** A bigint only where a number could not hold it. */
   readonly seed: number | bigint;
+  /** What all cells share. */
   readonly experiment: PartialExperiment;
+  /** Dotted path into the experiment → levels. */
   readonly factors: Readonly<Record<string, readonly FactorValue[]>>;
+  /** Left out if the study leaves the choice to each cell. */
   readonly method?: SimulationMethod | undefined;
+  /** Draws that estimate the test error of each trial. */
   readonly testDraws: number;
+  /** A fixed number of trials n is the rule { minimum: n, maximum: n, standardError: 0 }. */
   readonly trials: TrialsRule;
+  /** Whether the exact asymptotic risk is computed beside the simulation. */
   readonly theory: boolean;
 }
 

@@ -10,7 +10,9 @@ export interface TrialResults {
 
 /** A value and its standard error. */
 export interface Estimate {
+  /** The value. */
   readonly mean: number;
+  /** Its standard error. */
   readonly standardError: number;
 }
 
