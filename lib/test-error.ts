@@ -55,9 +55,7 @@ const schema = z.strictObject({
  * });
  * ```
  */
-export async function testError(
-  options: TestErrorOptions,
-): Promise<TestErrorEstimate> {
+export async function testError(options: TestErrorOptions): Promise<TestErrorEstimate> {
   const { mixture, prompt, head, draws, seed, signal } = parseOptions(schema, options, '');
   for (const [option, vector] of Object.entries({ prompt, head }))
     if (vector.length !== mixture.dimension)
