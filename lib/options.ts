@@ -68,7 +68,9 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
 export function parseOptions<T>(schema: z.ZodType<T>, value: unknown, root: string): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issue = result.error.issues[0] as z.core.$ZodIssue;
+  // An option that does not exist first: it is often the misspelt name of one that is then found missing.
+  const issues = result.error.issues;
+  const issue = (issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]) as z.core.$ZodIssue;
   if (issue.code === 'unrecognized_keys') {
     const option = pathText(root, [...issue.path, issue.keys[0] ?? '']);
     throw new OptionTypeError(
