@@ -32,9 +32,15 @@ Environment::Environment(Napi::Env env)
         if (finished_.NonBlockingCall(data) != napi_ok) delete data;
       }) {
   finished_.Unref(env);
-  // Runs before the hook of the thread-safe function above, which was added earlier: no thread calls it once
-  // it closes.
+  // A worker thread that is terminated runs its cleanup hooks, this one before that of the thread-safe
+  // function above, which was added earlier: no thread calls it once it closes.
   env.AddCleanupHook([this] { pool_.stop(); });
+  // process.exit() on the main thread runs no cleanup hooks but the C library's destructors, OpenBLAS's among
+  // them, which must not find a thread at work.
+  const Napi::Object process = env.Global().Get("process").As<Napi::Object>();
+  process.Get("once").As<Napi::Function>().Call(
+      process, {Napi::String::New(env, "exit"),
+                Napi::Function::New(env, [this](const Napi::CallbackInfo&) { pool_.stop(); })});
 }
 
 Napi::Value Environment::start(Napi::Env env, std::shared_ptr<PromiseJob> job) {
