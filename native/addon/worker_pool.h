@@ -52,7 +52,8 @@ class WorkerPool {
   ~WorkerPool() { stop(); }
   // Queues the job; drops it if the pool has been stopped.
   void submit(std::shared_ptr<Job> job);
-  // Cancels every job, waits for the units under way and ends the threads, for good. Unfinished jobs are dropped.
+  // Cancels every job, waits for the units under way and ends the threads, for good. Unfinished jobs are
+  // dropped.
   void stop();
 
  private:
