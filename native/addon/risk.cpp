@@ -24,7 +24,7 @@ class TestErrorJob final : public PromiseJob {
                   ? gaussianTestError(mixture_, makeReadout(prompt_.data(), head_.data(), mixture_.dimension),
                                       Stream(key_, Sample::kTest, Field::kScore, 0), draws_,
                                       workspace.knownPrompt.scores)
-                  : countedTestError(mixture_, prompt_.data(), head_.data(), key_, 0, draws_,
+                  : countedTestError(mixture_, prompt_.data(), head_.data(), 0.0, key_, 0, draws_,
                                      workspace.knownPrompt.example);
   }
   Napi::Value result(Napi::Env env) override {
