@@ -163,7 +163,7 @@ export interface NativeAddon {
   sampleExamples(
     request: NativeKey & {
       readonly mixture: NativeMixture;
-      /** 0, 1 or 2: the first, second or third training sample of the trial. Default 0. */
+      /** 0, 1, 2: the first, second, third training sample of the trial; 8: its test sample. Default 0. */
       readonly sample?: number | undefined;
       readonly trial: number;
       readonly firstExample: number;
@@ -184,6 +184,8 @@ export interface NativeAddon {
       readonly prompt: Float64Array;
       /** d numbers. */
       readonly head: Float64Array;
+      /** Subtracted from every score. Default 0. */
+      readonly intercept?: number | undefined;
       readonly draws: number;
     },
   ): NativeJob<{ readonly error: number; readonly standardError: number }>;

@@ -75,6 +75,14 @@ class ExamplesJob final : public PromiseJob {
   std::vector<uint8_t> relevance_;             // [n×T]
 };
 
+Sample readSample(const Request& request) {
+  if (!request.has("sample")) return Sample::kTraining;
+  const auto sample = static_cast<Sample>(request.integer("sample", 0, 8));
+  for (const Sample known : {Sample::kTraining, Sample::kSecond, Sample::kThird, Sample::kTest})
+    if (sample == known) return sample;
+  request.failRange("sample", "0, 1, 2 or 8");
+}
+
 }  // namespace
 
 Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
@@ -123,8 +131,7 @@ Napi::Value sampleExamples(const Napi::CallbackInfo& info) {
                                            " ones and otherwise zeros in each example");
   }
   const StreamKey key = readKey(request);
-  const auto sample =
-      request.has("sample") ? static_cast<Sample>(request.integer("sample", 0, 2)) : Sample::kTraining;
+  const Sample sample = readSample(request);
   const uint64_t trial = request.integer("trial", 0, kMaximumInteger);
   const uint64_t first = request.integer("firstExample", 0, kMaximumInteger);
   auto job = allocating(env, bytes, [&] {
