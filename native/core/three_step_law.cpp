@@ -98,11 +98,12 @@ class Trajectory {
     return std::sqrt(degrees * std::pow(std::max(0.0, 1.0 - spread + z * std::sqrt(spread)), 3));
   }
 
-  // w1, q1 and the pooled draws at q1.
+  // w1, q1, the pooled draws at q1 and what S3 looks like there.
   void start(const Fluctuations& z) {
     firstHead(z);
     firstPrompt(z);
     poolDraws();
+    thirdMoments();
   }
 
   void firstHead(const Fluctuations& z) {
@@ -213,8 +214,8 @@ class Trajectory {
     return values;
   }
 
-  // w2 and b. Joint statistics: p v in e1 … e4, p²s², v in e1 … e4, p s².
-  FrameVector secondHead(const Fluctuations& z, double& intercept) const {
+  // Joint statistics of S3: p v in e1 … e4, p²s², v in e1 … e4, p s².
+  void thirdMoments() {
     const bool residual = spec_.options.head != ThreeStepHead::kFresh;
     const FrameVector promptUnit = unitVector(q1_);
     FrameVector headUnit{};
@@ -225,7 +226,7 @@ class Trajectory {
       headUnit = unitVector(across);
     }
     JointMoments<10> moments;
-    double squares = 0.0;  // E s²
+    double squares = 0.0;
     const std::array<double, 3> nodes{0.0, -std::sqrt(3.0), std::sqrt(3.0)};
     const std::array<double, 3> weights{2.0 / 3.0, 1.0 / 6.0, 1.0 / 6.0};
     const int nodeCount = residual ? 3 : 1;
@@ -260,8 +261,14 @@ class Trajectory {
         moments.addNoise(5 + i, j, shared * free);
       }
     }
+    third_ = moments;
+    meanVariance_ = squares;
+  }
+
+  // w2 and b.
+  FrameVector secondHead(const Fluctuations& z, double& intercept) const {
     const double n = spec_.examples[2];
-    const auto mean = moments.sampleMean(n, z.data() + kThirdJoint);
+    const auto mean = third_.sampleMean(n, z.data() + kThirdJoint);
     const double rate = spec_.options.stepSizes[2];
     const double norm = remainderNorm(4, z[kThirdNorm]) / std::sqrt(n);
     const double l11 = std::sqrt(std::max(0.0, mean[4]));
@@ -269,7 +276,7 @@ class Trajectory {
     if (spec_.options.head == ThreeStepHead::kContinued) add(1.0, w1_, w2);
     if (spec_.options.intercept) {
       const double l21 = l11 > 0.0 ? mean[9] / l11 : 0.0;
-      const double l22 = std::sqrt(std::max(0.0, squares - l21 * l21));
+      const double l22 = std::sqrt(std::max(0.0, meanVariance_ - l21 * l21));
       const FrameVector v{mean[5], mean[6], mean[7], mean[8],
                           l21 * norm + l22 * z[kThirdBeyond] / std::sqrt(n)};
       intercept = dot(w2, v);
@@ -288,6 +295,8 @@ class Trajectory {
   const std::atomic<bool>& cancelled_;
   FrameVector w1_{};
   FrameVector q1_{};
+  JointMoments<10> third_;
+  double meanVariance_ = 0.0;       // E s²
   std::vector<PooledDraw> pooled_;  // terms adjacent, draw by draw
   std::vector<double> scores_;      // block of score normals
 };
