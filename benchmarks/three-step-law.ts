@@ -4,7 +4,7 @@
 //   npx tsx benchmarks/three-step-law.ts [--heads]
 import { risk, simulate, type ThreeStepExperiment } from '../lib/index.js';
 
-const kDraws = 400_000;
+const kDraws = 100_000;
 
 const experiment = (n: number, change: Partial<ThreeStepExperiment> = {}): ThreeStepExperiment => ({
   kind: 'three-step',

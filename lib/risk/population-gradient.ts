@@ -5,7 +5,7 @@ import { native, toNativeMixture } from '../native.js';
 import { finiteVector, parseOptions } from '../options.js';
 
 export interface PopulationGradientOptions {
-  /** Any kind of noise: it enters through its covariance only. */
+  /** Any kind of noise: beyond its third moments, which vanish, it enters through its covariance only. */
   readonly mixture: ContextualMixtureOptions | ContextualMixture;
   /** w, length d, in the canonical frame (q⋆ = Q e1, w⋆ = W(ρ e1 + √(1−ρ²) e2)). */
   readonly head: Float64Array;

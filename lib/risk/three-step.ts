@@ -13,7 +13,7 @@ export interface ThreeStepRiskOptions extends Omit<ThreeStepExperiment, 'kind'>,
    * n, d → ∞, which depends on n1/d, n2/d, n3/d only. Default `true`.
    */
   readonly fluctuations?: boolean | undefined;
-  /** Draws over the scores of irrelevant tokens: an integer in [32, 2³¹). Default 20 000. */
+  /** Draws over the scores of irrelevant tokens: an integer in [32, 2³¹). Default 10 000. */
   readonly draws?: number | undefined;
   /** Seed of the draws. Default 0. */
   readonly seed?: number | bigint | undefined;
@@ -39,7 +39,7 @@ const schema = z.strictObject({
   ...threeStepSchema.shape,
   kind: z.literal('three-step').optional(),
   fluctuations: z.boolean({ error: 'true or false' }).default(true),
-  draws: integerFrom(32, 2 ** 31 - 1).default(20_000),
+  draws: integerFrom(32, 2 ** 31 - 1).default(10_000),
   seed: seedSchema.default(0),
   signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
 });
@@ -50,8 +50,8 @@ const schema = z.strictObject({
  * The trajectory is a function of averages over examples and of norms of Gaussian remainders. In the limit n, d → ∞ with
  * n/d fixed the averages become expectations and the norms √d times their scale (`fluctuations: false`). With
  * fluctuations, all of them vary as their joint normal law of covariance/n says, and the outcome is averaged over that by
- * Gauss–Hermite quadrature: every term of order 1/n is kept, what is left out is smaller. At small n (below about 100)
- * the correction is only indicative. Derived for this package from the model of Oymak et al. 2023; compared with
+ * Gauss–Hermite quadrature: every term of order 1/n is kept, what is left out is of order 1/n². At small n (below about
+ * 100) the correction is only indicative. Derived for this package from the model of Oymak et al. 2023; compared with
  * simulation in docs/three-step.md and in the tests.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option, if the noise is not Gaussian, and if

@@ -65,23 +65,11 @@ class Trajectory {
         cancelled_(cancelled) {}
 
   LawValues values() {
-    const Fluctuations none{};
-    start(none);
-    LawValues sum = finish(none);
-    if (!spec_.fluctuations) return sum;
-    const LawValues center = sum;
-    const int last = spec_.options.intercept ? kFluctuations : kThirdJoint + 5;
-    // Those of S3 leave w1 and q1 where they are: they come first, on the pooled draws of the center.
-    for (int j = last - 1; j >= 0 && !cancelled_; --j) {
-      for (const double step : {std::sqrt(3.0), -std::sqrt(3.0)}) {
-        Fluctuations z{};
-        z[j] = step;
-        if (j < kThirdNorm) start(z);
-        accumulate(1.0 / 6.0, finish(z), sum);
-        accumulate(-1.0 / 6.0, center, sum);
-      }
-    }
-    return sum;
+    return expectation(0, kThirdNorm, Fluctuations{}, [this](Fluctuations& z) {
+      start(z);
+      const int last = spec_.options.intercept ? kFluctuations : kThirdJoint + 5;
+      return expectation(kThirdNorm, last, z, [this](Fluctuations& inner) { return finish(inner); });
+    });
   }
 
  private:
@@ -89,6 +77,23 @@ class Trajectory {
     Pooling pooled;
     double deviation;  // s
   };
+
+  // The three-point rule in each of the coordinates first … last−1 of z; the value at the center without
+  // fluctuations.
+  template <class Value>
+  LawValues expectation(int first, int last, Fluctuations z, Value value) {
+    const LawValues center = value(z);
+    LawValues sum = center;
+    for (int j = first; j < last && spec_.fluctuations && !cancelled_; ++j) {
+      for (const double step : {std::sqrt(3.0), -std::sqrt(3.0)}) {
+        z[j] = step;
+        accumulate(1.0 / 6.0, value(z), sum);
+        accumulate(-1.0 / 6.0, center, sum);
+      }
+      z[j] = 0.0;
+    }
+    return sum;
+  }
 
   // √d, or with fluctuations χ_{d−j} at z.
   double remainderNorm(int j, double z) const {
@@ -170,6 +175,7 @@ class Trajectory {
     const Stream scores(spec_.key, Sample::kRisk, Field::kScore, 0);
     scores_.resize(static_cast<size_t>(kDrawsPerBlock) * m_);
     pooled_.clear();
+    pooledDraws_ = 0;
     pooled_.reserve(static_cast<size_t>(draws_) * terms_.size());
     for (int begin = 0; begin < draws_ && !cancelled_; begin += kDrawsPerBlock) {
       const int count = std::min(kDrawsPerBlock, draws_ - begin);
@@ -183,6 +189,7 @@ class Trajectory {
           pooled_.push_back({pooled, std::sqrt(pooled.variance)});
         }
       }
+      pooledDraws_ = begin + count;
     }
   }
 
@@ -190,7 +197,7 @@ class Trajectory {
   template <class Visit>
   void forEachPooled(Visit visit) const {
     size_t next = 0;
-    for (size_t draw = 0; draw < pooled_.size() / terms_.size(); ++draw)
+    for (int draw = 0; draw < pooledDraws_; ++draw)
       for (const LabelTerm& term : terms_) visit(term, pooled_[next++]);
   }
 
@@ -296,7 +303,8 @@ class Trajectory {
   FrameVector w1_{};
   FrameVector q1_{};
   JointMoments<10> third_;
-  double meanVariance_ = 0.0;       // E s²
+  double meanVariance_ = 0.0;  // E s²
+  int pooledDraws_ = 0;
   std::vector<PooledDraw> pooled_;  // terms adjacent, draw by draw
   std::vector<double> scores_;      // block of score normals
 };

@@ -18,15 +18,17 @@
 // where a joint law is the normal law with the exact mean and the exact covariance/n at the values of the
 // earlier steps, and χ_ν = √ν (1 − 2/(9ν) + z√(2/(9ν)))^{3/2} (Wilson–Hilferty). Then
 //
-//   E F(z) = F(0) + Σ_j (F(√3 ε_j) − 2F(0) + F(−√3 ε_j))/6 + O(1/n²)
+//   E F(z) ≈ F(0) + Σ_j (F(√3 ε_j) − 2F(0) + F(−√3 ε_j))/6
 //
-// (the three-point Gauss–Hermite rule in each coordinate): all terms of order 1/n are kept, the curvature
-// of the error and the shifts that earlier fluctuations cause in later means included; what is left out is of
-// higher order. At small n the sum can leave [0, 1]; the error is clamped to it.
+// (the three-point Gauss–Hermite rule in each coordinate) over the coordinates of S1 and S2, and inside, at
+// each of those points, over the coordinates of S3. All terms of order 1/n are kept: the curvature of the
+// error, and the shifts that earlier fluctuations cause in later means. What is left out is of order 1/n²:
+// third cumulants of the averages, and mixed fourth derivatives within S1 and S2 or within S3. At small n the
+// sum can leave [0, 1]; the error is clamped to it.
 //
-// Standard errors come from the same computation on each of kLawBatches equal parts of the draws. Cost: about
-// 40·draws·m normals and exponentials and 80·draws·(labels × atoms) tails with fluctuations; memory
-// draws·(labels × atoms).
+// Standard errors come from the same computation on each of kLawBatches equal parts of the draws. Cost with
+// fluctuations: 34·draws·m normals and exponentials and about 450·draws·(labels × atoms) tails, 850 with an
+// intercept; memory draws·(labels × atoms).
 #pragma once
 
 #include <array>
@@ -65,8 +67,8 @@ ThreeStepLaw threeStepLaw(const ThreeStepLawSpec& spec, const std::atomic<bool>&
 //   headGradient[d]   = −∇_w L(0, 0) = (2π−1)(ζ − (1−ζ)E δq) q⋆ + (ζ − (1−ζ)E δw) w⋆
 //   promptGradient[d] = −∇_q L(w, 0) = E[(y − f0)(ζ(1−ζ)D Δ + σ²(1−ζ)(1 − 1/T)w) + ζ v1(‖w‖²Δ + D w)]
 //
-// with Δ = r − μ, D = Δᵀw, f0 = ζ rᵀw + (1−ζ) μᵀw, v1 = σ²(1−ζ)/T. Exact for every noise whose odd moments
-// vanish, which all kinds of this package do: the noise enters through its covariance only.
+// with Δ = r − μ, D = Δᵀw, f0 = ζ rᵀw + (1−ζ) μᵀw, v1 = σ²(1−ζ)/T. Exact for every noise whose third
+// moments vanish, as those of all kinds here do: beyond them the noise enters through its covariance only.
 void populationGradient(const Mixture& mixture, const double* w, double* headGradient,
                         double* promptGradient);
 
