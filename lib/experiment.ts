@@ -51,7 +51,9 @@ export type Debias = 'none' | 'intercept';
  * Plain JSON: the same object in TypeScript, in a study file, in a queue.
  */
 export interface ThreeStepExperiment {
+  /** Names the experiment. */
   readonly kind: 'three-step';
+  /** The data; any noise. */
   readonly mixture: ContextualMixtureOptions | ContextualMixture;
   /** [n1, n2, n3], or one number for all three: integers in [1, 2³¹). */
   readonly examples: number | readonly [number, number, number];

@@ -110,7 +110,7 @@ function startTrials(experiment: ResolvedExperiment, seed: bigint, range: Native
  *
  * A trial draws a training set, fits, and measures the test error of the result. Trial t of an experiment depends on
  * the seed, the experiment and t only: not on threads, on how trials are split over calls, or on other trials.
- * `method` and `head` do not enter the random numbers, so heads and methods are compared on common labels.
+ * `method`, `head` and `debias` do not enter the random numbers, so they are compared on common labels.
  *
  * The test error under Gaussian noise is an average of normal tail probabilities over `testDraws` draws, so that rates
  * far below 1/`testDraws` are resolved; under other noise it is the share of `testDraws` fresh examples misclassified.

@@ -4,6 +4,7 @@ import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } 
 import { native, toNativeMixture } from '../native.js';
 import { finiteVector, parseOptions } from '../options.js';
 
+/** A mixture and the head at which the prompt's gradient is taken. */
 export interface PopulationGradientOptions {
   /** Any kind of noise: beyond its third moments, which vanish, it enters through its covariance only. */
   readonly mixture: ContextualMixtureOptions | ContextualMixture;
@@ -11,6 +12,7 @@ export interface PopulationGradientOptions {
   readonly head: Float64Array;
 }
 
+/** Expected negative gradients at the prompt q = 0. */
 export interface PopulationGradient {
   /** −∇_w L(w = 0, q = 0), length d. */
   readonly head: Float64Array;

@@ -7,6 +7,7 @@ import { integerFrom, parseOptions, seedSchema } from '../options.js';
 
 /** A three-step experiment, of Gaussian noise, and how its law is computed. */
 export interface ThreeStepRiskOptions extends Omit<ThreeStepExperiment, 'kind'>, JobOptions {
+  /** May be given, so that a three-step experiment can be passed as it is. */
   readonly kind?: 'three-step' | undefined;
   /**
    * `true`: expectations at the given n and d, right up to terms smaller than 1/n (needs d ≥ 5). `false`: the limit

@@ -16,6 +16,7 @@ export interface LabelledTokens {
   readonly dimension: number;
 }
 
+/** The steps, and which of the given examples each of them uses. */
 export interface ThreeStepOptions extends JobOptions {
   /** [η1, η2, η3], finite and ≥ 0. */
   readonly stepSizes: readonly [number, number, number];
