@@ -15,11 +15,14 @@ export {
 export { type Examples, type SampleExamplesOptions, sampleExamples } from './examples.js';
 export type {
   AveragingHead,
+  Debias,
   Experiment,
   HeadOptions,
   KnownPromptExperiment,
   LeastSquaresHead,
   SimulationMethod,
+  ThreeStepExperiment,
+  ThreeStepHead,
 } from './experiment.js';
 export type { JobOptions } from './job.js';
 export {
@@ -33,3 +36,9 @@ export * as risk from './risk/index.js';
 export { type Simulation, type SimulationOptions, simulate, TrialStatus } from './simulate.js';
 export * as study from './study/index.js';
 export { type TestErrorEstimate, type TestErrorOptions, testError } from './test-error.js';
+export {
+  type LabelledTokens,
+  type ThreeStepIterates,
+  type ThreeStepOptions,
+  threeStep,
+} from './training/three-step.js';

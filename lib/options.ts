@@ -38,7 +38,8 @@ export const finiteVector = z
   .custom<Float64Array>((value) => value instanceof Float64Array && value.buffer instanceof ArrayBuffer, {
     error: 'a Float64Array over an ArrayBuffer',
   })
-  .refine((value) => value.every(Number.isFinite), { error: 'without NaN or infinite entries' });
+  // A detached array has length 0, and `every` throws on it; whoever knows the length wanted refuses it.
+  .refine((value) => value.length === 0 || value.every(Number.isFinite), { error: 'without NaN or infinite entries' });
 
 function pathText(root: string, path: readonly PropertyKey[]): string {
   let text = root;

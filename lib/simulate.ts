@@ -1,9 +1,24 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { type EngineInfo, engineInfo } from './engine.js';
-import { cellKey, type Experiment, parseExperiment, resolveMethod, type SimulationMethod } from './experiment.js';
+import {
+  cellKey,
+  type Experiment,
+  parseExperiment,
+  type ResolvedExperiment,
+  resolveMethod,
+  type SimulationMethod,
+} from './experiment.js';
 import { type JobOptions, runJob } from './job.js';
-import { native, toNativeHead, toNativeMixture } from './native.js';
+import {
+  type NativeJob,
+  type NativeTrialRange,
+  type NativeTrials,
+  native,
+  toNativeHead,
+  toNativeMixture,
+  toNativeThreeStep,
+} from './native.js';
 import { integerFrom, oneOf, parseOptions, seedSchema } from './options.js';
 
 export type { SimulationMethod } from './experiment.js';
@@ -14,6 +29,8 @@ export const TrialStatus = Object.freeze({
   ok: 0,
   /** The system of the head was singular to working precision; its metrics are NaN. */
   singular: 1,
+  /** An iterate of the trajectory was not finite (the step sizes are too large); its metrics are NaN. */
+  diverged: 2,
 });
 
 /** Options of {@link simulate}. */
@@ -22,7 +39,7 @@ export interface SimulationOptions extends JobOptions {
   readonly trials: number;
   /** An integer in [0, 2⁵³) or a bigint in [0, 2⁶⁴). */
   readonly seed: number | bigint;
-  /** Default `'projected'` where it is exact (Gaussian noise), else `'dense'`. */
+  /** Default `'projected'` where it is exact (Gaussian noise; for three-step experiments also d ≥ 5), else `'dense'`. */
   readonly method?: SimulationMethod | undefined;
   /** Index of the first trial, so that runs can be extended: trials a…b are the same numbers however they are split. Default 0. */
   readonly firstTrial?: number | undefined;
@@ -44,7 +61,10 @@ export interface Simulation {
   readonly method: SimulationMethod;
   /**
    * One array of length `trials` per metric; NaN where a trial failed. `error` is the test error in [0, 1],
-   * `relevantAttention` the mean attention mass on relevant tokens in [0, 1], `headNorm` is ‖w‖.
+   * `relevantAttention` the mean attention mass on relevant tokens in [0, 1]. Known prompt: `headNorm` is ‖w‖. Three
+   * steps: `contextOverlap` is ⟨q1, q⋆⟩, `signalOverlap` ⟨q1, w⋆⟩, `promptNorm` ‖q1‖, and `w1ContextCosine`,
+   * `w1SignalCosine`, `q1ContextCosine`, … `w2SignalCosine` are the cosines of the iterates with q⋆ and w⋆ (0 where a
+   * norm is 0).
    */
   readonly metrics: Readonly<Record<string, Float64Array>> & {
     /** Test error of each trial, in [0, 1]. */
@@ -71,12 +91,31 @@ const optionsSchema = z.strictObject({
     .optional(),
 });
 
+function startTrials(experiment: ResolvedExperiment, seed: bigint, range: NativeTrialRange): NativeJob<NativeTrials> {
+  const common = { mixture: toNativeMixture(experiment.mixture), seed, cellKey: cellKey(experiment), ...range };
+  switch (experiment.kind) {
+    case 'known-prompt':
+      return native.simulateKnownPrompt({
+        ...common,
+        examples: experiment.examples,
+        inverseTemperature: experiment.inverseTemperature,
+        head: toNativeHead(experiment.head),
+      });
+    case 'three-step':
+      return native.simulateThreeStep({
+        ...common,
+        ...toNativeThreeStep(experiment),
+        examples: Uint32Array.from(experiment.examples),
+      });
+  }
+}
+
 /**
  * Run Monte Carlo trials of an experiment on the addon's own threads.
  *
  * A trial draws a training set, fits, and measures the test error of the result. Trial t of an experiment depends on
  * the seed, the experiment and t only: not on threads, on how trials are split over calls, or on other trials.
- * `method` and `head` do not enter the random numbers, so heads and methods are compared on common labels.
+ * `method`, `head` and `debias` do not enter the random numbers, so they are compared on common labels.
  *
  * The test error under Gaussian noise is an average of normal tail probabilities over `testDraws` draws, so that rates
  * far below 1/`testDraws` are resolved; under other noise it is the share of `testDraws` fresh examples misclassified.
@@ -103,14 +142,8 @@ export async function simulate(experiment: Experiment, options: SimulationOption
   const method = resolveMethod(resolved, rest.method);
   const { metrics, status } = await runJob(
     () =>
-      native.simulateKnownPrompt({
-        mixture: toNativeMixture(resolved.mixture),
-        examples: resolved.examples,
-        inverseTemperature: resolved.inverseTemperature,
-        head: toNativeHead(resolved.head),
+      startTrials(resolved, BigInt(seed), {
         method,
-        seed: BigInt(seed),
-        cellKey: cellKey(resolved),
         firstTrial,
         trials,
         testDraws,

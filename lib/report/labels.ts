@@ -18,6 +18,7 @@ const kLabels: Readonly<Record<string, OptionLabel>> = {
   'mixture.correlation': { symbol: 'ρ', words: 'correlation of context and signal' },
   'mixture.noiseLevel': { symbol: 'σ', words: 'noise level' },
   'mixture.positiveRate': { symbol: 'π', words: 'share of positive labels' },
+  stepSizes: { symbol: 'η', words: 'step sizes' },
   'head.ridge': { symbol: 'λ', words: 'ridge penalty' },
 };
 

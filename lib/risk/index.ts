@@ -7,3 +7,9 @@ export {
   knownPromptCurve,
 } from './known-prompt.js';
 export { type LongContextOptions, type LongContextRisk, longContext } from './long-context.js';
+export {
+  type PopulationGradient,
+  type PopulationGradientOptions,
+  populationGradient,
+} from './population-gradient.js';
+export { type ThreeStepRisk, type ThreeStepRiskOptions, threeStep } from './three-step.js';

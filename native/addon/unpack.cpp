@@ -90,6 +90,13 @@ std::vector<double> Request::float64Array(const char* name, size_t length) const
                                                length);
 }
 
+std::vector<double> Request::finiteFloat64Array(const char* name, size_t length) const {
+  std::vector<double> values = float64Array(name, length);
+  for (const double value : values)
+    if (!std::isfinite(value)) failRange(name, "without NaN or infinite entries");
+  return values;
+}
+
 std::vector<uint32_t> Request::uint32Array(const char* name, size_t length) const {
   return copyUint32Array(object_.Get(name), name, length);
 }
@@ -140,6 +147,15 @@ HeadOptions readHead(const Request& request) {
   if (kind == "averaging") return {HeadKind::kAveraging, ridge};
   if (kind == "least-squares") return {HeadKind::kLeastSquares, ridge};
   fields.failRange("kind", "'averaging' or 'least-squares'");
+}
+
+Method readMethod(const Request& request, const Mixture& mixture) {
+  const std::string method = request.text("method");
+  if (method == "dense") return Method::kDense;
+  if (method != "projected") request.failRange("method", "'projected' or 'dense'");
+  if (mixture.noise != NoiseKind::kGaussian)
+    request.failRange("method", "'dense' for noise that is not Gaussian");
+  return Method::kProjected;
 }
 
 StreamKey readKey(const Request& request) {

@@ -12,6 +12,7 @@
 #include "core/head.h"
 #include "core/mixture.h"
 #include "core/random.h"
+#include "core/trial.h"
 
 namespace prompt_attention {
 
@@ -29,6 +30,7 @@ class Request {
   bool has(const char* name) const;  // not undefined
   // Typed arrays; a length of kAnyLength is not checked.
   std::vector<double> float64Array(const char* name, size_t length) const;
+  std::vector<double> finiteFloat64Array(const char* name, size_t length) const;  // no NaN, no infinity
   std::vector<uint32_t> uint32Array(const char* name, size_t length) const;
   std::vector<uint8_t> uint8Array(const char* name, size_t length) const;
   [[noreturn]] void failRange(const char* name, const std::string& expected) const;
@@ -48,9 +50,23 @@ constexpr int64_t kMaximumInteger = 9007199254740991;  // 2⁵³ − 1
 
 Mixture readMixture(const Request& request);
 HeadOptions readHead(const Request& request);
-StreamKey readKey(const Request& request);  // from the fields seed and cellKey
+Method readMethod(const Request& request, const Mixture& mixture);  // projected for Gaussian noise only
+StreamKey readKey(const Request& request);                          // from the fields seed and cellKey
 
 // a·b, or a RangeError if the product of the sizes does not fit the address space.
 size_t checkedProduct(Napi::Env env, size_t a, size_t b);
+
+// Allocation failures on the JavaScript thread become RangeErrors that tell the size.
+template <class Make>
+auto allocating(Napi::Env env, size_t bytes, Make make) {
+  try {
+    return make();
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const std::exception&) {
+    throw Napi::RangeError::New(env,
+                                "out of memory: " + std::to_string(bytes) + " bytes could not be allocated");
+  }
+}
 
 }  // namespace prompt_attention
