@@ -82,7 +82,7 @@ test('the figure has one line, one set of intervals and one set of points per se
   ])
     t.true(svg.includes(`>${text}</text>`), text);
   t.true(svg.includes('fill="white"'));
-  t.true(svg.includes('exact asymptotic theory'));
+  t.true(svg.includes('lines: theory'));
 });
 
 test('without theory the figure has no lines', async (t) => {
