@@ -14,7 +14,7 @@ export interface ThreeStepRiskOptions extends Omit<ThreeStepExperiment, 'kind'>,
    * n, d → ∞, which depends on n1/d, n2/d, n3/d only. Default `true`.
    */
   readonly fluctuations?: boolean | undefined;
-  /** Draws over the scores of irrelevant tokens: an integer in [32, 2³¹). Default 10 000. */
+  /** Draws over the scores of irrelevant tokens: an integer in [32, 2³¹). Default 20 000. */
   readonly draws?: number | undefined;
   /** Seed of the draws. Default 0. */
   readonly seed?: number | bigint | undefined;
@@ -40,7 +40,7 @@ const schema = z.strictObject({
   ...threeStepSchema.shape,
   kind: z.literal('three-step').optional(),
   fluctuations: z.boolean({ error: 'true or false' }).default(true),
-  draws: integerFrom(32, 2 ** 31 - 1).default(10_000),
+  draws: integerFrom(32, 2 ** 31 - 1).default(20_000),
   seed: seedSchema.default(0),
   signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
 });
