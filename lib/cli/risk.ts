@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { StudyError } from '../errors.js';
+import { OptionRangeError, StudyError } from '../errors.js';
 
 interface RiskFlags {
   readonly draws?: string;
@@ -31,9 +31,15 @@ async function readExperiment(experiment: string): Promise<object> {
     throw new StudyError(`${source}: cannot be read as JSON or YAML: ${reason}`, { cause });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new StudyError(`${source}: must be an object { kind, mixture, examples, inverseTemperature, head }`);
+    throw new StudyError(`${source}: must be an object: an experiment`);
   return value;
 }
+
+/** The law of each kind of experiment; each validates its own options. */
+const kLaws: Readonly<Record<string, () => Promise<(options: never) => Promise<object>>>> = {
+  'known-prompt': async () => (await import('../risk/known-prompt.js')).knownPrompt,
+  'three-step': async () => (await import('../risk/three-step.js')).threeStep,
+};
 
 /** `prompt-attention risk EXPERIMENT`. */
 export function riskCommand(): Command {
@@ -44,12 +50,22 @@ export function riskCommand(): Command {
     .option('--seed <number>', 'seed of the draws')
     .action(async (experiment: string, { draws, seed }: RiskFlags) => {
       const options = await readExperiment(experiment);
-      const { knownPrompt } = await import('../risk/known-prompt.js');
-      const risk = await knownPrompt({
-        ...(options as Parameters<typeof knownPrompt>[0]),
+      const { kind } = options as { kind?: unknown };
+      const load = typeof kind === 'string' && Object.hasOwn(kLaws, kind) ? kLaws[kind] : undefined;
+      if (load === undefined)
+        throw new OptionRangeError(
+          'kind',
+          `one of ${Object.keys(kLaws)
+            .map((name) => `'${name}'`)
+            .join(', ')}`,
+          kind,
+        );
+      const law = await load();
+      const risk = await law({
+        ...options,
         ...(draws === undefined ? {} : { draws: Number(draws) }),
         ...(seed === undefined ? {} : { seed: /^\d+$/.test(seed) ? BigInt(seed) : Number(seed) }),
-      });
+      } as never);
       process.stdout.write(`${toJson(risk)}\n`);
     });
 }

@@ -90,6 +90,7 @@ const usageFaults: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['missing argument', ['run'], /missing required argument 'study'/],
   ['progress kind', ['run', 'study.yaml', '--progress', 'dots'], /Allowed choices are bar, lines, none/],
   ['risk of nothing', ['risk', '{"kind": "known-prompt"}'], /mixture must be/],
+  ['risk of an unknown kind', ['risk', '{"kind": "four-step"}'], /kind must be one of 'known-prompt', 'three-step'/],
   ['risk of text', ['risk', '{"kind": '], /the experiment: cannot be read as JSON or YAML/],
 ];
 for (const [name, args, expected] of usageFaults) {
@@ -149,6 +150,15 @@ test('another study does not get into a result file', async (t) => {
   t.is(code, 1);
   t.regex(stderr, /^prompt-attention: small.sqlite: holds another study .* --out\), or delete this one\n$/);
   t.deepEqual(readFileSync(join(directory, 'small.sqlite')), before);
+});
+
+test('risk knows the law of a three-step experiment', async (t) => {
+  const mixture = { tokens: 5, dimension: 50, relevantTokens: 1, contextNorm: 2, signalNorm: 1 };
+  const experiment = { kind: 'three-step', mixture, examples: 200, stepSizes: [1, 5, 1] };
+  const { stdout } = await command(['risk', JSON.stringify(experiment), '--draws', '320'], temporaryDirectory(t));
+  const risk = JSON.parse(stdout) as Record<string, number>;
+  t.true((risk.error as number) > 0 && (risk.error as number) < 0.5);
+  t.true((risk.promptNorm as number) > 0);
 });
 
 test('risk prints JSON, from a file as from text', async (t) => {
