@@ -157,7 +157,7 @@ Napi::Value threeStepRisk(const Napi::CallbackInfo& info) {
   spec.fluctuations = request.boolean("fluctuations");
   if (spec.fluctuations && spec.mixture.dimension < kLeastProjectedDimension)
     request.failRange("fluctuations", "false for a dimension below 5");
-  spec.draws = static_cast<int>(request.integer("draws", 2 * kLawBatches, kMaximumCount));
+  spec.draws = static_cast<int>(request.integer("draws", 2 * int64_t{kLawBatches}, kMaximumCount));
   spec.key = readKey(request);
   return Environment::of(info.Env()).start(info.Env(), std::make_shared<LawJob>(std::move(spec)));
 }
