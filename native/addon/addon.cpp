@@ -22,6 +22,10 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("testError", testError);
   add("knownPromptRisk", knownPromptRiskCurve);
   add("longContextRisk", longContextRiskPoint);
+  add("firstNonFinite", firstNonFinite);
+  add("modelScores", modelScores);
+  add("modelAttention", modelAttention);
+  add("modelGradient", modelGradient);
   return exports;
 }
 

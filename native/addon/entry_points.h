@@ -14,5 +14,9 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info);
 Napi::Value testError(const Napi::CallbackInfo& info);
 Napi::Value knownPromptRiskCurve(const Napi::CallbackInfo& info);
 Napi::Value longContextRiskPoint(const Napi::CallbackInfo& info);
+Napi::Value firstNonFinite(const Napi::CallbackInfo& info);
+Napi::Value modelScores(const Napi::CallbackInfo& info);
+Napi::Value modelAttention(const Napi::CallbackInfo& info);
+Napi::Value modelGradient(const Napi::CallbackInfo& info);
 
 }  // namespace prompt_attention

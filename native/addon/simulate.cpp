@@ -108,17 +108,6 @@ Method readMethod(const Request& request) {
   request.failRange("method", "'projected' or 'dense'");
 }
 
-// Allocation failures on the JavaScript thread become RangeErrors that tell the size.
-template <class Make>
-auto allocating(Napi::Env env, size_t bytes, Make make) {
-  try {
-    return make();
-  } catch (const std::exception&) {
-    throw Napi::RangeError::New(env,
-                                "out of memory: " + std::to_string(bytes) + " bytes could not be allocated");
-  }
-}
-
 }  // namespace
 
 Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
@@ -135,7 +124,7 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
   spec.key = readKey(request);
   const uint64_t firstTrial = request.integer("firstTrial", 0, kMaximumInteger);
   const size_t trials = request.integer("trials", 1, kMaximumCount);
-  const int threads = static_cast<int>(request.integer("threads", 1, 1024));
+  const int threads = static_cast<int>(request.integer("threads", 1, kMaximumThreads));
   auto job = allocating(info.Env(), 25 * trials, [&] {
     return std::make_shared<KnownPromptJob>(std::move(spec), firstTrial, trials);
   });

@@ -18,12 +18,14 @@
 #include <vector>
 
 #include "core/known_prompt.h"
+#include "core/models.h"
 
 namespace prompt_attention {
 
 // Scratch that a worker keeps over units and jobs.
 struct Workspace {
   KnownPromptWorkspace knownPrompt;
+  ModelWorkspace model;
 };
 
 class Job {

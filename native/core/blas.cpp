@@ -1,5 +1,7 @@
 #include "core/blas.h"
 
+#include <algorithm>
+
 extern "C" {
 enum CblasOrder { kCblasRowMajor = 101 };
 enum CblasTranspose { kCblasNoTrans = 111, kCblasTrans = 112 };
@@ -10,6 +12,9 @@ void cblas_dsyrk(CblasOrder order, CblasUplo uplo, CblasTranspose trans, int n, 
                  const double* a, int lda, double beta, double* c, int ldc);
 void cblas_dgemv(CblasOrder order, CblasTranspose trans, int m, int n, double alpha, const double* a, int lda,
                  const double* x, int incx, double beta, double* y, int incy);
+void cblas_dgemm(CblasOrder order, CblasTranspose transA, CblasTranspose transB, int m, int n, int k,
+                 double alpha, const double* a, int lda, const double* b, int ldb, double beta, double* c,
+                 int ldc);
 void cblas_dtrmm(CblasOrder order, CblasSide side, CblasUplo uplo, CblasTranspose trans, CblasDiagonal diag,
                  int m, int n, double alpha, const double* a, int lda, double* b, int ldb);
 double cblas_ddot(int n, const double* x, int incx, const double* y, int incy);
@@ -53,6 +58,14 @@ void addTransposedProduct(double scale, const double* A, int rows, int columns, 
 
 void product(const double* A, int rows, int columns, const double* x, double* y) {
   cblas_dgemv(kCblasRowMajor, kCblasNoTrans, rows, columns, 1.0, A, columns, x, 1, 0.0, y, 1);
+}
+
+void multiply(bool transposeA, bool transposeB, int m, int n, int k, double scale, const double* A,
+              const double* B, double beta, double* C) {
+  if (m == 0 || n == 0) return;
+  cblas_dgemm(kCblasRowMajor, transposeA ? kCblasTrans : kCblasNoTrans,
+              transposeB ? kCblasTrans : kCblasNoTrans, m, n, k, scale, A, std::max(transposeA ? m : k, 1), B,
+              std::max(transposeB ? k : n, 1), beta, C, n);
 }
 
 void multiplyRowsByLower(const double* L, int n, double* Z, int rows) {
