@@ -29,6 +29,7 @@ export {
   contextualMixture,
   type NoiseKind,
 } from './mixture.js';
+export * from './models/index.js';
 export * as risk from './risk/index.js';
 export { type Simulation, type SimulationOptions, simulate, TrialStatus } from './simulate.js';
 export * as study from './study/index.js';

@@ -33,12 +33,22 @@ export const seedSchema = z.custom<number | bigint>(
   { error: 'an integer in [0, 2^53 − 1] or a bigint in [0, 2^64)' },
 );
 
+/** A typed array over an ordinary ArrayBuffer: neither shared nor resizable. `name` is its class with an article. */
+export function arrayOf<Class extends Float64ArrayConstructor | Uint8ArrayConstructor>(
+  arrayClass: Class,
+  name: string,
+): z.ZodType<InstanceType<Class>> {
+  return z
+    .custom<InstanceType<Class>>((value) => value instanceof arrayClass, { error: `${name} over an ArrayBuffer` })
+    .refine(({ buffer }) => buffer instanceof ArrayBuffer && !(buffer as { readonly resizable?: boolean }).resizable, {
+      error: `${name} over an ArrayBuffer, not a shared or resizable one`,
+    });
+}
+
 /** A Float64Array over an ordinary ArrayBuffer, with finite entries only. */
-export const finiteVector = z
-  .custom<Float64Array>((value) => value instanceof Float64Array && value.buffer instanceof ArrayBuffer, {
-    error: 'a Float64Array over an ArrayBuffer',
-  })
-  .refine((value) => value.every(Number.isFinite), { error: 'without NaN or infinite entries' });
+export const finiteVector = arrayOf(Float64Array, 'a Float64Array').refine((value) => value.every(Number.isFinite), {
+  error: 'without NaN or infinite entries',
+});
 
 function pathText(root: string, path: readonly PropertyKey[]): string {
   let text = root;
