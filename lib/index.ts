@@ -34,3 +34,4 @@ export * as risk from './risk/index.js';
 export { type Simulation, type SimulationOptions, simulate, TrialStatus } from './simulate.js';
 export * as study from './study/index.js';
 export { type TestErrorEstimate, type TestErrorOptions, testError } from './test-error.js';
+export * from './training/index.js';

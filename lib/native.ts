@@ -111,6 +111,50 @@ export interface NativeModelRequest {
   readonly threads: number;
 }
 
+export interface NativeOptimizer {
+  readonly kind: 'gradient-descent' | 'momentum' | 'adam';
+  readonly momentum: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+}
+
+export interface NativeFitRequest extends NativeModelRequest, NativeKey {
+  readonly loss: NativeLoss;
+  readonly validation?: NativeModelExamples | undefined;
+  readonly optimizer: NativeOptimizer;
+  /** Three numbers: of prompts, weights, head; 0 for what stays as it is. */
+  readonly learningRates: Float64Array;
+  readonly schedule: {
+    readonly kind: 'constant' | 'cosine' | 'step';
+    readonly warmUp: number;
+    readonly final: number;
+    readonly every: number;
+    readonly factor: number;
+  };
+  readonly steps: number;
+  readonly batchSize: number;
+  readonly recordEvery: number;
+  /** 0 for none. */
+  readonly patience: number;
+}
+
+/** One entry per record in every array from `step` on. */
+export interface NativeFit {
+  readonly parameters: Float64Array;
+  readonly stopped: 'steps' | 'patience' | 'diverged';
+  readonly steps: number;
+  readonly step: Float64Array;
+  readonly loss: Float64Array;
+  readonly error: Float64Array;
+  readonly relevantAttention: Float64Array;
+  readonly validationLoss: Float64Array;
+  readonly validationError: Float64Array;
+  readonly promptNorm: Float64Array;
+  readonly weightNorm: Float64Array;
+  readonly headNorm: Float64Array;
+}
+
 export type NativeLoss = 'square' | 'logistic' | 'cross-entropy';
 
 /** Everything the addon exports. Sizes are re-checked by the addon; meaning is validated by the callers in this folder. */
@@ -179,6 +223,8 @@ export interface NativeAddon {
     /** In the order of the parameters; zeros for what is not trained. */
     readonly gradient: Float64Array;
   }>;
+  /** Counts steps. */
+  fitModel(request: NativeFitRequest): NativeJob<NativeFit>;
   /** One block of Philox4x32-10: four words from four counter words and two key words. */
   philox4x32(counter: Uint32Array, key: Uint32Array): Uint32Array;
   /** Numbers `first … first + count − 1` of the stream (seed, cellKey, purpose, trial). */

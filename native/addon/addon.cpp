@@ -26,6 +26,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("modelScores", modelScores);
   add("modelAttention", modelAttention);
   add("modelGradient", modelGradient);
+  add("fitModel", fitModel);
   return exports;
 }
 

@@ -18,5 +18,6 @@ Napi::Value firstNonFinite(const Napi::CallbackInfo& info);
 Napi::Value modelScores(const Napi::CallbackInfo& info);
 Napi::Value modelAttention(const Napi::CallbackInfo& info);
 Napi::Value modelGradient(const Napi::CallbackInfo& info);
+Napi::Value fitModel(const Napi::CallbackInfo& info);
 
 }  // namespace prompt_attention

@@ -80,4 +80,23 @@ ModelExamples readExamples(const Request& request, const char* name, const Model
   return examples;
 }
 
+OptimizerOptions readOptimizer(const Request& request) {
+  const Request fields = request.object("optimizer");
+  const std::string kind = fields.text("kind");
+  OptimizerOptions options{};
+  if (kind == "gradient-descent")
+    options.kind = OptimizerKind::kGradientDescent;
+  else if (kind == "momentum")
+    options.kind = OptimizerKind::kMomentum;
+  else if (kind == "adam")
+    options.kind = OptimizerKind::kAdam;
+  else
+    fields.failRange("kind", "'gradient-descent', 'momentum' or 'adam'");
+  options.momentum = fields.number("momentum");
+  options.beta1 = fields.number("beta1");
+  options.beta2 = fields.number("beta2");
+  options.epsilon = fields.number("epsilon");
+  return options;
+}
+
 }  // namespace prompt_attention

@@ -8,6 +8,7 @@
 #include "addon/unpack.h"
 #include "core/models.h"
 #include "core/objective.h"
+#include "core/optimizer.h"
 
 namespace prompt_attention {
 
@@ -30,5 +31,8 @@ LossKind readLoss(const Request& request, const Model& model);
 // loss, that is `loss` is not null.
 ModelExamples readExamples(const Request& request, const char* name, const Model& model,
                            const LossKind* loss);
+
+// The field `optimizer`: { kind, momentum, beta1, beta2, epsilon }.
+OptimizerOptions readOptimizer(const Request& request);
 
 }  // namespace prompt_attention

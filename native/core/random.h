@@ -33,15 +33,17 @@ StreamKey deriveKey(uint64_t seed, const uint32_t* cellKey);
 // What a stream is for: the sample it belongs to and the field of that sample.
 enum class Sample : uint32_t { kTraining = 0, kTest = 8, kRisk = 9 };
 enum class Field : uint32_t {
-  kLabel = 0,          // one uniform per example
-  kConfusion = 1,      // one uniform per example
-  kRelevance = 2,      // k uniforms per example
-  kNoise = 3,          // m·d numbers per example: the noise of its irrelevant tokens
-  kScore = 4,          // m normals per example: the noise of its irrelevant scores
-  kFeature = 5,        // d−1 normals per example: the noise of its pooled feature
-  kSummary = 6,        // noise of statistics of the whole sample
-  kSummaryNorm = 7,    // normals for the norm of such noise
-  kSummaryUniform = 8  // uniforms for the norm of such noise
+  kLabel = 0,           // one uniform per example
+  kConfusion = 1,       // one uniform per example
+  kRelevance = 2,       // k uniforms per example
+  kNoise = 3,           // m·d numbers per example: the noise of its irrelevant tokens
+  kScore = 4,           // m normals per example: the noise of its irrelevant scores
+  kFeature = 5,         // d−1 normals per example: the noise of its pooled feature
+  kSummary = 6,         // noise of statistics of the whole sample
+  kSummaryNorm = 7,     // normals for the norm of such noise
+  kSummaryUniform = 8,  // uniforms for the norm of such noise
+  kInitial = 12,        // one normal per parameter: where training starts
+  kBatchOrder = 13      // n uniforms per pass over the examples (in place of trials)
 };
 constexpr uint32_t purposeOf(Sample sample, Field field) {
   return static_cast<uint32_t>(sample) * 16 + static_cast<uint32_t>(field);
