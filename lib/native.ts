@@ -225,6 +225,22 @@ export interface NativeAddon {
   }>;
   /** Counts steps. */
   fitModel(request: NativeFitRequest): NativeJob<NativeFit>;
+  fitGivenHead(
+    request: NativeKey & {
+      readonly examples: number;
+      readonly dimension: number;
+      /** n×d. */
+      readonly features: Float64Array;
+      /** n. */
+      readonly labels: Float64Array;
+      readonly head: { readonly kind: 'averaging' | 'least-squares' | 'logistic' | 'hinge'; readonly ridge: number };
+    },
+  ): NativeJob<{
+    readonly head: Float64Array;
+    readonly status: 'ok' | 'singular' | 'separable' | 'not-converged';
+    readonly iterations: number;
+    readonly residual: number;
+  }>;
   /** One block of Philox4x32-10: four words from four counter words and two key words. */
   philox4x32(counter: Uint32Array, key: Uint32Array): Uint32Array;
   /** Numbers `first … first + count − 1` of the stream (seed, cellKey, purpose, trial). */

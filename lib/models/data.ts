@@ -50,7 +50,8 @@ export interface CheckedExamples {
   readonly native: NativeModelExamples;
 }
 
-function requireFinite(option: string, array: Float64Array): void {
+/** Refuse NaN and infinite entries. */
+export function requireFinite(option: string, array: Float64Array): void {
   const index = native.firstNonFinite(array);
   if (index >= 0)
     throw new OptionRangeError(option, `without NaN or infinite entries (entry ${index} is one)`, array[index]);

@@ -27,6 +27,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("modelAttention", modelAttention);
   add("modelGradient", modelGradient);
   add("fitModel", fitModel);
+  add("fitGivenHead", fitGivenHead);
   return exports;
 }
 

@@ -19,5 +19,6 @@ Napi::Value modelScores(const Napi::CallbackInfo& info);
 Napi::Value modelAttention(const Napi::CallbackInfo& info);
 Napi::Value modelGradient(const Napi::CallbackInfo& info);
 Napi::Value fitModel(const Napi::CallbackInfo& info);
+Napi::Value fitGivenHead(const Napi::CallbackInfo& info);
 
 }  // namespace prompt_attention

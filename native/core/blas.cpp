@@ -17,6 +17,7 @@ void cblas_dgemm(CblasOrder order, CblasTranspose transA, CblasTranspose transB,
                  int ldc);
 void cblas_dtrmm(CblasOrder order, CblasSide side, CblasUplo uplo, CblasTranspose trans, CblasDiagonal diag,
                  int m, int n, double alpha, const double* a, int lda, double* b, int ldb);
+void cblas_daxpy(int n, double alpha, const double* x, int incx, double* y, int incy);
 double cblas_ddot(int n, const double* x, int incx, const double* y, int incy);
 void dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* info);
 void dpotrs_(const char* uplo, const int* n, const int* nrhs, const double* a, const int* lda, double* b,
@@ -74,6 +75,10 @@ void multiplyRowsByLower(const double* L, int n, double* Z, int rows) {
 
 double dot(const double* x, const double* y, int n) {
   return cblas_ddot(n, x, 1, y, 1);
+}
+
+void addScaled(double scale, const double* x, int n, double* y) {
+  cblas_daxpy(n, scale, x, 1, y, 1);
 }
 
 double solvePositiveDefinite(double* A, int n, double* b, double* work, int* integerWork) {

@@ -37,6 +37,9 @@ void multiplyRowsByLower(const double* L, int n, double* Z, int rows);
 
 double dot(const double* x, const double* y, int n);
 
+// y[n] += scale · x[n]
+void addScaled(double scale, const double* x, int n, double* y);
+
 // Solves A x = b in place for a symmetric positive definite A[n×n] (lower triangle, row-major, overwritten by
 // its Cholesky factor) and b[n]. Returns the reciprocal condition number of A in the 1-norm as LAPACK
 // estimates it; 0 if A is not positive definite to working precision, in which case b is untouched. work[3n],

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 namespace prompt_attention {
 
@@ -13,20 +12,6 @@ double norm(const double* x, size_t count) {
   double sum = 0.0;
   for (size_t j = 0; j < count; ++j) sum += x[j] * x[j];
   return std::sqrt(sum);
-}
-
-// A permutation of 0 … n−1 that depends on the key and the pass only.
-void shuffle(StreamKey key, uint64_t pass, std::vector<int>& order) {
-  constexpr size_t kGroup = 512;
-  const Stream stream(key, Sample::kTraining, Field::kBatchOrder, pass);
-  double uniforms[kGroup];
-  const size_t n = order.size();
-  std::iota(order.begin(), order.end(), 0);
-  for (size_t i = 0; i < n; ++i) {
-    if (i % kGroup == 0) stream.uniforms(i, std::min(kGroup, n - i), uniforms);
-    const size_t pick = i + static_cast<size_t>(uniforms[i % kGroup] * static_cast<double>(n - i));
-    std::swap(order[i], order[std::min(pick, n - 1)]);
-  }
 }
 
 }  // namespace
@@ -61,7 +46,7 @@ const int* Fit::nextBatch(int& count) {
     return nullptr;
   }
   if (position_ == n) {
-    shuffle(options_.key, pass_++, order_);
+    drawPermutation(Stream(options_.key, Sample::kTraining, Field::kBatchOrder, pass_++), order_);
     position_ = 0;
   }
   count = std::min(options_.batchSize, n - position_);

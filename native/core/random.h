@@ -74,6 +74,10 @@ class Stream {
 // Marsaglia–Tsang rejection on position `attempt` of both streams: exact, and a function of the streams only.
 double drawChi(int64_t degrees, const Stream& normals, const Stream& uniforms);
 
+// A uniformly random permutation of 0 … n−1 into order[n], from uniforms 0 … n−1 of the stream
+// (Fisher–Yates).
+void drawPermutation(const Stream& stream, std::vector<int>& order);
+
 // Name of the instruction set that the samplers run on, and of all that were compiled in.
 std::string simdTarget();
 std::vector<std::string> simdTargets();
