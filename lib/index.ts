@@ -32,13 +32,9 @@ export {
   contextualMixture,
   type NoiseKind,
 } from './mixture.js';
+export * from './models/index.js';
 export * as risk from './risk/index.js';
 export { type Simulation, type SimulationOptions, simulate, TrialStatus } from './simulate.js';
 export * as study from './study/index.js';
 export { type TestErrorEstimate, type TestErrorOptions, testError } from './test-error.js';
-export {
-  type LabelledTokens,
-  type ThreeStepIterates,
-  type ThreeStepOptions,
-  threeStep,
-} from './training/three-step.js';
+export * from './training/index.js';

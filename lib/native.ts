@@ -113,6 +113,92 @@ export interface NativeEngineInfo {
   readonly cpuSimd: string;
 }
 
+/** A model as the addon takes it; self-attention and the tuned layer are both matrix attention. */
+export type NativeModel =
+  | {
+      readonly kind: 'prompt-attention' | 'linear-attention' | 'mean-pooling';
+      readonly tokens: number;
+      readonly dimension: number;
+    }
+  | {
+      readonly kind: 'matrix-attention';
+      readonly tokens: number;
+      readonly dimension: number;
+      /** m_p ≥ 0. */
+      readonly prompts: number;
+      /** K ≥ 1. */
+      readonly outputs: number;
+      /** One head w for the mean of all rows; without prompts and with one output only. */
+      readonly pooledHead: boolean;
+      /** Whether gradients of prompts, and of weights, are wanted. The second implies the first. */
+      readonly trainsAttention: boolean;
+      readonly trainsWeights: boolean;
+    };
+
+export interface NativeModelExamples {
+  readonly examples: number;
+  /** n×T×d. */
+  readonly tokens: Float64Array;
+  /** n; needed where there is a loss. */
+  readonly labels?: Float64Array | undefined;
+  /** n×T. */
+  readonly relevance?: Uint8Array | undefined;
+}
+
+export interface NativeModelRequest {
+  readonly model: NativeModel;
+  readonly examples: NativeModelExamples;
+  /** Prompts, weights, head, one after the other. */
+  readonly parameters: Float64Array;
+  readonly threads: number;
+}
+
+export interface NativeOptimizer {
+  readonly kind: 'gradient-descent' | 'momentum' | 'adam';
+  readonly momentum: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+}
+
+export interface NativeFitRequest extends NativeModelRequest, NativeKey {
+  readonly loss: NativeLoss;
+  readonly validation?: NativeModelExamples | undefined;
+  readonly optimizer: NativeOptimizer;
+  /** Three numbers: of prompts, weights, head; 0 for what stays as it is. */
+  readonly learningRates: Float64Array;
+  readonly schedule: {
+    readonly kind: 'constant' | 'cosine' | 'step';
+    readonly warmUp: number;
+    readonly final: number;
+    readonly every: number;
+    readonly factor: number;
+  };
+  readonly steps: number;
+  readonly batchSize: number;
+  readonly recordEvery: number;
+  /** 0 for none. */
+  readonly patience: number;
+}
+
+/** One entry per record in every array from `step` on. */
+export interface NativeFit {
+  readonly parameters: Float64Array;
+  readonly stopped: 'steps' | 'patience' | 'diverged';
+  readonly steps: number;
+  readonly step: Float64Array;
+  readonly loss: Float64Array;
+  readonly error: Float64Array;
+  readonly relevantAttention: Float64Array;
+  readonly validationLoss: Float64Array;
+  readonly validationError: Float64Array;
+  readonly promptNorm: Float64Array;
+  readonly weightNorm: Float64Array;
+  readonly headNorm: Float64Array;
+}
+
+export type NativeLoss = 'square' | 'logistic' | 'cross-entropy';
+
 /** Everything the addon exports. Sizes are re-checked by the addon; meaning is validated by the callers in this folder. */
 export interface NativeAddon {
   engineInfo(): NativeEngineInfo;
@@ -204,6 +290,34 @@ export interface NativeAddon {
     readonly inverseTemperature: number;
     readonly head: NativeHead;
   }): { readonly error: number; readonly signalToNoise: number };
+  /** Position of the first NaN or infinite entry, or −1. */
+  firstNonFinite(array: Float64Array): number;
+  modelScores(request: NativeModelRequest): NativeJob<Float64Array>;
+  modelAttention(request: NativeModelRequest): NativeJob<Float64Array>;
+  modelGradient(request: NativeModelRequest & { readonly loss: NativeLoss }): NativeJob<{
+    readonly loss: number;
+    readonly error: number;
+    /** In the order of the parameters; zeros for what is not trained. */
+    readonly gradient: Float64Array;
+  }>;
+  /** Counts steps. */
+  fitModel(request: NativeFitRequest): NativeJob<NativeFit>;
+  fitGivenHead(
+    request: NativeKey & {
+      readonly examples: number;
+      readonly dimension: number;
+      /** n×d. */
+      readonly features: Float64Array;
+      /** n. */
+      readonly labels: Float64Array;
+      readonly head: { readonly kind: 'averaging' | 'least-squares' | 'logistic' | 'hinge'; readonly ridge: number };
+    },
+  ): NativeJob<{
+    readonly head: Float64Array;
+    readonly status: 'ok' | 'singular' | 'separable' | 'not-converged';
+    readonly iterations: number;
+    readonly residual: number;
+  }>;
   /** One block of Philox4x32-10: four words from four counter words and two key words. */
   philox4x32(counter: Uint32Array, key: Uint32Array): Uint32Array;
   /** Numbers `first … first + count − 1` of the stream (seed, cellKey, purpose, trial). */

@@ -33,11 +33,20 @@ export const seedSchema = z.custom<number | bigint>(
   { error: 'an integer in [0, 2^53 − 1] or a bigint in [0, 2^64)' },
 );
 
+/** A typed array over an ordinary ArrayBuffer: neither shared nor resizable. `name` is its class with an article. */
+export function arrayOf<Class extends Float64ArrayConstructor | Uint8ArrayConstructor>(
+  arrayClass: Class,
+  name: string,
+): z.ZodType<InstanceType<Class>> {
+  return z
+    .custom<InstanceType<Class>>((value) => value instanceof arrayClass, { error: `${name} over an ArrayBuffer` })
+    .refine(({ buffer }) => buffer instanceof ArrayBuffer && !(buffer as { readonly resizable?: boolean }).resizable, {
+      error: `${name} over an ArrayBuffer, not a shared or resizable one`,
+    });
+}
+
 /** A Float64Array over an ordinary ArrayBuffer, with finite entries only. */
-export const finiteVector = z
-  .custom<Float64Array>((value) => value instanceof Float64Array && value.buffer instanceof ArrayBuffer, {
-    error: 'a Float64Array over an ArrayBuffer',
-  })
+export const finiteVector = arrayOf(Float64Array, 'a Float64Array')
   // A detached array has length 0, and `every` throws on it; whoever knows the length wanted refuses it.
   .refine((value) => value.length === 0 || value.every(Number.isFinite), { error: 'without NaN or infinite entries' });
 

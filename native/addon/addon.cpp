@@ -26,6 +26,12 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("testError", testError);
   add("knownPromptRisk", knownPromptRiskCurve);
   add("longContextRisk", longContextRiskPoint);
+  add("firstNonFinite", firstNonFinite);
+  add("modelScores", modelScores);
+  add("modelAttention", modelAttention);
+  add("modelGradient", modelGradient);
+  add("fitModel", fitModel);
+  add("fitGivenHead", fitGivenHead);
   return exports;
 }
 

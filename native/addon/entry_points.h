@@ -18,5 +18,11 @@ Napi::Value populationGradient(const Napi::CallbackInfo& info);
 Napi::Value testError(const Napi::CallbackInfo& info);
 Napi::Value knownPromptRiskCurve(const Napi::CallbackInfo& info);
 Napi::Value longContextRiskPoint(const Napi::CallbackInfo& info);
+Napi::Value firstNonFinite(const Napi::CallbackInfo& info);
+Napi::Value modelScores(const Napi::CallbackInfo& info);
+Napi::Value modelAttention(const Napi::CallbackInfo& info);
+Napi::Value modelGradient(const Napi::CallbackInfo& info);
+Napi::Value fitModel(const Napi::CallbackInfo& info);
+Napi::Value fitGivenHead(const Napi::CallbackInfo& info);
 
 }  // namespace prompt_attention

@@ -47,9 +47,17 @@ Napi::Value Environment::start(Napi::Env env, std::shared_ptr<PromiseJob> job) {
   job->deferred_ = std::make_unique<Napi::Promise::Deferred>(env);
   Napi::Object handle = Napi::Object::New(env);
   handle.Set("promise", job->deferred_->Promise());
-  handle.Set("cancel", Napi::Function::New(env, [job](const Napi::CallbackInfo&) { job->cancelled = true; }));
-  handle.Set("completed", Napi::Function::New(env, [job](const Napi::CallbackInfo& info) {
-               return Napi::Number::New(info.Env(), static_cast<double>(job->completed.load()));
+  // The handle does not own the job: what a job holds is freed when its promise is settled, not when the
+  // handle is collected.
+  const std::weak_ptr<PromiseJob> weak = job;
+  handle.Set("cancel", Napi::Function::New(env, [weak](const Napi::CallbackInfo&) {
+               if (const auto running = weak.lock()) running->cancelled = true;
+             }));
+  handle.Set("completed",
+             Napi::Function::New(env, [weak, units = job->units](const Napi::CallbackInfo& info) {
+               const auto running = weak.lock();
+               return Napi::Number::New(info.Env(),
+                                        static_cast<double>(running ? running->completed.load() : units));
              }));
   pool_.submit(std::move(job));
   if (pending_++ == 0) finished_.Ref(env);

@@ -2,13 +2,16 @@
 
 #include <cmath>
 
+#include "addon/entry_points.h"
+#include "core/models.h"
+
 namespace prompt_attention {
 
 namespace {
 
-template <class Element, class Array>
-std::vector<Element> copyArray(const Napi::Value& value, napi_typedarray_type type, const char* typeName,
-                               const char* name, size_t length) {
+template <class Array>
+Array checkedArray(const Napi::Value& value, napi_typedarray_type type, const char* typeName,
+                   const char* name, size_t length) {
   const Napi::Env env = value.Env();
   const std::string expected = std::string(name) + " must be a " + typeName;
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type)
@@ -20,6 +23,13 @@ std::vector<Element> copyArray(const Napi::Value& value, napi_typedarray_type ty
   if (length != Request::kAnyLength && array.ElementLength() != length)
     throw Napi::RangeError::New(env, expected + " of length " + std::to_string(length) + "; got length " +
                                          std::to_string(array.ElementLength()));
+  return array;
+}
+
+template <class Element, class Array>
+std::vector<Element> copyArray(const Napi::Value& value, napi_typedarray_type type, const char* typeName,
+                               const char* name, size_t length) {
+  const Array array = checkedArray<Array>(value, type, typeName, name, length);
   return std::vector<Element>(array.Data(), array.Data() + array.ElementLength());
 }
 
@@ -108,6 +118,13 @@ std::vector<uint8_t> Request::uint8Array(const char* name, size_t length) const 
 
 std::vector<uint32_t> copyUint32Array(const Napi::Value& value, const char* name, size_t length) {
   return copyArray<uint32_t, Napi::Uint32Array>(value, napi_uint32_array, "Uint32Array", name, length);
+}
+
+Napi::Value firstNonFinite(const Napi::CallbackInfo& info) {
+  const auto array = checkedArray<Napi::Float64Array>(info[0], napi_float64_array, "Float64Array", "array",
+                                                      Request::kAnyLength);
+  return Napi::Number::New(info.Env(),
+                           static_cast<double>(indexOfNonFinite(array.Data(), array.ElementLength())));
 }
 
 Mixture readMixture(const Request& request) {

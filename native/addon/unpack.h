@@ -6,6 +6,8 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,7 @@ class Request {
   bool boolean(const char* name) const;
   std::string text(const char* name) const;
   Request object(const char* name) const;
+  Napi::Env env() const { return object_.Env(); }
   bool has(const char* name) const;  // not undefined
   // Typed arrays; a length of kAnyLength is not checked.
   std::vector<double> float64Array(const char* name, size_t length) const;
@@ -47,6 +50,7 @@ std::vector<uint32_t> copyUint32Array(const Napi::Value& value, const char* name
 
 constexpr int64_t kMaximumCount = 2147483647;          // 2³¹ − 1
 constexpr int64_t kMaximumInteger = 9007199254740991;  // 2⁵³ − 1
+constexpr int64_t kMaximumThreads = 1024;
 
 Mixture readMixture(const Request& request);
 HeadOptions readHead(const Request& request);
@@ -56,16 +60,19 @@ StreamKey readKey(const Request& request);                          // from the 
 // a·b, or a RangeError if the product of the sizes does not fit the address space.
 size_t checkedProduct(Napi::Env env, size_t a, size_t b);
 
-// Allocation failures on the JavaScript thread become RangeErrors that tell the size.
+// make(), with memory that cannot be had turned into a RangeError that tells the size.
 template <class Make>
 auto allocating(Napi::Env env, size_t bytes, Make make) {
+  const auto fail = [&] {
+    return Napi::RangeError::New(env,
+                                 "out of memory: " + std::to_string(bytes) + " bytes could not be allocated");
+  };
   try {
     return make();
-  } catch (const Napi::Error&) {
-    throw;
-  } catch (const std::exception&) {
-    throw Napi::RangeError::New(env,
-                                "out of memory: " + std::to_string(bytes) + " bytes could not be allocated");
+  } catch (const std::bad_alloc&) {
+    throw fail();
+  } catch (const std::length_error&) {
+    throw fail();
   }
 }
 

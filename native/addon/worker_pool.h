@@ -19,6 +19,7 @@
 
 #include "core/known_prompt.h"
 #include "core/three_step.h"
+#include "core/models.h"
 
 namespace prompt_attention {
 
@@ -26,6 +27,7 @@ namespace prompt_attention {
 struct Workspace {
   KnownPromptWorkspace knownPrompt;
   ThreeStepWorkspace threeStep;
+  ModelWorkspace model;
 };
 
 class Job {

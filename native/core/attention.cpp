@@ -8,6 +8,8 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 HWY_BEFORE_NAMESPACE();
 namespace prompt_attention {
@@ -59,21 +61,84 @@ ScoreSums scoreSumsOf(const double* g, int m, double c) {
   return {extreme, sumOfPartials(s1), sumOfPartials(s2), sumOfPartials(sg)};
 }
 
+// The largest entry of row[columns]; NaN if it has a NaN.
+double largestOf(const double* row, int columns) {
+  const Reals reals;
+  const int lanes = static_cast<int>(hn::Lanes(reals));
+  double largest = row[0];
+  bool hasNan = false;
+  int t = 0;
+  if (columns >= lanes) {
+    auto maxima = hn::LoadU(reals, row);
+    auto nan = hn::IsNaN(maxima);
+    for (; t + lanes <= columns; t += lanes) {
+      const auto x = hn::LoadU(reals, row + t);
+      maxima = hn::Max(maxima, x);
+      nan = hn::Or(nan, hn::IsNaN(x));
+    }
+    largest = hn::GetLane(hn::MaxOfLanes(reals, maxima));
+    hasNan = !hn::AllFalse(reals, nan);
+  }
+  for (; t < columns; ++t) {
+    largest = std::max(largest, row[t]);
+    hasNan |= std::isnan(row[t]);
+  }
+  return hasNan ? std::numeric_limits<double>::quiet_NaN() : largest;
+}
+
+void softmaxRowsOf(double* S, int rows, int columns) {
+  constexpr double kMaximum = std::numeric_limits<double>::max();
+  const Reals reals;
+  const int lanes = static_cast<int>(hn::Lanes(reals));
+  const auto maximum = hn::Set(reals, kMaximum);
+  const auto minimum = hn::Set(reals, -kMaximum);
+  const int whole = columns - columns % kPartialSums;
+  for (double* row = S; rows > 0; --rows, row += columns) {
+    // Infinities are the largest finite numbers: ∞ − ∞ would be NaN.
+    const double shift = std::clamp(largestOf(row, columns), -kMaximum, kMaximum);
+    const auto shifts = hn::Set(reals, shift);
+    const auto weigh = [&](const double* group, double* weights) {
+      const auto x = hn::Min(hn::Max(hn::LoadU(reals, group), minimum), maximum);
+      hn::StoreU(hn::Exp(reals, hn::Sub(x, shifts)), reals, weights);
+    };
+    HWY_ALIGN double sums[kPartialSums] = {};
+    for (int t = 0; t < whole; t += kPartialSums) {
+      for (int part = 0; part < kPartialSums; part += lanes) {
+        weigh(row + t + part, row + t + part);
+        hn::Store(hn::Add(hn::Load(reals, sums + part), hn::LoadU(reals, row + t + part)), reals,
+                  sums + part);
+      }
+    }
+    if (whole < columns) {
+      HWY_ALIGN double tail[kPartialSums];
+      for (int i = 0; i < kPartialSums; ++i) tail[i] = whole + i < columns ? row[whole + i] : shift;
+      for (int part = 0; part < kPartialSums; part += lanes) weigh(tail + part, tail + part);
+      for (int i = 0; whole + i < columns; ++i) sums[i] += row[whole + i] = tail[i];
+    }
+    // A NaN among the scores is a NaN shift; Exp would answer 0.
+    const double total = std::isnan(shift) ? shift : sumOfPartials(sums);
+    for (int t = 0; t < columns; ++t) row[t] /= total;
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace prompt_attention
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include <cmath>
-
 #include "core/blas.h"
 
 namespace prompt_attention {
 
 HWY_EXPORT(scoreSumsOf);
+HWY_EXPORT(softmaxRowsOf);
 
 ScoreSums scoreSums(const double* g, int m, double c) {
   return HWY_DYNAMIC_DISPATCH(scoreSumsOf)(g, m, c);
+}
+
+void softmaxRows(double* S, int rows, int columns) {
+  HWY_DYNAMIC_DISPATCH(softmaxRowsOf)(S, rows, columns);
 }
 
 Pooling pool(const Mixture& mixture, double relevantScore, double irrelevantScore, const ScoreSums& sums) {

@@ -41,6 +41,10 @@ struct Pooling {
 // `irrelevantScore`. `sums` is not read if the mixture has no irrelevant token.
 Pooling pool(const Mixture& mixture, double relevantScore, double irrelevantScore, const ScoreSums& sums);
 
+// Softmax of every row of S[rows×columns], in place, relative to the row's largest entry. Infinite entries
+// count as the largest finite number of their sign; a NaN makes its row NaN.
+void softmaxRows(double* S, int rows, int columns);
+
 // Attention of given tokens X[T×d] to the prompt q[d]: phi[T] = softmax(X q), v[d] = Xᵀ phi.
 void attend(const double* X, int T, int d, const double* q, double* phi, double* v);
 

@@ -1,5 +1,7 @@
 #include "core/blas.h"
 
+#include <algorithm>
+
 extern "C" {
 enum CblasOrder { kCblasRowMajor = 101 };
 enum CblasTranspose { kCblasNoTrans = 111, kCblasTrans = 112 };
@@ -10,8 +12,12 @@ void cblas_dsyrk(CblasOrder order, CblasUplo uplo, CblasTranspose trans, int n, 
                  const double* a, int lda, double beta, double* c, int ldc);
 void cblas_dgemv(CblasOrder order, CblasTranspose trans, int m, int n, double alpha, const double* a, int lda,
                  const double* x, int incx, double beta, double* y, int incy);
+void cblas_dgemm(CblasOrder order, CblasTranspose transA, CblasTranspose transB, int m, int n, int k,
+                 double alpha, const double* a, int lda, const double* b, int ldb, double beta, double* c,
+                 int ldc);
 void cblas_dtrmm(CblasOrder order, CblasSide side, CblasUplo uplo, CblasTranspose trans, CblasDiagonal diag,
                  int m, int n, double alpha, const double* a, int lda, double* b, int ldb);
+void cblas_daxpy(int n, double alpha, const double* x, int incx, double* y, int incy);
 double cblas_ddot(int n, const double* x, int incx, const double* y, int incy);
 void dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* info);
 void dpotrs_(const char* uplo, const int* n, const int* nrhs, const double* a, const int* lda, double* b,
@@ -55,12 +61,24 @@ void product(const double* A, int rows, int columns, const double* x, double* y)
   cblas_dgemv(kCblasRowMajor, kCblasNoTrans, rows, columns, 1.0, A, columns, x, 1, 0.0, y, 1);
 }
 
+void multiply(bool transposeA, bool transposeB, int m, int n, int k, double scale, const double* A,
+              const double* B, double beta, double* C) {
+  if (m == 0 || n == 0) return;
+  cblas_dgemm(kCblasRowMajor, transposeA ? kCblasTrans : kCblasNoTrans,
+              transposeB ? kCblasTrans : kCblasNoTrans, m, n, k, scale, A, std::max(transposeA ? m : k, 1), B,
+              std::max(transposeB ? k : n, 1), beta, C, n);
+}
+
 void multiplyRowsByLower(const double* L, int n, double* Z, int rows) {
   cblas_dtrmm(kCblasRowMajor, kCblasRight, kCblasLower, kCblasTrans, kCblasNonUnit, rows, n, 1.0, L, n, Z, n);
 }
 
 double dot(const double* x, const double* y, int n) {
   return cblas_ddot(n, x, 1, y, 1);
+}
+
+void addScaled(double scale, const double* x, int n, double* y) {
+  cblas_daxpy(n, scale, x, 1, y, 1);
 }
 
 double solvePositiveDefinite(double* A, int n, double* b, double* work, int* integerWork) {

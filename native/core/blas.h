@@ -27,10 +27,18 @@ void addTransposedProduct(double scale, const double* A, int rows, int columns, 
 // y[rows] = A x with A[rows×columns] row-major, x[columns].
 void product(const double* A, int rows, int columns, const double* x, double* y);
 
+// C[m×n] = scale · op(A) op(B) + beta · C, all row-major without padding; op(A) is m×k, op(B) k×n. Does
+// nothing for m = 0 or n = 0; for k = 0 only C is scaled.
+void multiply(bool transposeA, bool transposeB, int m, int n, int k, double scale, const double* A,
+              const double* B, double beta, double* C);
+
 // Z[rows×n] ← Z Lᵀ with L[n×n] lower triangular, row-major: each row z becomes L z.
 void multiplyRowsByLower(const double* L, int n, double* Z, int rows);
 
 double dot(const double* x, const double* y, int n);
+
+// y[n] += scale · x[n]
+void addScaled(double scale, const double* x, int n, double* y);
 
 // Solves A x = b in place for a symmetric positive definite A[n×n] (lower triangle, row-major, overwritten by
 // its Cholesky factor) and b[n]. Returns the reciprocal condition number of A in the 1-norm as LAPACK

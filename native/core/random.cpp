@@ -114,7 +114,9 @@ int64_t currentTarget() {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace prompt_attention {
 
@@ -209,6 +211,18 @@ double drawChi(int64_t degrees, const Stream& normals, const Stream& uniforms) {
     const double v = root * root * root;
     if (std::log(uniforms.uniform(attempt)) < 0.5 * x * x + d * (1.0 - v + std::log(v)))
       return std::sqrt(2.0 * d * v);
+  }
+}
+
+void drawPermutation(const Stream& stream, std::vector<int>& order) {
+  constexpr size_t kGroup = 512;
+  double uniforms[kGroup];
+  const size_t n = order.size();
+  std::iota(order.begin(), order.end(), 0);
+  for (size_t i = 0; i < n; ++i) {
+    if (i % kGroup == 0) stream.uniforms(i, std::min(kGroup, n - i), uniforms);
+    const size_t pick = i + static_cast<size_t>(uniforms[i % kGroup] * static_cast<double>(n - i));
+    std::swap(order[i], order[std::min(pick, n - 1)]);
   }
 }
 

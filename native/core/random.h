@@ -43,7 +43,9 @@ enum class Field : uint32_t {
   kSummary = 6,         // noise of statistics of the whole sample
   kSummaryNorm = 7,     // normals for the norm of such noise
   kSummaryUniform = 8,  // uniforms for the norm of such noise
-  kResidual = 9         // one normal per example: its pooled noise along an earlier head
+  kResidual = 9,         // one normal per example: its pooled noise along an earlier head
+  kInitial = 12,        // one normal per parameter: where training starts
+  kBatchOrder = 13      // n uniforms per pass over the examples (in place of trials)
 };
 constexpr uint32_t purposeOf(Sample sample, Field field) {
   return static_cast<uint32_t>(sample) * 16 + static_cast<uint32_t>(field);
@@ -73,6 +75,10 @@ class Stream {
 // A draw of the chi distribution (norm of `degrees` independent standard normals); 0 for degrees = 0.
 // Marsaglia–Tsang rejection on position `attempt` of both streams: exact, and a function of the streams only.
 double drawChi(int64_t degrees, const Stream& normals, const Stream& uniforms);
+
+// A uniformly random permutation of 0 … n−1 into order[n], from uniforms 0 … n−1 of the stream
+// (Fisher–Yates).
+void drawPermutation(const Stream& stream, std::vector<int>& order);
 
 // Name of the instruction set that the samplers run on, and of all that were compiled in.
 std::string simdTarget();

@@ -1,0 +1,105 @@
+import { z } from 'zod';
+import { OptionRangeError, OptionTypeError } from '../errors.js';
+import { type NativeModelExamples, native } from '../native.js';
+import { arrayOf, integerFrom, parseOptions } from '../options.js';
+import type { ModelLoss, ModelSize } from './model.js';
+
+/**
+ * Examples as models take them; what {@link sampleExamples} returns is accepted as it is. Arrays must lie in ordinary
+ * ArrayBuffers: not shared, resizable or detached ones.
+ */
+export interface ModelData {
+  /** X, n×T×d row-major, finite. T follows from the length. */
+  readonly tokens: Float64Array;
+  /** y, length n: ±1, or 0 … K−1 for the loss `'cross-entropy'`. Needed wherever there is a loss. */
+  readonly labels?: Float64Array | undefined;
+  /** n. Default: the number of labels. */
+  readonly examples?: number | undefined;
+  /** d. Default: the mixture's. One of the two is needed. */
+  readonly dimension?: number | undefined;
+  /** n×T mask, 1 where a token is relevant: {@link fit} then reports the attention on relevant tokens. */
+  readonly relevance?: Uint8Array | undefined;
+  /** What the examples were drawn from; only its dimension is read. */
+  readonly mixture?: { readonly dimension: number } | undefined;
+  /** Not read. */
+  readonly confusion?: Uint32Array | undefined;
+}
+
+const numbers = arrayOf(Float64Array, 'a Float64Array');
+
+const dataSchema = z.strictObject(
+  {
+    tokens: numbers.refine(({ length }) => length > 0, { error: 'neither empty nor detached' }),
+    labels: numbers.refine(({ length }) => length > 0, { error: 'neither empty nor detached' }).optional(),
+    examples: integerFrom(1, 2 ** 31 - 1).optional(),
+    dimension: integerFrom(1, 2 ** 31 - 1).optional(),
+    relevance: arrayOf(Uint8Array, 'a Uint8Array').optional(),
+    mixture: z
+      .custom<{ readonly dimension: number }>((value) => Number.isSafeInteger((value as ModelSize | null)?.dimension), {
+        error: 'a contextual mixture',
+      })
+      .optional(),
+    confusion: z.unknown().optional(),
+  },
+  { error: 'an object { tokens, labels, dimension }' },
+);
+
+/** Examples that passed every check. */
+export interface CheckedExamples {
+  readonly size: ModelSize;
+  readonly native: NativeModelExamples;
+}
+
+/** Refuse NaN and infinite entries. */
+export function requireFinite(option: string, array: Float64Array): void {
+  const index = native.firstNonFinite(array);
+  if (index >= 0)
+    throw new OptionRangeError(option, `without NaN or infinite entries (entry ${index} is one)`, array[index]);
+}
+
+/** Validate data of which no label is read. `root` is the name of the data in errors. */
+export function readTokens(data: unknown, root: string): CheckedExamples {
+  const { tokens, labels, relevance, ...given } = parseOptions(dataSchema, data, root);
+  const n = given.examples ?? labels?.length;
+  if (n === undefined) throw new OptionTypeError(`${root}.examples`, 'given, unless labels are', undefined);
+  const d = given.dimension ?? given.mixture?.dimension;
+  if (d === undefined) throw new OptionTypeError(`${root}.dimension`, 'given, unless a mixture is', undefined);
+  const T = tokens.length / (n * d);
+  if (!Number.isSafeInteger(T) || T < 1)
+    throw new OptionRangeError(
+      `${root}.tokens`,
+      `of length n×T×d, a multiple of ${n}×${d} (got length ${tokens.length})`,
+      tokens,
+    );
+  if (labels !== undefined && labels.length !== n)
+    throw new OptionRangeError(`${root}.labels`, `of length n = ${n} (got length ${labels.length})`, labels);
+  if (relevance !== undefined && relevance.length !== n * T)
+    throw new OptionRangeError(`${root}.relevance`, `of length n×T = ${n}×${T}`, relevance);
+  requireFinite(`${root}.tokens`, tokens);
+  return { size: { tokens: T, dimension: d }, native: { examples: n, tokens, labels, relevance } };
+}
+
+/** Validate data with labels that the loss allows. */
+export function readExamples(data: unknown, root: string, loss: ModelLoss, outputs: number): CheckedExamples {
+  const examples = readTokens(data, root);
+  requireLabels(`${root}.labels`, examples.native.labels, loss, outputs);
+  return examples;
+}
+
+/** Refuse labels other than ±1, or 0 … K−1 for the cross-entropy. */
+export function requireLabels(
+  option: string,
+  labels: Float64Array | undefined,
+  loss: ModelLoss,
+  outputs: number,
+): asserts labels is Float64Array {
+  if (labels === undefined) throw new OptionTypeError(option, 'given', undefined);
+  const isLabel =
+    loss === 'cross-entropy'
+      ? (y: number) => Number.isInteger(y) && y >= 0 && y < outputs
+      : (y: number) => y === 1 || y === -1;
+  const index = labels.findIndex((y) => !isLabel(y));
+  if (index < 0) return;
+  const expected = loss === 'cross-entropy' ? `an integer in [0, ${outputs})` : '−1 or 1';
+  throw new OptionRangeError(`${option}[${index}]`, expected, labels[index]);
+}

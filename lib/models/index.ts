@@ -1,0 +1,21 @@
+export type { ModelData } from './data.js';
+export { linearAttention } from './linear-attention.js';
+export { meanPooling } from './mean-pooling.js';
+export type {
+  InitialOptions,
+  Model,
+  ModelCallOptions,
+  ModelGradient,
+  ModelGradientOptions,
+  ModelLoss,
+  ModelName,
+  ModelParameters,
+  ModelSize,
+} from './model.js';
+export { promptAttention } from './prompt-attention.js';
+export {
+  type PromptTunedLayerOptions,
+  type PromptTunedLayerParameter,
+  promptTunedLayer,
+} from './prompt-tuned-layer.js';
+export { selfAttention, selfAttentionFullHead } from './self-attention.js';

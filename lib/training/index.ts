@@ -1,0 +1,25 @@
+export { type FitHistory, type FitOptions, type FitResult, fit } from './fit.js';
+export {
+  type FittedHead,
+  fitHead,
+  type HingeHead,
+  type LinearHeadOptions,
+  type LinearHeadStatus,
+  type LogisticHead,
+} from './heads.js';
+export type {
+  AdamOptimizer,
+  ConstantSchedule,
+  CosineSchedule,
+  GradientDescentOptimizer,
+  MomentumOptimizer,
+  OptimizerOptions,
+  ScheduleOptions,
+  StepSchedule,
+} from './optimizer.js';
+export {
+  type LabelledTokens,
+  type ThreeStepIterates,
+  type ThreeStepOptions,
+  threeStep,
+} from './three-step.js';

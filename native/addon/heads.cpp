@@ -1,0 +1,114 @@
+// Heads fitted on given features.
+#include "addon/entry_points.h"
+#include "addon/environment.h"
+#include "addon/unpack.h"
+#include "core/head.h"
+#include "core/linear_heads.h"
+
+namespace prompt_attention {
+
+namespace {
+
+enum class GivenHead { kAveraging, kLeastSquares, kLogistic, kHinge };
+
+struct GivenHeadSpec {
+  GivenHead kind;
+  double ridge;
+  int examples;                  // n
+  int dimension;                 // d
+  std::vector<double> features;  // [n×d]
+  std::vector<double> labels;    // [n]
+  StreamKey key;
+};
+
+class GivenFeatures final : public FeatureSource {
+ public:
+  explicit GivenFeatures(const GivenHeadSpec& spec) : spec_(spec) {}
+  int examples() const override { return spec_.examples; }
+  int dimension() const override { return spec_.dimension; }
+  void rows(int first, int count, double* V, double* y) override {
+    const size_t d = spec_.dimension;
+    std::copy_n(spec_.features.data() + first * d, count * d, V);
+    std::copy_n(spec_.labels.data() + first, count, y);
+  }
+
+ private:
+  const GivenHeadSpec& spec_;
+};
+
+class HeadJob final : public PromiseJob {
+ public:
+  explicit HeadJob(GivenHeadSpec spec) : spec_(std::move(spec)), head_(spec_.dimension) {}
+  void run(uint64_t, Workspace& workspace) override {
+    const double* V = spec_.features.data();
+    const double* y = spec_.labels.data();
+    const int n = spec_.examples;
+    const int d = spec_.dimension;
+    switch (spec_.kind) {
+      case GivenHead::kLogistic:
+        outcome_ = fitLogisticHead(V, y, n, d, spec_.ridge, head_.data(), cancelled);
+        return;
+      case GivenHead::kHinge:
+        outcome_ = fitHingeHead(V, y, n, d, spec_.ridge, spec_.key, head_.data(), cancelled);
+        return;
+      case GivenHead::kAveraging:
+      case GivenHead::kLeastSquares: {
+        const bool averaging = spec_.kind == GivenHead::kAveraging;
+        GivenFeatures features(spec_);
+        const HeadOptions options{averaging ? HeadKind::kAveraging : HeadKind::kLeastSquares, spec_.ridge};
+        const TrialStatus status = fitHead(features, options, workspace.knownPrompt.head, head_.data());
+        outcome_ = {status == TrialStatus::kOk ? LinearHeadStatus::kOk : LinearHeadStatus::kSingular, 0,
+                    averaging ? 0.0 : leastSquaresResidual(V, y, n, d, spec_.ridge, head_.data())};
+        return;
+      }
+    }
+  }
+  Napi::Value result(Napi::Env env) override {
+    const char* statuses[] = {"ok", "singular", "separable", "not-converged"};
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("head", Environment::of(env).float64Array(env, head_.data(), head_.size()));
+    result.Set("status", statuses[static_cast<int>(outcome_.status)]);
+    result.Set("iterations", outcome_.iterations);
+    result.Set("residual", outcome_.residual);
+    return result;
+  }
+
+ private:
+  const GivenHeadSpec spec_;
+  std::vector<double> head_;  // [d]
+  LinearHeadResult outcome_{};
+};
+
+GivenHead readKind(const Request& head) {
+  const std::string kind = head.text("kind");
+  if (kind == "averaging") return GivenHead::kAveraging;
+  if (kind == "least-squares") return GivenHead::kLeastSquares;
+  if (kind == "logistic") return GivenHead::kLogistic;
+  if (kind == "hinge") return GivenHead::kHinge;
+  head.failRange("kind", "'averaging', 'least-squares', 'logistic' or 'hinge'");
+}
+
+}  // namespace
+
+Napi::Value fitGivenHead(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Request request(info[0]);
+  const Request head = request.object("head");
+  GivenHeadSpec spec{};
+  spec.kind = readKind(head);
+  spec.ridge = head.number("ridge");
+  if (spec.ridge < 0.0) head.failRange("ridge", "at least 0");
+  if (spec.kind == GivenHead::kHinge && spec.ridge == 0.0) head.failRange("ridge", "above 0 for the hinge");
+  spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
+  spec.dimension = static_cast<int>(request.integer("dimension", 1, kMaximumCount));
+  spec.key = readKey(request);
+  const size_t numbers = checkedProduct(env, spec.examples, spec.dimension);
+  auto job = allocating(env, checkedProduct(env, numbers, sizeof(double)), [&] {
+    spec.features = request.float64Array("features", numbers);
+    spec.labels = request.float64Array("labels", spec.examples);
+    return std::make_shared<HeadJob>(std::move(spec));
+  });
+  return Environment::of(env).start(env, job);
+}
+
+}  // namespace prompt_attention

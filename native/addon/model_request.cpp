@@ -1,0 +1,102 @@
+#include "addon/model_request.h"
+
+#include <string>
+
+namespace prompt_attention {
+
+Examples ModelExamples::view() const {
+  return {count, tokens.data(), labels.data(), relevance.empty() ? nullptr : relevance.data()};
+}
+
+Model readModel(const Request& request) {
+  const Request fields = request.object("model");
+  const std::string kind = fields.text("kind");
+  Model model{};
+  model.tokens = static_cast<int>(fields.integer("tokens", 1, kMaximumCount));
+  model.dimension = static_cast<int>(fields.integer("dimension", 1, kMaximumCount));
+  model.outputs = 1;
+  if (kind == "prompt-attention") {
+    model.kind = ModelKind::kPromptAttention;
+  } else if (kind == "linear-attention") {
+    model.kind = ModelKind::kLinearAttention;
+  } else if (kind == "mean-pooling") {
+    model.kind = ModelKind::kMeanPooling;
+  } else if (kind == "matrix-attention") {
+    model.kind = ModelKind::kMatrixAttention;
+    model.prompts = static_cast<int>(fields.integer("prompts", 0, kMaximumCount - model.tokens));
+    model.outputs = static_cast<int>(fields.integer("outputs", 1, kMaximumCount));
+    model.pooledHead = fields.boolean("pooledHead");
+    if (model.pooledHead && (model.prompts != 0 || model.outputs != 1))
+      fields.failRange("pooledHead", "false with prompts or several outputs");
+    model.trainsWeights = fields.boolean("trainsWeights");
+    model.trainsAttention = fields.boolean("trainsAttention") || model.trainsWeights;
+  } else {
+    fields.failRange("kind", "'prompt-attention', 'linear-attention', 'mean-pooling' or 'matrix-attention'");
+  }
+  // The sizes of the parameters and of one example's attention, and BLAS's int for the length of U.
+  const Napi::Env env = fields.env();
+  const size_t rows = checkedProduct(env, model.queries(), model.dimension);
+  if (rows > static_cast<size_t>(kMaximumCount))
+    fields.failRange("dimension", "such that (m_p + T)·d < 2^31");
+  checkedProduct(env, checkedProduct(env, rows, model.outputs), sizeof(double));
+  return model;
+}
+
+LossKind readLoss(const Request& request, const Model& model) {
+  const std::string loss = request.text("loss");
+  if (loss == "cross-entropy") {
+    if (model.outputs < 2) request.failRange("loss", "'square' or 'logistic' for one output");
+    return LossKind::kCrossEntropy;
+  }
+  if (loss != "square" && loss != "logistic")
+    request.failRange("loss", "'square', 'logistic' or 'cross-entropy'");
+  if (model.outputs > 1) request.failRange("loss", "'cross-entropy' for several outputs");
+  return loss == "square" ? LossKind::kSquare : LossKind::kLogistic;
+}
+
+ModelExamples readExamples(const Request& request, const char* name, const Model& model,
+                           const LossKind* loss) {
+  const Request fields = request.object(name);
+  const Napi::Env env = fields.env();
+  ModelExamples examples;
+  examples.count = static_cast<int>(fields.integer("examples", 1, kMaximumCount));
+  const size_t tokens = checkedProduct(env, examples.count, model.tokens);
+  const size_t numbers = checkedProduct(env, tokens, model.dimension);
+  allocating(env, checkedProduct(env, numbers, sizeof(double)), [&] {
+    examples.tokens = fields.float64Array("tokens", numbers);
+    return 0;
+  });
+  if (loss != nullptr) {
+    examples.labels = fields.float64Array("labels", examples.count);
+    for (const double y : examples.labels) {
+      if (*loss == LossKind::kCrossEntropy ? !(y >= 0.0 && y < model.outputs && y == static_cast<int>(y))
+                                           : !(y == 1.0 || y == -1.0))
+        fields.failRange("labels", *loss == LossKind::kCrossEntropy
+                                       ? "integers in [0, " + std::to_string(model.outputs) + ")"
+                                       : std::string("-1 or 1"));
+    }
+  }
+  if (fields.has("relevance")) examples.relevance = fields.uint8Array("relevance", tokens);
+  return examples;
+}
+
+OptimizerOptions readOptimizer(const Request& request) {
+  const Request fields = request.object("optimizer");
+  const std::string kind = fields.text("kind");
+  OptimizerOptions options{};
+  if (kind == "gradient-descent")
+    options.kind = OptimizerKind::kGradientDescent;
+  else if (kind == "momentum")
+    options.kind = OptimizerKind::kMomentum;
+  else if (kind == "adam")
+    options.kind = OptimizerKind::kAdam;
+  else
+    fields.failRange("kind", "'gradient-descent', 'momentum' or 'adam'");
+  options.momentum = fields.number("momentum");
+  options.beta1 = fields.number("beta1");
+  options.beta2 = fields.number("beta2");
+  options.epsilon = fields.number("epsilon");
+  return options;
+}
+
+}  // namespace prompt_attention

@@ -1,0 +1,38 @@
+// Reads models and their examples from requests.
+#pragma once
+
+#include <napi.h>
+
+#include <vector>
+
+#include "addon/unpack.h"
+#include "core/models.h"
+#include "core/objective.h"
+#include "core/optimizer.h"
+
+namespace prompt_attention {
+
+// The one native copy of the examples of a call.
+struct ModelExamples {
+  int count = 0;                   // n
+  std::vector<double> tokens;      // [n×T×d]
+  std::vector<double> labels;      // [n]; empty if the call needs none
+  std::vector<uint8_t> relevance;  // [n×T] or empty
+  Examples view() const;
+};
+
+// The field `model`.
+Model readModel(const Request& request);
+
+// The field `loss`, one that the model's outputs allow.
+LossKind readLoss(const Request& request, const Model& model);
+
+// The field `name`: { examples, tokens, labels?, relevance? }. Labels are read and checked if the call has a
+// loss, that is `loss` is not null.
+ModelExamples readExamples(const Request& request, const char* name, const Model& model,
+                           const LossKind* loss);
+
+// The field `optimizer`: { kind, momentum, beta1, beta2, epsilon }.
+OptimizerOptions readOptimizer(const Request& request);
+
+}  // namespace prompt_attention

@@ -1,0 +1,222 @@
+#include "core/linear_heads.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "core/blas.h"
+#include "core/head.h"
+
+namespace prompt_attention {
+
+namespace {
+
+constexpr double kGradientTolerance = 1e-10;
+constexpr double kStepTolerance = 1e-7;
+constexpr int kMaximumNewtonSteps = 100;
+constexpr int kMaximumHalvings = 40;
+constexpr double kSufficientDecrease = 1e-4;
+constexpr double kLift = 1e-8;
+constexpr double kKktTolerance = 1e-8;
+constexpr int kMaximumPasses = 20000;
+constexpr int kPassesPerCheck = 10;
+constexpr int kRowsPerBlock = 256;
+
+double norm(const std::vector<double>& x) {
+  return std::sqrt(dot(x.data(), x.data(), static_cast<int>(x.size())));
+}
+
+double meanFeatureNorm(const double* V, int n, int d) {
+  double sum = 0.0;
+  for (int i = 0; i < n; ++i) {
+    const double* v = V + static_cast<size_t>(i) * d;
+    sum += std::sqrt(dot(v, v, d));
+  }
+  return sum / n;
+}
+
+// Mean loss, penalty, and what Newton's method needs of them, at one w.
+class LogisticObjective {
+ public:
+  LogisticObjective(const double* V, const double* y, int n, int d, double ridge)
+      : V_(V), y_(y), n_(n), d_(d), ridge_(ridge), margins_(n), weights_(n), rows_(blockSize()) {}
+
+  // Margins y_i wᵀv_i and the value at w[d].
+  double evaluate(const double* w) {
+    product(V_, n_, d_, w, margins_.data());
+    double loss = 0.0;
+    for (int i = 0; i < n_; ++i) {
+      margins_[i] *= y_[i];
+      loss += std::max(-margins_[i], 0.0) + std::log1p(std::exp(-std::abs(margins_[i])));
+    }
+    return loss / n_ + 0.5 * ridge_ * dot(w, w, d_);
+  }
+  bool separates() const {
+    return std::all_of(margins_.begin(), margins_.end(), [](double margin) { return margin > 0.0; });
+  }
+  // Gradient[d] at the w evaluated last.
+  void gradient(const double* w, double* g) {
+    for (int i = 0; i < n_; ++i) weights_[i] = -y_[i] / (1.0 + std::exp(margins_[i])) / n_;
+    for (int j = 0; j < d_; ++j) g[j] = ridge_ * w[j];
+    addTransposedProduct(1.0, V_, n_, d_, weights_.data(), g);
+  }
+  // Hessian[d×d], lower triangle, at the w evaluated last.
+  void hessian(std::vector<double>& H) {
+    std::fill(H.begin(), H.end(), 0.0);
+    for (int first = 0; first < n_; first += kRowsPerBlock) {
+      const int count = std::min(kRowsPerBlock, n_ - first);
+      for (int i = 0; i < count; ++i) {
+        const double p = 1.0 / (1.0 + std::exp(std::abs(margins_[first + i])));
+        const double root = std::sqrt(p * (1.0 - p) / n_);
+        const double* v = V_ + static_cast<size_t>(first + i) * d_;
+        double* row = rows_.data() + static_cast<size_t>(i) * d_;
+        for (int j = 0; j < d_; ++j) row[j] = root * v[j];
+      }
+      addGram(rows_.data(), count, d_, H.data());
+    }
+    for (int j = 0; j < d_; ++j) H[static_cast<size_t>(j) * d_ + j] += ridge_;
+  }
+
+ private:
+  size_t blockSize() const { return static_cast<size_t>(std::min(kRowsPerBlock, n_)) * d_; }
+
+  const double* V_;
+  const double* y_;
+  const int n_;
+  const int d_;
+  const double ridge_;
+  std::vector<double> margins_;  // [n]
+  std::vector<double> weights_;  // [n]
+  std::vector<double> rows_;     // block of scaled features
+};
+
+// Solves H p = g for positive semidefinite H[d×d] (lower triangle; destroyed), lifted if it is singular.
+class NewtonSolver {
+ public:
+  explicit NewtonSolver(int d)
+      : d_(d), scale_(d), factor_(static_cast<size_t>(d) * d), work_(3 * static_cast<size_t>(d)), iwork_(d) {}
+
+  // False if even the lifted matrix has no factor.
+  bool solve(std::vector<double>& H, const std::vector<double>& g, std::vector<double>& p) {
+    for (int i = 0; i < d_; ++i) {
+      const double diagonal = H[static_cast<size_t>(i) * d_ + i];
+      scale_[i] = diagonal > 0.0 ? 1.0 / std::sqrt(diagonal) : 1.0;
+    }
+    for (int i = 0; i < d_; ++i)
+      for (int j = 0; j <= i; ++j) H[static_cast<size_t>(i) * d_ + j] *= scale_[i] * scale_[j];
+    for (const double lift : {0.0, kLift}) {
+      factor_ = H;
+      for (int i = 0; i < d_; ++i) {
+        factor_[static_cast<size_t>(i) * d_ + i] += lift;
+        p[i] = scale_[i] * g[i];
+      }
+      const double reciprocalCondition =
+          solvePositiveDefinite(factor_.data(), d_, p.data(), work_.data(), iwork_.data());
+      if (reciprocalCondition < kLeastReciprocalCondition) continue;
+      for (int i = 0; i < d_; ++i) p[i] *= scale_[i];
+      return true;
+    }
+    return false;
+  }
+
+ private:
+  const int d_;
+  std::vector<double> scale_;
+  std::vector<double> factor_;
+  std::vector<double> work_;
+  std::vector<int> iwork_;
+};
+
+}  // namespace
+
+LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d, double ridge, double* w,
+                                 const std::atomic<bool>& cancelled) {
+  const double unit = meanFeatureNorm(V, n, d);
+  std::fill(w, w + d, 0.0);
+  if (unit == 0.0) return {LinearHeadStatus::kOk, 0, 0.0};
+  LogisticObjective objective(V, y, n, d, ridge);
+  NewtonSolver solver(d);
+  std::vector<double> H(static_cast<size_t>(d) * d);
+  std::vector<double> g(d);
+  std::vector<double> p(d);
+  std::vector<double> current(d);
+  double value = objective.evaluate(w);
+  objective.gradient(w, g.data());
+  double residual = norm(g) / unit;
+  if (residual == 0.0) return {LinearHeadStatus::kOk, 0, 0.0};
+  for (int step = 1; step <= kMaximumNewtonSteps && !cancelled; ++step) {
+    objective.hessian(H);
+    if (!solver.solve(H, g, p)) return {LinearHeadStatus::kSingular, step, residual};
+    const double slope = -dot(g.data(), p.data(), d);
+    std::copy(w, w + d, current.begin());
+    // Rounding of the value hides the decrease of the last steps.
+    const double rounding = 1e-14 * (1.0 + std::abs(value));
+    double length = 1.0;
+    double next = value;
+    for (int halving = 0; halving < kMaximumHalvings; ++halving, length *= 0.5) {
+      for (int j = 0; j < d; ++j) w[j] = current[j] - length * p[j];
+      next = objective.evaluate(w);
+      if (next <= value + kSufficientDecrease * length * slope + rounding) break;
+    }
+    value = next;
+    objective.gradient(w, g.data());
+    residual = norm(g) / unit;
+    if (ridge == 0.0 && objective.separates()) return {LinearHeadStatus::kSeparable, step, residual};
+    const double size = std::sqrt(dot(w, w, d));
+    if (residual <= kGradientTolerance && length * norm(p) <= kStepTolerance * size)
+      return {LinearHeadStatus::kOk, step, residual};
+  }
+  const bool vanished = ridge == 0.0 && residual <= kGradientTolerance;
+  return {vanished ? LinearHeadStatus::kSeparable : LinearHeadStatus::kNotConverged, kMaximumNewtonSteps,
+          residual};
+}
+
+LinearHeadResult fitHingeHead(const double* V, const double* y, int n, int d, double ridge, StreamKey key,
+                              double* w, const std::atomic<bool>& cancelled) {
+  const double C = 1.0 / (n * ridge);
+  std::vector<double> alpha(n, 0.0);
+  std::vector<double> squares(n);
+  std::vector<int> order(n);
+  const auto row = [&](int i) { return V + static_cast<size_t>(i) * d; };
+  for (int i = 0; i < n; ++i) squares[i] = dot(row(i), row(i), d);
+  std::fill(w, w + d, 0.0);
+  double residual = 1.0;
+  int pass = 0;
+  while (pass < kMaximumPasses && !cancelled) {
+    drawPermutation(Stream(key, Sample::kTraining, Field::kBatchOrder, pass++), order);
+    for (const int i : order) {
+      const double G = y[i] * dot(w, row(i), d) - 1.0;
+      const double before = alpha[i];
+      const double moved = squares[i] > 0.0 ? before - G / squares[i] : C;
+      alpha[i] = std::clamp(moved, 0.0, C);
+      const double change = (alpha[i] - before) * y[i];
+      if (change != 0.0) addScaled(change, row(i), d, w);
+    }
+    if (pass % kPassesPerCheck != 0) continue;
+    std::fill(w, w + d, 0.0);
+    for (int i = 0; i < n; ++i)
+      if (alpha[i] != 0.0) addScaled(alpha[i] * y[i], row(i), d, w);
+    residual = 0.0;
+    for (int i = 0; i < n; ++i) {
+      const double G = y[i] * dot(w, row(i), d) - 1.0;
+      const double projected = alpha[i] <= 0.0 ? std::min(G, 0.0) : alpha[i] >= C ? std::max(G, 0.0) : G;
+      residual = std::max(residual, std::abs(projected));
+    }
+    if (residual <= kKktTolerance) return {LinearHeadStatus::kOk, pass, residual};
+  }
+  return {LinearHeadStatus::kNotConverged, pass, residual};
+}
+
+double leastSquaresResidual(const double* V, const double* y, int n, int d, double ridge, const double* w) {
+  const double unit = meanFeatureNorm(V, n, d);
+  if (unit == 0.0) return 0.0;
+  std::vector<double> errors(n);
+  product(V, n, d, w, errors.data());
+  for (int i = 0; i < n; ++i) errors[i] = (errors[i] - y[i]) / n;
+  std::vector<double> g(d);
+  for (int j = 0; j < d; ++j) g[j] = ridge * w[j];
+  addTransposedProduct(1.0, V, n, d, errors.data(), g.data());
+  return norm(g) / unit;
+}
+
+}  // namespace prompt_attention

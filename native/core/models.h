@@ -1,0 +1,109 @@
+// Models of theory.md §2 on real arrays: scores, attention weights, loss and gradient, in blocks of examples.
+//
+//   prompt attention   f = ⟨w, Xᵀφ(Xq)⟩
+//   linear attention   f = (1/T)⟨w, XᵀXq⟩
+//   mean pooling       f = (1/T)⟨w, Xᵀ1⟩
+//   matrix attention   f_c = ⟨U_c, φ([P;X] B Xᵀ) X⟩, φ row-wise, U_c ∈ R^{M×d}, M = m_p + T, c = 1 … K
+//
+// Self-attention is matrix attention without prompts and with K = 1; its pooled head is U = (1/T) 1 wᵀ. The
+// parameters are one array θ of three groups, in this order (a group that a model lacks is empty):
+//
+//   prompts   q[d], or P[m_p×d]
+//   weights   B[d×d], row-major
+//   head      w[d], or U[K×M×d]
+//
+// An example's attention is φ[T] (Xq/T for linear attention, 1/T for mean pooling), or Φ[M×T], prompt rows
+// first.
+//
+// Losses, with their derivative by the score: square ½(y−f)², f − y; logistic log(1+e^{−yf}),
+// −y/(1+e^{yf}); cross-entropy log Σ_c e^{f_c} − f_y, softmax(f) − e_y.
+//
+// Cost per example: 2Td multiplications for the scores of a vector model and 2Td for its gradient (each a
+// matrix–vector product over the tokens of the block, which stays in cache between the two: the tokens are
+// read from memory once); Td² + 2MTd for matrix attention and about twice that for its gradient, all in level
+// 3. The softmax is shifted by the largest score, and scores are kept within ±1.8e308: finite tokens whose
+// products overflow to infinity of one sign still give weights in [0, 1] that sum to 1. Failure: an overflow
+// of both signs inside one product is NaN, as is the loss that follows from it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace prompt_attention {
+
+enum class ModelKind { kPromptAttention, kLinearAttention, kMeanPooling, kMatrixAttention };
+enum class LossKind { kSquare, kLogistic, kCrossEntropy };
+
+struct Model {
+  ModelKind kind;
+  int tokens;            // T ≥ 1
+  int dimension;         // d ≥ 1
+  int prompts;           // m_p ≥ 0; matrix attention only, else 0
+  int outputs;           // K ≥ 1; 1 unless matrix attention
+  bool pooledHead;       // matrix attention with U = (1/T) 1 wᵀ; needs m_p = 0 and K = 1
+  bool trainsAttention;  // gradients of prompts and weights are wanted; matrix attention only
+  bool trainsWeights;    // … of the weights; matrix attention only
+
+  int queries() const { return prompts + tokens; }  // M
+  size_t promptSize() const;
+  size_t weightSize() const;
+  size_t headSize() const;
+  size_t parameters() const { return promptSize() + weightSize() + headSize(); }
+  size_t attentionSize() const;  // weights of one example
+};
+
+struct ExampleBlock {
+  int count;
+  const double* X;           // [count×T×d]
+  const double* y;           // [count]; ±1, or 0 … K−1; not read for scores and attention
+  const uint8_t* relevance;  // [count×T], or null
+};
+
+// Sums over examples.
+struct LossSums {
+  double loss = 0.0;
+  double errors = 0.0;    // misclassified examples; a tie between c classes counts 1 − 1/c
+  double relevant = 0.0;  // attention on relevant tokens; mean over the prompt rows of Φ, over all without
+};
+
+// Scratch of one thread.
+struct ModelWorkspace {
+  std::vector<double> products;     // Xq and Xw, [2×rows]; Xw alone for a pooled head
+  std::vector<double> projected;    // XB, [rows×d]
+  std::vector<double> promptRows;   // PB, then Σ dS_p X, each [m_p×d]
+  std::vector<double> attention;    // Φ of one example, [M×T]
+  std::vector<double> outputs;      // ΦX of one example, [M×d]
+  std::vector<double> headRows;     // Σ_c g_c U_c, [M×d]
+  std::vector<double> sensitivity;  // ∂f/∂S of one example, [M×T]
+  std::vector<double> tokenRows;    // dS X of the block, [rows×d]
+  std::vector<double> scores;       // [K], and its derivative [K]
+  std::vector<double> pooled;       // [T]
+  std::vector<double> gathered;     // tokens of a block of a mini-batch
+  std::vector<double> gatheredLabels;
+  std::vector<uint8_t> gatheredRelevance;
+};
+
+// Examples whose tokens, and what is made of them, fit the second-level cache together; at least 1.
+int examplesPerBlock(const Model& model);
+
+// f[count×K]
+void blockScores(const Model& model, const double* theta, const ExampleBlock& block, double* f,
+                 ModelWorkspace& workspace);
+
+// weights[count×attentionSize]
+void blockAttention(const Model& model, const double* theta, const ExampleBlock& block, double* weights,
+                    ModelWorkspace& workspace);
+
+// Adds the block's losses to `sums` and, unless `gradient` is null, scale · Σ ∂loss/∂θ to
+// gradient[parameters].
+void addBlockLoss(const Model& model, LossKind loss, const double* theta, const ExampleBlock& block,
+                  double scale, LossSums& sums, double* gradient, ModelWorkspace& workspace);
+
+// Loss and error of one example with scores f[K] and label y, added to `sums`; g[K] = ∂loss/∂f.
+void addLoss(LossKind loss, int K, const double* f, double y, LossSums& sums, double* g);
+
+// Position of the first NaN or infinity in x[count], or −1.
+int64_t indexOfNonFinite(const double* x, size_t count);
+
+}  // namespace prompt_attention
