@@ -175,6 +175,8 @@ export interface NativeFitRequest extends NativeModelRequest, NativeKey {
     readonly factor: number;
   };
   readonly steps: number;
+  /** Take over the memory of the tokens: the caller's array is detached. */
+  readonly transfer: boolean;
   readonly batchSize: number;
   readonly recordEvery: number;
   /** 0 for none. */

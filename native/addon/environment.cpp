@@ -8,7 +8,7 @@ namespace prompt_attention {
 
 namespace {
 
-Napi::FunctionReference constructorOf(Napi::Env env, const char* name) {
+Napi::FunctionReference globalFunction(Napi::Env env, const char* name) {
   return Napi::Persistent(env.Global().Get(name).As<Napi::Function>());
 }
 
@@ -23,9 +23,10 @@ Napi::Value newArray(Napi::Env env, const Napi::FunctionReference& constructor, 
 }  // namespace
 
 Environment::Environment(Napi::Env env)
-    : float64ArrayConstructor_(constructorOf(env, "Float64Array")),
-      uint32ArrayConstructor_(constructorOf(env, "Uint32Array")),
-      uint8ArrayConstructor_(constructorOf(env, "Uint8Array")),
+    : float64ArrayConstructor_(globalFunction(env, "Float64Array")),
+      uint32ArrayConstructor_(globalFunction(env, "Uint32Array")),
+      uint8ArrayConstructor_(globalFunction(env, "Uint8Array")),
+      structuredClone_(globalFunction(env, "structuredClone")),
       finished_(FinishedCallback::New(env, "prompt-attention", 0, 1, this)),
       pool_([this](std::shared_ptr<Job> job) {
         auto* data = new std::shared_ptr<Job>(std::move(job));
@@ -69,7 +70,9 @@ void Environment::onFinishedCall(Napi::Env env, Napi::Function, Environment* sel
   const std::unique_ptr<std::shared_ptr<Job>> owner(job);
   if (static_cast<napi_env>(env) == nullptr) return;  // the environment is going away
   if (--self->pending_ == 0) self->finished_.Unref(env);
-  self->settle(env, static_cast<PromiseJob&>(**owner));
+  auto& promiseJob = static_cast<PromiseJob&>(**owner);
+  self->settle(env, promiseJob);
+  promiseJob.release();
 }
 
 void Environment::settle(Napi::Env env, PromiseJob& job) {
@@ -105,6 +108,14 @@ Napi::Value Environment::uint32Array(Napi::Env env, const uint32_t* data, size_t
 
 Napi::Value Environment::uint8Array(Napi::Env env, const uint8_t* data, size_t length) const {
   return newArray<Napi::Uint8Array>(env, uint8ArrayConstructor_, data, length);
+}
+
+Napi::Float64Array Environment::takeOver(Napi::Env env, Napi::Float64Array array) const {
+  Napi::Array transfer = Napi::Array::New(env, 1);
+  transfer.Set(uint32_t{0}, array.ArrayBuffer());
+  Napi::Object options = Napi::Object::New(env);
+  options.Set("transfer", transfer);
+  return structuredClone_.Call({array, options}).As<Napi::Float64Array>();
 }
 
 }  // namespace prompt_attention

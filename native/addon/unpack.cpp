@@ -107,6 +107,11 @@ std::vector<double> Request::finiteFloat64Array(const char* name, size_t length)
   return values;
 }
 
+Napi::Float64Array Request::float64ArrayInPlace(const char* name, size_t length) const {
+  return checkedArray<Napi::Float64Array>(object_.Get(name), napi_float64_array, "Float64Array", name,
+                                          length);
+}
+
 std::vector<uint32_t> Request::uint32Array(const char* name, size_t length) const {
   return copyUint32Array(object_.Get(name), name, length);
 }

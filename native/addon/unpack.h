@@ -33,6 +33,8 @@ class Request {
   bool has(const char* name) const;  // not undefined
   // Typed arrays; a length of kAnyLength is not checked.
   std::vector<double> float64Array(const char* name, size_t length) const;
+  // The same array, checked but not copied.
+  Napi::Float64Array float64ArrayInPlace(const char* name, size_t length) const;
   std::vector<double> finiteFloat64Array(const char* name, size_t length) const;  // no NaN, no infinity
   std::vector<uint32_t> uint32Array(const char* name, size_t length) const;
   std::vector<uint8_t> uint8Array(const char* name, size_t length) const;

@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "core/known_prompt.h"
-#include "core/three_step.h"
 #include "core/models.h"
+#include "core/three_step.h"
 
 namespace prompt_attention {
 
