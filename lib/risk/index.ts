@@ -12,4 +12,11 @@ export {
   type PopulationGradientOptions,
   populationGradient,
 } from './population-gradient.js';
+export {
+  type Separation,
+  type SeparationCeiling,
+  type SeparationMethod,
+  type SeparationOptions,
+  separation,
+} from './separation.js';
 export { type ThreeStepRisk, type ThreeStepRiskOptions, threeStep } from './three-step.js';
