@@ -16,6 +16,7 @@ export { type Examples, type SampleExamplesOptions, sampleExamples } from './exa
 export type {
   AveragingHead,
   Experiment,
+  GradientDescentExperiment,
   HeadOptions,
   KnownPromptExperiment,
   LeastSquaresHead,

@@ -38,6 +38,15 @@ export interface NativeHead {
   readonly ridge: number;
 }
 
+/** Which trials to run, and how. */
+export interface NativeTrialRange {
+  readonly method: 'projected' | 'dense';
+  readonly firstTrial: number;
+  readonly trials: number;
+  readonly testDraws: number;
+  readonly threads: number;
+}
+
 export interface NativeTrials {
   readonly metrics: Record<string, Float64Array>;
   readonly status: Uint8Array;
@@ -161,17 +170,30 @@ export type NativeLoss = 'square' | 'logistic' | 'cross-entropy';
 export interface NativeAddon {
   engineInfo(): NativeEngineInfo;
   simulateKnownPrompt(
-    request: NativeKey & {
-      readonly mixture: NativeMixture;
-      readonly examples: number;
-      readonly inverseTemperature: number;
-      readonly head: NativeHead;
-      readonly method: 'projected' | 'dense';
-      readonly firstTrial: number;
-      readonly trials: number;
-      readonly testDraws: number;
-      readonly threads: number;
-    },
+    request: NativeKey &
+      NativeTrialRange & {
+        readonly mixture: NativeMixture;
+        readonly examples: number;
+        readonly inverseTemperature: number;
+        readonly head: NativeHead;
+      },
+  ): NativeJob<NativeTrials>;
+  /** Dense only. */
+  simulateDescent(
+    request: NativeKey &
+      Omit<NativeTrialRange, 'method'> & {
+        readonly mixture: NativeMixture;
+        readonly examples: number;
+        /** Of the mixture's sizes; self-attention with a pooled head. */
+        readonly model: NativeModel;
+        readonly loss: 'square' | 'logistic';
+        readonly optimizer: NativeOptimizer;
+        readonly steps: number;
+        readonly promptStep: number;
+        readonly headStep: number;
+        /** 0 to start at zero. */
+        readonly initialScale: number;
+      },
   ): NativeJob<NativeTrials>;
   sampleExamples(
     request: NativeKey & {

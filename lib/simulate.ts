@@ -1,10 +1,27 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { type EngineInfo, engineInfo } from './engine.js';
-import { cellKey, type Experiment, parseExperiment, resolveMethod, type SimulationMethod } from './experiment.js';
+import {
+  cellKey,
+  type Experiment,
+  parseExperiment,
+  type ResolvedExperiment,
+  type ResolvedGradientDescent,
+  resolveMethod,
+  type SimulationMethod,
+} from './experiment.js';
 import { type JobOptions, runJob } from './job.js';
-import { native, toNativeHead, toNativeMixture } from './native.js';
+import {
+  type NativeJob,
+  type NativeModel,
+  type NativeTrialRange,
+  type NativeTrials,
+  native,
+  toNativeHead,
+  toNativeMixture,
+} from './native.js';
 import { integerFrom, oneOf, parseOptions, seedSchema } from './options.js';
+import { toNativeOptimizer } from './training/optimizer.js';
 
 export type { SimulationMethod } from './experiment.js';
 
@@ -14,6 +31,8 @@ export const TrialStatus = Object.freeze({
   ok: 0,
   /** The system of the head was singular to working precision; its metrics are NaN. */
   singular: 1,
+  /** The loss or a parameter was no longer finite (the step sizes are too large); its metrics are NaN. */
+  diverged: 2,
 });
 
 /** Options of {@link simulate}. */
@@ -44,7 +63,10 @@ export interface Simulation {
   readonly method: SimulationMethod;
   /**
    * One array of length `trials` per metric; NaN where a trial failed. `error` is the test error in [0, 1],
-   * `relevantAttention` the mean attention mass on relevant tokens in [0, 1], `headNorm` is ‖w‖.
+   * `relevantAttention` the mean attention mass on relevant tokens in [0, 1], `headNorm` is ‖w‖. Gradient descent adds
+   * `trainingLoss` and `trainingError` at the last parameters; for models with a prompt `contextOverlap` ⟨q, q⋆⟩,
+   * `signalOverlap` ⟨q, w⋆⟩ and `promptNorm` ‖q‖; for self-attention `weightNorm` ‖B‖. Linear attention has no
+   * `relevantAttention`: its weights are no distribution.
    */
   readonly metrics: Readonly<Record<string, Float64Array>> & {
     /** Test error of each trial, in [0, 1]. */
@@ -71,15 +93,48 @@ const optionsSchema = z.strictObject({
     .optional(),
 });
 
+function nativeModel({ model, mixture }: ResolvedGradientDescent): NativeModel {
+  const size = { tokens: mixture.tokens, dimension: mixture.dimension };
+  if (model !== 'self-attention') return { kind: model, ...size };
+  const head = { prompts: 0, outputs: 1, pooledHead: true };
+  return { kind: 'matrix-attention', ...size, ...head, trainsAttention: true, trainsWeights: true };
+}
+
+function startTrials(experiment: ResolvedExperiment, seed: bigint, range: NativeTrialRange): NativeJob<NativeTrials> {
+  const common = { mixture: toNativeMixture(experiment.mixture), seed, cellKey: cellKey(experiment), ...range };
+  switch (experiment.kind) {
+    case 'known-prompt':
+      return native.simulateKnownPrompt({
+        ...common,
+        examples: experiment.examples,
+        inverseTemperature: experiment.inverseTemperature,
+        head: toNativeHead(experiment.head),
+      });
+    case 'gradient-descent':
+      return native.simulateDescent({
+        ...common,
+        examples: experiment.examples,
+        model: nativeModel(experiment),
+        loss: experiment.loss,
+        optimizer: toNativeOptimizer(experiment.optimizer),
+        steps: experiment.steps,
+        promptStep: experiment.stepSizes.prompt,
+        headStep: experiment.stepSizes.head,
+        initialScale: experiment.initial === 'zero' ? 0 : experiment.initial.scale,
+      });
+  }
+}
+
 /**
  * Run Monte Carlo trials of an experiment on the addon's own threads.
  *
  * A trial draws a training set, fits, and measures the test error of the result. Trial t of an experiment depends on
  * the seed, the experiment and t only: not on threads, on how trials are split over calls, or on other trials.
- * `method` and `head` do not enter the random numbers, so heads and methods are compared on common labels.
+ * `method`, `head`, `model`, `loss` and `optimizer` do not enter the random numbers, so they are compared on common labels.
  *
  * The test error under Gaussian noise is an average of normal tail probabilities over `testDraws` draws, so that rates
- * far below 1/`testDraws` are resolved; under other noise it is the share of `testDraws` fresh examples misclassified.
+ * far below 1/`testDraws` are resolved; under other noise, and for linear and self-attention, it is the share of `testDraws`
+ * fresh examples misclassified.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; the signal's reason if aborted.
  * @example
@@ -103,14 +158,8 @@ export async function simulate(experiment: Experiment, options: SimulationOption
   const method = resolveMethod(resolved, rest.method);
   const { metrics, status } = await runJob(
     () =>
-      native.simulateKnownPrompt({
-        mixture: toNativeMixture(resolved.mixture),
-        examples: resolved.examples,
-        inverseTemperature: resolved.inverseTemperature,
-        head: toNativeHead(resolved.head),
+      startTrials(resolved, BigInt(seed), {
         method,
-        seed: BigInt(seed),
-        cellKey: cellKey(resolved),
         firstTrial,
         trials,
         testDraws,

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { cellKey, type KnownPromptExperiment, parseExperiment } from '../lib/experiment.js';
+import { cellKey, type KnownPromptExperiment, knownPromptSchema, parseExperiment } from '../lib/experiment.js';
 import { sampleExamples, simulate, TrialStatus, testError } from '../lib/index.js';
 import { native, toNativeMixture } from '../lib/native.js';
 import { dot, fitHead, normalTail, pooledFeature, rowsOf, softmax } from './reference.js';
@@ -23,7 +23,7 @@ const rich = {
 
 /** The training features of one dense trial, by the reference, from the tokens that the trial itself draws. */
 async function referenceFeatures(experiment: KnownPromptExperiment, seed: number, trial: number) {
-  const resolved = parseExperiment(experiment);
+  const resolved = knownPromptSchema.parse(experiment);
   const { tokens: T, dimension: d, contextNorm } = resolved.mixture;
   const sample = await native.sampleExamples({
     mixture: toNativeMixture(resolved.mixture),

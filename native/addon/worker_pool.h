@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/descent.h"
 #include "core/known_prompt.h"
 #include "core/models.h"
 
@@ -26,6 +27,7 @@ namespace prompt_attention {
 struct Workspace {
   KnownPromptWorkspace knownPrompt;
   ModelWorkspace model;
+  DescentWorkspace descent;
 };
 
 class Job {

@@ -10,12 +10,11 @@
 // status, never a result.
 #pragma once
 
-#include <cstdint>
 #include <vector>
 
-namespace prompt_attention {
+#include "core/trial.h"
 
-enum class TrialStatus : uint8_t { kOk = 0, kSingular = 1 };
+namespace prompt_attention {
 
 enum class HeadKind { kAveraging, kLeastSquares };
 

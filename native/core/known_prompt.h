@@ -16,10 +16,9 @@
 #include "core/head.h"
 #include "core/mixture.h"
 #include "core/test_error.h"
+#include "core/trial.h"
 
 namespace prompt_attention {
-
-enum class Method { kProjected, kDense };
 
 struct KnownPromptSpec {
   Mixture mixture;

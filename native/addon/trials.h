@@ -1,0 +1,76 @@
+// A job of trials of any experiment kind: one unit per trial, metrics gathered by name.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "addon/environment.h"
+#include "addon/unpack.h"
+#include "core/trial.h"
+
+namespace prompt_attention {
+
+// A metric: its name in JavaScript and where it is found in the struct that a trial fills.
+template <class Metrics>
+struct MetricField {
+  const char* name;
+  double Metrics::*value;
+};
+
+template <class Metrics>
+class TrialsJob final : public PromiseJob {
+ public:
+  using RunTrial = std::function<TrialStatus(uint64_t trial, const std::atomic<bool>& cancelled,
+                                             Workspace& workspace, Metrics& metrics)>;
+  TrialsJob(std::span<const MetricField<Metrics>> fields, RunTrial runTrial, uint64_t firstTrial,
+            size_t trials)
+      : fields_(fields),
+        runTrial_(std::move(runTrial)),
+        firstTrial_(firstTrial),
+        metrics_(fields.size() * trials),
+        status_(trials) {
+    units = trials;
+  }
+  void run(uint64_t unit, Workspace& workspace) override {
+    Metrics metrics;
+    status_[unit] = static_cast<uint8_t>(runTrial_(firstTrial_ + unit, cancelled, workspace, metrics));
+    for (size_t i = 0; i < fields_.size(); ++i) metrics_[i * units + unit] = metrics.*fields_[i].value;
+  }
+  Napi::Value result(Napi::Env env) override {
+    const Environment& environment = Environment::of(env);
+    Napi::Object metrics = Napi::Object::New(env);
+    for (size_t i = 0; i < fields_.size(); ++i)
+      metrics.Set(fields_[i].name, environment.float64Array(env, metrics_.data() + i * units, units));
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("metrics", metrics);
+    result.Set("status", environment.uint8Array(env, status_.data(), units));
+    return result;
+  }
+
+ private:
+  const std::span<const MetricField<Metrics>> fields_;
+  const RunTrial runTrial_;
+  const uint64_t firstTrial_;
+  std::vector<double> metrics_;  // [fields×trials]
+  std::vector<uint8_t> status_;  // [trials]
+};
+
+// Starts the trials that the request's fields firstTrial, trials and threads ask for.
+template <class Metrics, size_t kFields>
+Napi::Value startTrials(Napi::Env env, const Request& request, const MetricField<Metrics> (&fields)[kFields],
+                        typename TrialsJob<Metrics>::RunTrial runTrial) {
+  const uint64_t firstTrial = request.integer("firstTrial", 0, kMaximumInteger);
+  const size_t trials = request.integer("trials", 1, kMaximumCount);
+  const int threads = static_cast<int>(request.integer("threads", 1, 1024));
+  auto job = allocating(env, (kFields * sizeof(double) + 1) * trials, [&] {
+    return std::make_shared<TrialsJob<Metrics>>(std::span(fields), std::move(runTrial), firstTrial, trials);
+  });
+  job->maximumThreads = static_cast<int>(std::min<size_t>(threads, trials));
+  return Environment::of(env).start(env, job);
+}
+
+}  // namespace prompt_attention

@@ -1,0 +1,16 @@
+// What trials of every experiment kind have in common.
+#pragma once
+
+#include <cstdint>
+
+namespace prompt_attention {
+
+enum class Method { kProjected, kDense };
+
+enum class TrialStatus : uint8_t {
+  kOk = 0,
+  kSingular = 1,  // the system of the head is singular to working precision
+  kDiverged = 2   // an iterate is not finite
+};
+
+}  // namespace prompt_attention
