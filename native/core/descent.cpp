@@ -83,8 +83,8 @@ TestError countedError(const DescentSpec& spec, uint64_t trial, const std::atomi
     drawExamples(spec, Sample::kTest, trial, first, count, workspace.testX.data(), workspace.testY.data(),
                  workspace.relevance.data(), cancelled);
     addBlockLoss(spec.model, spec.loss, workspace.theta.data(),
-                 {count, workspace.testX.data(), workspace.testY.data(), workspace.relevance.data()}, 0.0, sums,
-                 nullptr, workspace.model);
+                 {count, workspace.testX.data(), workspace.testY.data(), workspace.relevance.data()}, 0.0,
+                 sums, nullptr, workspace.model);
   }
   const double error = sums.errors / spec.testDraws;
   return {error, std::sqrt(error * (1.0 - error) / spec.testDraws), sums.relevant / spec.testDraws};
