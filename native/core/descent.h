@@ -49,14 +49,14 @@ struct DescentMetrics {
 
 // Scratch of one thread, kept over trials.
 struct DescentWorkspace {
-  std::vector<double> X;           // [n×T×d]
-  std::vector<double> y;           // [n]
-  std::vector<double> theta;       // [parameters]
-  std::vector<double> gradient;    // [parameters]
-  std::vector<double> testX;       // of a block of test examples, as the next two
+  std::vector<double> X;         // [n×T×d]
+  std::vector<double> y;         // [n]
+  std::vector<double> theta;     // [parameters]
+  std::vector<double> gradient;  // [parameters]
+  std::vector<double> testX;     // of a block of test examples, as the next two
   std::vector<double> testY;
   std::vector<uint8_t> relevance;
-  std::vector<double> scores;      // of the exact test error
+  std::vector<double> scores;  // of the exact test error
   ModelWorkspace model;
 };
 
