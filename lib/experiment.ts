@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { OptionRangeError } from './errors.js';
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from './mixture.js';
-import { finiteNumber, integerFrom, nonNegativeNumber, oneOf, parseOptions } from './options.js';
+import { finiteNumber, integerFrom, nonNegativeNumber, oneOf, parseOptions, positiveNumber } from './options.js';
+import { type OptimizerOptions, optimizerSchema } from './training/optimizer.js';
 
 /** Averaging head: w = (1/n) Σ y_i v_i. */
 export interface AveragingHead {
@@ -70,8 +71,47 @@ export interface ThreeStepExperiment {
   readonly debias?: Debias | undefined;
 }
 
+/**
+ * A model trained on n examples of the mixture by full-batch gradient steps; all its parameters move together. Plain JSON: the
+ * same object in TypeScript, in a study file, in a queue.
+ */
+export interface GradientDescentExperiment {
+  /** Always `'gradient-descent'`. */
+  readonly kind: 'gradient-descent';
+  /** Law of the examples. */
+  readonly mixture: ContextualMixtureOptions | ContextualMixture;
+  /** n, training examples: an integer in [1, 2³¹). Every thread holds n·T·d numbers. */
+  readonly examples: number;
+  /** Which model: {@link promptAttention}, {@link linearAttention}, {@link meanPooling} or {@link selfAttention}. */
+  readonly model: 'prompt-attention' | 'linear-attention' | 'mean-pooling' | 'self-attention';
+  /** Number of steps: an integer in [0, 2³¹ − 1). */
+  readonly steps: number;
+  /** Step sizes ≥ 0: `head` of w, `prompt` of q or, for self-attention, of B. */
+  readonly stepSizes: {
+    /** Of the head w. */
+    readonly head: number;
+    /** Of the prompt q, or of the attention weights B. */
+    readonly prompt: number;
+  };
+  /** `'square'` (1/2n) Σ (y − f)² or `'logistic'` (1/n) Σ log(1 + e^(−yf)). Default `'square'`. */
+  readonly loss?: 'square' | 'logistic' | undefined;
+  /**
+   * All parameters zero, or independent normals of standard deviation `scale` > 0 (scale/√d for attention weights), in which
+   * models share the head. Default `'zero'`, from which linear attention cannot start: its gradient vanishes there.
+   */
+  readonly initial?:
+    | 'zero'
+    | {
+        /** Standard deviation, above 0. */
+        readonly scale: number;
+      }
+    | undefined;
+  /** How gradients move the parameters. Default `'gradient-descent'`. */
+  readonly optimizer?: OptimizerOptions | undefined;
+}
+
 /** An experiment that {@link simulate} runs. */
-export type Experiment = KnownPromptExperiment | ThreeStepExperiment;
+export type Experiment = KnownPromptExperiment | ThreeStepExperiment | GradientDescentExperiment;
 
 export const headSchema = z.discriminatedUnion(
   'kind',
@@ -118,9 +158,40 @@ export const threeStepSchema = z.strictObject({
 /** A three-step experiment with every default filled in. */
 export type ResolvedThreeStep = z.output<typeof threeStepSchema>;
 
-export const experimentSchema = z.discriminatedUnion('kind', [knownPromptSchema, threeStepSchema], {
-  error: "an experiment: an object whose kind is 'known-prompt' or 'three-step'",
-});
+export const gradientDescentSchema = z
+  .strictObject({
+    kind: z.literal('gradient-descent'),
+    mixture: mixtureSchema,
+    examples: integerFrom(1, 2 ** 31 - 1),
+    model: oneOf(['prompt-attention', 'linear-attention', 'mean-pooling', 'self-attention']),
+    steps: integerFrom(0, 2 ** 31 - 2),
+    stepSizes: z.strictObject(
+      { head: nonNegativeNumber, prompt: nonNegativeNumber },
+      { error: 'an object { head, prompt } with two step sizes ≥ 0' },
+    ),
+    loss: oneOf(['square', 'logistic']).default('square'),
+    initial: z
+      .union([z.literal('zero'), z.strictObject({ scale: positiveNumber })], {
+        error: "'zero' or an object { scale } with a number > 0",
+      })
+      .default('zero'),
+    optimizer: optimizerSchema.default({ kind: 'gradient-descent' }),
+  })
+  .refine(({ model, initial }) => model !== 'linear-attention' || initial !== 'zero', {
+    error: 'an object { scale } for linear-attention, whose gradient at zero vanishes',
+    path: ['initial'],
+  });
+
+/** A gradient-descent experiment with every default filled in. */
+export type ResolvedGradientDescent = z.output<typeof gradientDescentSchema>;
+
+export const experimentSchema = z.discriminatedUnion(
+  'kind',
+  [knownPromptSchema, threeStepSchema, gradientDescentSchema],
+  {
+    error: "an experiment: an object whose kind is 'known-prompt', 'three-step' or 'gradient-descent'",
+  },
+);
 
 /** An experiment with every default filled in. */
 export type ResolvedExperiment = z.output<typeof experimentSchema>;
@@ -149,7 +220,10 @@ export function resolveMethod(experiment: ResolvedExperiment, method: Simulation
       `'dense' for a three-step experiment of dimension ${dimension} (below ${kLeastThreeStepDimension})`,
       method,
     );
-  return method ?? (gaussian && !small ? 'projected' : 'dense');
+  const descent = experiment.kind === 'gradient-descent';
+  if (method === 'projected' && descent)
+    throw new OptionRangeError('method', "'dense' for a gradient-descent experiment", method);
+  return method ?? (gaussian && !small && !descent ? 'projected' : 'dense');
 }
 
 /** JSON with sorted keys, so that equal values have equal text. Values must be plain JSON. */
@@ -162,7 +236,7 @@ export function canonicalJson(value: unknown): string {
 }
 
 /** Parts of an experiment that never enter the random number key: what they name is compared on common random numbers. */
-const kMethodKeys = new Set(['kind', 'head', 'debias']);
+const kMethodKeys = new Set(['kind', 'head', 'debias', 'model', 'loss', 'optimizer']);
 
 /**
  * The 128-bit key under which an experiment draws its random numbers: SHA-256 of the canonical JSON of the resolved

@@ -17,6 +17,7 @@ export type {
   AveragingHead,
   Debias,
   Experiment,
+  GradientDescentExperiment,
   HeadOptions,
   KnownPromptExperiment,
   LeastSquaresHead,

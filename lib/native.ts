@@ -213,6 +213,23 @@ export interface NativeAddon {
         readonly head: NativeHead;
       },
   ): NativeJob<NativeTrials>;
+  /** Dense only. */
+  simulateDescent(
+    request: NativeKey &
+      Omit<NativeTrialRange, 'method'> & {
+        readonly mixture: NativeMixture;
+        readonly examples: number;
+        /** Of the mixture's sizes; self-attention with a pooled head. */
+        readonly model: NativeModel;
+        readonly loss: 'square' | 'logistic';
+        readonly optimizer: NativeOptimizer;
+        readonly steps: number;
+        readonly promptStep: number;
+        readonly headStep: number;
+        /** 0 to start at zero. */
+        readonly initialScale: number;
+      },
+  ): NativeJob<NativeTrials>;
   simulateThreeStep(
     request: NativeKey &
       NativeTrialRange &

@@ -6,12 +6,14 @@ import {
   type Experiment,
   parseExperiment,
   type ResolvedExperiment,
+  type ResolvedGradientDescent,
   resolveMethod,
   type SimulationMethod,
 } from './experiment.js';
 import { type JobOptions, runJob } from './job.js';
 import {
   type NativeJob,
+  type NativeModel,
   type NativeTrialRange,
   type NativeTrials,
   native,
@@ -20,6 +22,7 @@ import {
   toNativeThreeStep,
 } from './native.js';
 import { integerFrom, oneOf, parseOptions, seedSchema } from './options.js';
+import { toNativeOptimizer } from './training/optimizer.js';
 
 export type { SimulationMethod } from './experiment.js';
 
@@ -29,7 +32,7 @@ export const TrialStatus = Object.freeze({
   ok: 0,
   /** The system of the head was singular to working precision; its metrics are NaN. */
   singular: 1,
-  /** An iterate of the trajectory was not finite (the step sizes are too large); its metrics are NaN. */
+  /** The loss, a parameter or an iterate was no longer finite (the step sizes are too large); its metrics are NaN. */
   diverged: 2,
 });
 
@@ -64,7 +67,9 @@ export interface Simulation {
    * `relevantAttention` the mean attention mass on relevant tokens in [0, 1]. Known prompt: `headNorm` is ‖w‖. Three
    * steps: `contextOverlap` is ⟨q1, q⋆⟩, `signalOverlap` ⟨q1, w⋆⟩, `promptNorm` ‖q1‖, and `w1ContextCosine`,
    * `w1SignalCosine`, `q1ContextCosine`, … `w2SignalCosine` are the cosines of the iterates with q⋆ and w⋆ (0 where a
-   * norm is 0).
+   * norm is 0). Gradient descent: `headNorm`, `trainingLoss` and `trainingError` at the last parameters; for models with a
+   * prompt `contextOverlap` ⟨q, q⋆⟩, `signalOverlap` ⟨q, w⋆⟩ and `promptNorm` ‖q‖; for self-attention `weightNorm` ‖B‖.
+   * Linear attention has no `relevantAttention`: its weights are no distribution.
    */
   readonly metrics: Readonly<Record<string, Float64Array>> & {
     /** Test error of each trial, in [0, 1]. */
@@ -91,6 +96,13 @@ const optionsSchema = z.strictObject({
     .optional(),
 });
 
+function nativeModel({ model, mixture }: ResolvedGradientDescent): NativeModel {
+  const size = { tokens: mixture.tokens, dimension: mixture.dimension };
+  if (model !== 'self-attention') return { kind: model, ...size };
+  const head = { prompts: 0, outputs: 1, pooledHead: true };
+  return { kind: 'matrix-attention', ...size, ...head, trainsAttention: true, trainsWeights: true };
+}
+
 function startTrials(experiment: ResolvedExperiment, seed: bigint, range: NativeTrialRange): NativeJob<NativeTrials> {
   const common = { mixture: toNativeMixture(experiment.mixture), seed, cellKey: cellKey(experiment), ...range };
   switch (experiment.kind) {
@@ -107,6 +119,18 @@ function startTrials(experiment: ResolvedExperiment, seed: bigint, range: Native
         ...toNativeThreeStep(experiment),
         examples: Uint32Array.from(experiment.examples),
       });
+    case 'gradient-descent':
+      return native.simulateDescent({
+        ...common,
+        examples: experiment.examples,
+        model: nativeModel(experiment),
+        loss: experiment.loss,
+        optimizer: toNativeOptimizer(experiment.optimizer),
+        steps: experiment.steps,
+        promptStep: experiment.stepSizes.prompt,
+        headStep: experiment.stepSizes.head,
+        initialScale: experiment.initial === 'zero' ? 0 : experiment.initial.scale,
+      });
   }
 }
 
@@ -115,10 +139,12 @@ function startTrials(experiment: ResolvedExperiment, seed: bigint, range: Native
  *
  * A trial draws a training set, fits, and measures the test error of the result. Trial t of an experiment depends on
  * the seed, the experiment and t only: not on threads, on how trials are split over calls, or on other trials.
- * `method`, `head` and `debias` do not enter the random numbers, so they are compared on common labels.
+ * `method`, `head`, `debias`, `model`, `loss` and `optimizer` do not enter the random numbers, so they are compared on common
+ * labels.
  *
  * The test error under Gaussian noise is an average of normal tail probabilities over `testDraws` draws, so that rates
- * far below 1/`testDraws` are resolved; under other noise it is the share of `testDraws` fresh examples misclassified.
+ * far below 1/`testDraws` are resolved; under other noise, and for linear and self-attention, it is the share of `testDraws`
+ * fresh examples misclassified.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; the signal's reason if aborted.
  * @example

@@ -20,6 +20,25 @@ const mixture = {
 const head = { kind: 'least-squares', ridge: 0.1 } as const;
 const threeStep = { stepSizes: Float64Array.of(1, 1, 1), head: 'restarted', intercept: true } as const;
 const given = { tokens: new Float64Array(24), labels: Float64Array.of(1, -1) };
+const size = { tokens: 2, dimension: 3 };
+const model = {
+  kind: 'matrix-attention',
+  ...size,
+  prompts: 1,
+  outputs: 1,
+  pooledHead: false,
+  trainsAttention: true,
+  trainsWeights: true,
+} as const;
+const examples = {
+  examples: 2,
+  tokens: new Float64Array(12),
+  labels: Float64Array.of(1, -1),
+  relevance: Uint8Array.of(1, 0, 0, 1),
+};
+// P, B, U
+const parameters = new Float64Array(3 + 9 + 9);
+const optimizer = { kind: 'adam', momentum: 0, beta1: 0.9, beta2: 0.99, epsilon: 1e-8 } as const;
 const requests = {
   simulateKnownPrompt: {
     ...key,
@@ -69,6 +88,50 @@ const requests = {
   testError: { ...key, mixture, prompt: new Float64Array(3), head: new Float64Array(3), intercept: 0.5, draws: 3 },
   knownPromptRisk: { ...key, mixture, sampleRatios: Float64Array.of(2), inverseTemperature: 1, head, draws: 64 },
   longContextRisk: { mixture, sampleRatio: 2, inverseTemperature: 1, head },
+  simulateDescent: {
+    ...key,
+    mixture,
+    examples: 5,
+    model: { kind: 'prompt-attention', tokens: 4, dimension: 3 },
+    loss: 'logistic',
+    optimizer,
+    steps: 2,
+    promptStep: 0.1,
+    headStep: 0.1,
+    initialScale: 1,
+    firstTrial: 0,
+    trials: 2,
+    testDraws: 3,
+    threads: 1,
+  },
+  modelScores: { model, examples, parameters, threads: 1 },
+  modelAttention: { model, examples, parameters, threads: 1 },
+  modelGradient: { model, examples, parameters, threads: 1, loss: 'logistic' },
+  fitModel: {
+    ...key,
+    model,
+    examples,
+    validation: examples,
+    parameters,
+    threads: 1,
+    loss: 'square',
+    optimizer,
+    learningRates: Float64Array.of(0.1, 0.1, 0.1),
+    schedule: { kind: 'cosine', warmUp: 1, final: 0, every: 1, factor: 1 },
+    steps: 3,
+    transfer: false,
+    batchSize: 1,
+    recordEvery: 2,
+    patience: 1,
+  },
+  fitGivenHead: {
+    ...key,
+    examples: 2,
+    dimension: 3,
+    features: Float64Array.of(1, 2, 3, -1, 0, 1),
+    labels: Float64Array.of(1, -1),
+    head: { kind: 'hinge', ridge: 0.1 },
+  },
   randomNumbers: { ...key, kind: 'normal', purpose: 0, trial: 0, first: 0, count: 3 },
 } as const;
 
@@ -157,7 +220,7 @@ test('a hostile value in any field of any request gives a typed error or an answ
           if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
         }
       }),
-      { seed: 7, numRuns: 3000 },
+      { seed: 7, numRuns: 6000 },
     ),
   );
 });
@@ -176,11 +239,19 @@ test('getters that throw pass their error on; arguments that are no request are 
       get stepSizes() {
         throw marker;
       },
+      get model() {
+        throw marker;
+      },
+      get head() {
+        throw marker;
+      },
     };
     t.is(await t.throwsAsync(call(entry as Entry, trap)), marker);
     for (const value of [undefined, null, 3, 'text'])
       await t.throwsAsync(call(entry as Entry, value as unknown as object), { instanceOf: TypeError });
   }
+  for (const value of [undefined, [1], new Float32Array(1), detached(), new Float64Array(new SharedArrayBuffer(8))])
+    t.throws(() => native.firstNonFinite(value as Float64Array), { instanceOf: TypeError });
   t.throws(() => native.philox4x32(new Uint32Array(3), new Uint32Array(2)), { instanceOf: RangeError });
   t.throws(() => native.philox4x32(undefined as unknown as Uint32Array, new Uint32Array(2)), { instanceOf: TypeError });
 });

@@ -20,7 +20,12 @@ export interface ModelData {
   /** n×T mask, 1 where a token is relevant: {@link fit} then reports the attention on relevant tokens. */
   readonly relevance?: Uint8Array | undefined;
   /** What the examples were drawn from; only its dimension is read. */
-  readonly mixture?: { readonly dimension: number } | undefined;
+  readonly mixture?:
+    | {
+        /** d. */
+        readonly dimension: number;
+      }
+    | undefined;
   /** Not read. */
   readonly confusion?: Uint32Array | undefined;
 }

@@ -8,7 +8,7 @@ import type { Estimate } from './statistics.js';
 const kLeastThreeStepDimension = 5;
 
 function law(
-  experiment: ResolvedExperiment,
+  experiment: Exclude<ResolvedExperiment, { kind: 'gradient-descent' }>,
   options: { readonly seed: number | bigint; readonly signal: AbortSignal | undefined },
 ): Promise<{ readonly error: number; readonly standardError: number }> {
   switch (experiment.kind) {
@@ -23,15 +23,15 @@ function law(
 
 /**
  * Test error that the law of a cell's experiment predicts, with its numerical standard error; null where there is no law
- * (noise that is not Gaussian). Its draws depend on the seed alone, so that neighbouring cells share them and curves are
- * smooth.
+ * (noise that is not Gaussian, training by gradient descent). Its draws depend on the seed alone, so that neighbouring cells
+ * share them and curves are smooth.
  */
 export async function cellTheory(
   cell: StudyCell,
   seed: number | bigint,
   signal: AbortSignal | undefined,
 ): Promise<Estimate | null> {
-  if (cell.experiment.mixture.noise !== 'gaussian') return null;
+  if (cell.experiment.mixture.noise !== 'gaussian' || cell.experiment.kind === 'gradient-descent') return null;
   const { error, standardError } = await law(cell.experiment, { seed, signal });
   return { mean: error, standardError };
 }

@@ -52,7 +52,13 @@ export interface FitOptions<Name extends string = string, Trained extends Name =
   /** Fixes the initial parameters and the order of the examples: an integer in [0, 2⁵³) or a bigint in [0, 2⁶⁴). Default 0. */
   readonly seed?: number | bigint | undefined;
   /** Where training starts: the parameters themselves, or the scale of {@link Model.initial}. Default: the scale 1/√d. */
-  readonly initial?: ModelParameters<Name> | { readonly scale: number } | undefined;
+  readonly initial?:
+    | ModelParameters<Name>
+    | {
+        /** Standard deviation, above 0. */
+        readonly scale: number;
+      }
+    | undefined;
   /** Examples on which loss and error are recorded too. Tokens must have the shape of the training examples'. */
   readonly validation?: ModelData | undefined;
   /**

@@ -32,6 +32,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("modelGradient", modelGradient);
   add("fitModel", fitModel);
   add("fitGivenHead", fitGivenHead);
+  add("simulateDescent", simulateDescent);
   return exports;
 }
 

@@ -22,6 +22,7 @@ Napi::Value firstNonFinite(const Napi::CallbackInfo& info);
 Napi::Value modelScores(const Napi::CallbackInfo& info);
 Napi::Value modelAttention(const Napi::CallbackInfo& info);
 Napi::Value modelGradient(const Napi::CallbackInfo& info);
+Napi::Value simulateDescent(const Napi::CallbackInfo& info);
 Napi::Value fitModel(const Napi::CallbackInfo& info);
 Napi::Value fitGivenHead(const Napi::CallbackInfo& info);
 

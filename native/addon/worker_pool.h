@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/descent.h"
 #include "core/known_prompt.h"
 #include "core/models.h"
 #include "core/three_step.h"
@@ -28,6 +29,7 @@ struct Workspace {
   KnownPromptWorkspace knownPrompt;
   ThreeStepWorkspace threeStep;
   ModelWorkspace model;
+  DescentWorkspace descent;
 };
 
 class Job {

@@ -174,28 +174,32 @@ LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d,
 LinearHeadResult fitHingeHead(const double* V, const double* y, int n, int d, double ridge, StreamKey key,
                               double* w, const std::atomic<bool>& cancelled) {
   const double C = 1.0 / (n * ridge);
+  // Features that are 0 have α = C and no part in w.
   std::vector<double> alpha(n, 0.0);
   std::vector<double> squares(n);
   std::vector<int> order(n);
   const auto row = [&](int i) { return V + static_cast<size_t>(i) * d; };
-  for (int i = 0; i < n; ++i) squares[i] = dot(row(i), row(i), d);
+  for (int i = 0; i < n; ++i) {
+    squares[i] = dot(row(i), row(i), d);
+    if (squares[i] == 0.0) alpha[i] = C;
+  }
   std::fill(w, w + d, 0.0);
   double residual = 1.0;
   int pass = 0;
   while (pass < kMaximumPasses && !cancelled) {
     drawPermutation(Stream(key, Sample::kTraining, Field::kBatchOrder, pass++), order);
     for (const int i : order) {
+      if (squares[i] == 0.0) continue;
       const double G = y[i] * dot(w, row(i), d) - 1.0;
       const double before = alpha[i];
-      const double moved = squares[i] > 0.0 ? before - G / squares[i] : C;
-      alpha[i] = std::clamp(moved, 0.0, C);
+      alpha[i] = std::clamp(before - G / squares[i], 0.0, C);
       const double change = (alpha[i] - before) * y[i];
       if (change != 0.0) addScaled(change, row(i), d, w);
     }
     if (pass % kPassesPerCheck != 0) continue;
     std::fill(w, w + d, 0.0);
     for (int i = 0; i < n; ++i)
-      if (alpha[i] != 0.0) addScaled(alpha[i] * y[i], row(i), d, w);
+      if (squares[i] > 0.0 && alpha[i] != 0.0) addScaled(alpha[i] * y[i], row(i), d, w);
     residual = 0.0;
     for (int i = 0; i < n; ++i) {
       const double G = y[i] * dot(w, row(i), d) - 1.0;
