@@ -7,3 +7,10 @@ export {
   knownPromptCurve,
 } from './known-prompt.js';
 export { type LongContextOptions, type LongContextRisk, longContext } from './long-context.js';
+export {
+  type Separation,
+  type SeparationCeiling,
+  type SeparationMethod,
+  type SeparationOptions,
+  separation,
+} from './separation.js';

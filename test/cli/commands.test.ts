@@ -91,6 +91,9 @@ const usageFaults: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['progress kind', ['run', 'study.yaml', '--progress', 'dots'], /Allowed choices are bar, lines, none/],
   ['risk of nothing', ['risk', '{"kind": "known-prompt"}'], /mixture must be/],
   ['risk of text', ['risk', '{"kind": '], /the experiment: cannot be read as JSON or YAML/],
+  ['separation of nothing', ['separation', '{"tokens": 4}'], /mixture\.dimension must be/],
+  ['separation of a list', ['separation', 'list.yaml'], /list.yaml: cannot be read as JSON or YAML: ENOENT/],
+  ['separation of a misspelt option', ['separation', '{"token": 4}'], /mixture\.token must be left out/],
 ];
 for (const [name, args, expected] of usageFaults) {
   test(`bad usage ends with 2 and one line: ${name}`, async (t) => {
@@ -166,6 +169,28 @@ test('risk prints JSON, from a file as from text', async (t) => {
   t.is((risk.inPlaneHead as number[]).length, 2);
 });
 
+test('separation prints JSON, from a file as from text', async (t) => {
+  const directory = temporaryDirectory(t);
+  const mixture = JSON.stringify({
+    ...{ tokens: 4, dimension: 20, relevantFraction: 0.5, contextNorm: 1, signalNorm: 1 },
+    confusion: [
+      { deltaQ: 0, deltaW: 0, probability: 0.5 },
+      { deltaQ: 2, deltaW: -2, probability: 0.5 },
+    ],
+  });
+  writeFileSync(join(directory, 'mixture.yaml'), mixture);
+  const file = await command(['separation', 'mixture.yaml'], directory);
+  const text = await command(['separation', mixture], directory);
+  t.is(file.code, 0, file.stderr);
+  t.is(file.stdout, text.stdout);
+  t.deepEqual(JSON.parse(file.stdout), {
+    promptAttention: { accuracy: 1, method: 'closed-form' },
+    linearAttention: { accuracy: 0.75, method: 'enumeration' },
+    selfAttention: { accuracy: 1, method: 'attained-bound' },
+    meanPooling: { accuracy: 1, method: 'enumeration' },
+  });
+});
+
 test('doctor prints what the package runs on', async (t) => {
   const { code, stdout } = await command(['doctor'], temporaryDirectory(t));
   t.is(code, 0);
@@ -197,7 +222,7 @@ test('help ends with 0 and leaves nothing behind', async (t) => {
   const directory = temporaryDirectory(t);
   const { code, stdout } = await command(['--help'], directory);
   t.is(code, 0);
-  for (const name of ['run', 'status', 'risk', 'doctor']) t.true(stdout.includes(`  ${name} `));
+  for (const name of ['run', 'status', 'risk', 'separation', 'doctor']) t.true(stdout.includes(`  ${name} `));
   t.false(existsSync(join(directory, 'small.sqlite')));
 });
 
