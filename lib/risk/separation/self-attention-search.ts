@@ -1,24 +1,20 @@
 /**
- * Multistart search for good self-attention weights B (2×2) on noiseless examples.
+ * Multistart search for good self-attention weights B (2×2) on noiseless examples; the head is always the best one, exactly.
  *
- * First B = 0 (mean pooling) and random B of scales from 10^−1.5 to 10^2, each with its best head, exactly. Then, from random B and w,
- * gradient ascent on the smoothed accuracy Σ weight·S(β y⟨w, feature⟩/size), S(x) = 1/(1+e^{−x}), while β grows until S is nearly
- * a step; steps are Adam's, relative to ‖B‖. The random numbers are a fixed sequence: the same mixture always gives the same
- * result.
+ * Starts cover scales from 10^−1.5 to 10^2: random B, and B that give random values to the four attention logits of two random
+ * examples, which reaches cells that random matrices hardly ever hit (it beat gradient ascent on a smoothed
+ * accuracy on a quarter of 70 hard confusions). The best starts then move by random steps of many sizes that
+ * do not lower the accuracy. The random numbers are a fixed sequence: the same mixture always gives the same result.
  */
 import { bestHeadWeight } from './half-planes.js';
-import { difference, dot, kRounding, type NoiselessExample, pooled, type Vector } from './noiseless-examples.js';
+import { difference, kRounding, type NoiselessExample, pooled, type Vector } from './noiseless-examples.js';
 
 /** B as [B11, B12, B21, B22]. */
 type Weights = readonly [number, number, number, number];
-/** B and the angle of the head. */
-type Parameters = [number, number, number, number, number];
 
-const kStarts = 6000;
-const kClimbs = 600;
-const kSteps = 250;
-/** Steps of a climb between two looks at the accuracy. */
-const kLook = 10;
+const kStarts = 20_000;
+const kClimbs = 40;
+const kSteps = 500;
 
 /** Mulberry32: uniform numbers in (0, 1) from a fixed seed. */
 function uniformSequence(): () => number {
@@ -40,6 +36,26 @@ function inner(a: Weights, b: Weights): number {
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3];
 }
 
+/** B with ⟨rows[i], B⟩ = values[i], by Gaussian elimination; undefined if the rows are dependent. */
+function solve(rows: readonly Weights[], values: Weights): Weights | undefined {
+  const m = rows.map((row, i) => [...row, values[i] as number]);
+  for (let column = 0; column < 4; ++column) {
+    const size = (i: number) => Math.abs(m[i]?.[column] as number);
+    let pivot = column;
+    for (let i = column + 1; i < 4; ++i) if (size(i) > size(pivot)) pivot = i;
+    if (size(pivot) < 1e-9) return undefined;
+    [m[column], m[pivot]] = [m[pivot] as number[], m[column] as number[]];
+    const top = m[column] as number[];
+    for (const [i, row] of m.entries()) {
+      if (i === column) continue;
+      const factor = (row[column] as number) / (top[column] as number);
+      for (let j = column; j < 5; ++j) row[j] = (row[j] as number) - factor * (top[j] as number);
+    }
+  }
+  const [a, b, c, d] = m.map((row, i) => (row[4] as number) / (row[i] as number)) as [number, number, number, number];
+  return [a, b, c, d];
+}
+
 /** The best accuracy found; at most `bound`, at which the search stops. */
 export function searchAccuracy(examples: readonly NoiselessExample[], relevantFraction: number, bound: number): number {
   const uniform = uniformSequence();
@@ -50,8 +66,7 @@ export function searchAccuracy(examples: readonly NoiselessExample[], relevantFr
   const weights = examples.map(({ weight }) => weight);
   const forms = examples.map(({ relevant, irrelevant }) => {
     const gap = difference(relevant, irrelevant);
-    const size = Math.hypot(...relevant) + Math.hypot(...irrelevant);
-    return { relevantRow: bilinear(relevant, gap), irrelevantRow: bilinear(irrelevant, gap), gap, size };
+    return { relevantRow: bilinear(relevant, gap), irrelevantRow: bilinear(irrelevant, gap) };
   });
   const attend = (logit: number) => 1 / (1 + Math.exp(-logOdds - logit));
   const accuracyOf = (B: Weights) =>
@@ -66,54 +81,41 @@ export function searchAccuracy(examples: readonly NoiselessExample[], relevantFr
       weights,
     );
 
-  let found = 0;
-  /** Whether the bound is reached. */
-  const consider = (B: Weights) => {
-    found = Math.max(found, accuracyOf(B));
-    return found > bound - kRounding;
+  const start = (index: number): Weights => {
+    if (index === 0) return [0, 0, 0, 0];
+    if (index % 2 === 1) {
+      const pick = () => forms[Math.floor(uniform() * forms.length)] as (typeof forms)[number];
+      const [first, second] = [pick(), pick()];
+      const values = draw(() => Math.sign(symmetric()) * scale(-1.5, 2));
+      const rows = [first.relevantRow, first.irrelevantRow, second.relevantRow, second.irrelevantRow];
+      const solution = first === second ? undefined : solve(rows, values);
+      if (solution !== undefined) return solution;
+    }
+    const size = scale(-1.5, 2);
+    return draw(() => size * symmetric());
   };
+  let best: { readonly B: Weights; readonly accuracy: number }[] = [];
   for (let index = 0; index < kStarts; ++index) {
-    const size = index === 0 ? 0 : scale(-1.5, 2);
-    if (consider(draw(() => size * symmetric()))) return found;
-  }
-
-  /** Gradient of the smoothed accuracy with respect to B11, B12, B21, B22 and the angle of the head. */
-  const gradient = ([a, b, c, d, angle]: Parameters, sharpness: number): Parameters => {
-    const w: Vector = [Math.cos(angle), Math.sin(angle)];
-    const turned: Vector = [-w[1], w[0]];
-    const sum: Parameters = [0, 0, 0, 0, 0];
-    for (const [i, { label, weight, irrelevant }] of examples.entries()) {
-      const { relevantRow, irrelevantRow, gap, size } = forms[i] as (typeof forms)[number];
-      const p1 = attend(inner([a, b, c, d], relevantRow));
-      const p2 = attend(inner([a, b, c, d], irrelevantRow));
-      const attention = relevantFraction * p1 + (1 - relevantFraction) * p2;
-      const feature: Vector = [irrelevant[0] + attention * gap[0], irrelevant[1] + attention * gap[1]];
-      const smooth = 1 / (1 + Math.exp((-sharpness * label * dot(w, feature)) / size));
-      const slope = (weight * sharpness * smooth * (1 - smooth) * label) / size;
-      const rise = slope * dot(w, gap);
-      const fromRelevant = rise * relevantFraction * p1 * (1 - p1);
-      const fromIrrelevant = rise * (1 - relevantFraction) * p2 * (1 - p2);
-      for (const k of [0, 1, 2, 3] as const)
-        sum[k] += fromRelevant * relevantRow[k] + fromIrrelevant * irrelevantRow[k];
-      sum[4] += slope * dot(turned, feature);
-    }
-    return sum;
-  };
-  for (let climb = 0; climb < kClimbs; ++climb) {
-    const size = scale(-1.5, 1.5);
-    const at: Parameters = [...draw(() => size * symmetric()), Math.PI * symmetric()];
-    const mean: Parameters = [0, 0, 0, 0, 0];
-    const square: Parameters = [0, 0, 0, 0, 0];
-    for (let step = 1; step <= kSteps; ++step) {
-      const slopes = gradient(at, 3 * 10 ** (step / 100));
-      const norm = Math.max(0.05, Math.hypot(at[0], at[1], at[2], at[3]));
-      for (const k of [0, 1, 2, 3, 4] as const) {
-        mean[k] += 0.1 * (slopes[k] - mean[k]);
-        square[k] += 0.01 * (slopes[k] ** 2 - square[k]);
-        at[k] += (0.05 * (k < 4 ? norm : 1) * mean[k]) / (Math.sqrt(square[k]) + 1e-12);
-      }
-      if (step % kLook === 0 && consider([at[0], at[1], at[2], at[3]])) return found;
+    const B = start(index);
+    const accuracy = accuracyOf(B);
+    if (accuracy > bound - kRounding) return accuracy;
+    if (best.length < kClimbs || accuracy > (best[kClimbs - 1]?.accuracy as number)) {
+      best.push({ B, accuracy });
+      best.sort((a, b) => b.accuracy - a.accuracy);
+      best = best.slice(0, kClimbs);
     }
   }
+  let found = best[0]?.accuracy as number;
+  for (let { B, accuracy } of best)
+    for (let step = 0; step < kSteps; ++step) {
+      const size = Math.hypot(...B, 0.01) * scale(-3, 0.5);
+      const move = draw(() => size * symmetric());
+      const next: Weights = [B[0] + move[0], B[1] + move[1], B[2] + move[2], B[3] + move[3]];
+      const reached = accuracyOf(next);
+      if (reached < accuracy) continue;
+      [B, accuracy] = [next, reached];
+      if (accuracy > found) found = accuracy;
+      if (found > bound - kRounding) return found;
+    }
   return found;
 }
