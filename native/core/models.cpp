@@ -10,8 +10,8 @@ namespace prompt_attention {
 
 namespace {
 
-// Numbers whose tokens fit half of a 1 MiB cache.
-constexpr size_t kBlockNumbers = size_t{1} << 16;
+// 256 KiB: any second-level cache holds the tokens and what is made of them.
+constexpr size_t kBlockNumbers = size_t{1} << 15;
 
 double softplus(double x) {
   return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x)));

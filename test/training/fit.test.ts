@@ -361,6 +361,14 @@ test('an aborted training rejects with the reason; progress ends at the last ste
   );
 });
 
+test('the copy of the examples is freed when the training ends', async (t) => {
+  const bytes = 2 ** 24;
+  const data = { tokens: new Float64Array(bytes / 8), labels: new Float64Array(64).fill(1), dimension: 64 };
+  const before = process.memoryUsage().rss;
+  for (let run = 0; run < 20; ++run) await train(meanPooling, data, { loss: 'square', steps: 1, learningRate: 0.1 });
+  t.true(process.memoryUsage().rss - before < 8 * bytes);
+});
+
 test('refuses bad options, naming them', async (t) => {
   const data = await examplesFor(6, 1);
   const validation = await sampleExamples({ ...mixture, tokens: 4 }, { examples: 3, seed: 1 });
