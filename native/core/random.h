@@ -43,7 +43,7 @@ enum class Field : uint32_t {
   kSummary = 6,         // noise of statistics of the whole sample
   kSummaryNorm = 7,     // normals for the norm of such noise
   kSummaryUniform = 8,  // uniforms for the norm of such noise
-  kResidual = 9,         // one normal per example: its pooled noise along an earlier head
+  kResidual = 9,        // one normal per example: its pooled noise along an earlier head
   kInitial = 12,        // one normal per parameter: where training starts
   kBatchOrder = 13      // n uniforms per pass over the examples (in place of trials)
 };
