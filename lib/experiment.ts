@@ -39,6 +39,38 @@ export interface KnownPromptExperiment {
   readonly head: HeadOptions;
 }
 
+/** What the third step starts from; see {@link ThreeStepExperiment}. */
+export type ThreeStepHead = 'fresh' | 'restarted' | 'continued';
+
+/** Whether the mean score on the third sample is subtracted from every score. */
+export type Debias = 'none' | 'intercept';
+
+/**
+ * Three steps of gradient descent on three independent samples of n1, n2, n3 examples, square loss (1/2n) Σ (y_i − f_i)²,
+ * f(X) = ⟨w, Xᵀφ(Xq)⟩ with φ the softmax (Oymak et al. 2023, the analysed trajectory):
+ *
+ * - w1 = (η1/n1) Σ y_i x̄_i, with x̄_i the mean token: the head's step from w = 0, q = 0;
+ * - q1 = (η2/n2) Σ (y_i − x̄_iᵀw1) C_i w1, with C_i the covariance of the tokens of example i: the prompt's step from q = 0;
+ * - w2 = (η3/n3) Σ y_i v_i, with v_i = X_iᵀφ(X_i q1): the head's step from w = 0 (`head: 'fresh'`). `'restarted'` has the
+ *   residual y_i − w1ᵀv_i in place of y_i, that is the gradient at (w1, q1); `'continued'` adds that step to w1.
+ *
+ * Plain JSON: the same object in TypeScript, in a study file, in a queue.
+ */
+export interface ThreeStepExperiment {
+  /** Names the experiment. */
+  readonly kind: 'three-step';
+  /** The data; any noise. */
+  readonly mixture: ContextualMixtureOptions | ContextualMixture;
+  /** [n1, n2, n3], or one number for all three: integers in [1, 2³¹). */
+  readonly examples: number | readonly [number, number, number];
+  /** [η1, η2, η3], finite and ≥ 0. */
+  readonly stepSizes: readonly [number, number, number];
+  /** Default `'fresh'`. */
+  readonly head?: ThreeStepHead | undefined;
+  /** `'intercept'`: predictions are sign(f − b), b = (1/n3) Σ ⟨w2, v_i⟩ over the third sample. Default `'none'`. */
+  readonly debias?: Debias | undefined;
+}
+
 /**
  * A model trained on n examples of the mixture by full-batch gradient steps; all its parameters move together. Plain JSON: the
  * same object in TypeScript, in a study file, in a queue.
@@ -79,7 +111,7 @@ export interface GradientDescentExperiment {
 }
 
 /** An experiment that {@link simulate} runs. */
-export type Experiment = KnownPromptExperiment | GradientDescentExperiment;
+export type Experiment = KnownPromptExperiment | ThreeStepExperiment | GradientDescentExperiment;
 
 export const headSchema = z.discriminatedUnion(
   'kind',
@@ -100,6 +132,31 @@ export const knownPromptSchema = z.strictObject({
   inverseTemperature: finiteNumber,
   head: headSchema,
 });
+
+const exampleCount = integerFrom(1, 2 ** 31 - 1);
+
+/** Options of the three-step trajectory apart from the samples. */
+export const threeStepOptions = {
+  stepSizes: z.tuple([nonNegativeNumber, nonNegativeNumber, nonNegativeNumber], {
+    error: 'three finite numbers ≥ 0: the step sizes [η1, η2, η3]',
+  }),
+  head: oneOf(['fresh', 'restarted', 'continued']).default('fresh'),
+  debias: oneOf(['none', 'intercept']).default('none'),
+};
+
+export const threeStepSchema = z.strictObject({
+  kind: z.literal('three-step'),
+  mixture: mixtureSchema,
+  examples: z
+    .union([exampleCount, z.tuple([exampleCount, exampleCount, exampleCount])], {
+      error: 'an integer ≥ 1 and ≤ 2147483647, or three of them',
+    })
+    .transform((n): [number, number, number] => (typeof n === 'number' ? [n, n, n] : n)),
+  ...threeStepOptions,
+});
+
+/** A three-step experiment with every default filled in. */
+export type ResolvedThreeStep = z.output<typeof threeStepSchema>;
 
 export const gradientDescentSchema = z
   .strictObject({
@@ -128,9 +185,13 @@ export const gradientDescentSchema = z
 /** A gradient-descent experiment with every default filled in. */
 export type ResolvedGradientDescent = z.output<typeof gradientDescentSchema>;
 
-export const experimentSchema = z.discriminatedUnion('kind', [knownPromptSchema, gradientDescentSchema], {
-  error: "an experiment: an object whose kind is 'known-prompt' or 'gradient-descent'",
-});
+export const experimentSchema = z.discriminatedUnion(
+  'kind',
+  [knownPromptSchema, threeStepSchema, gradientDescentSchema],
+  {
+    error: "an experiment: an object whose kind is 'known-prompt', 'three-step' or 'gradient-descent'",
+  },
+);
 
 /** An experiment with every default filled in. */
 export type ResolvedExperiment = z.output<typeof experimentSchema>;
@@ -143,15 +204,26 @@ export function parseExperiment(experiment: unknown, path = ''): ResolvedExperim
 /** `'projected'`: exact in distribution, with noise drawn only where it is looked at. `'dense'`: every token is drawn. */
 export type SimulationMethod = 'projected' | 'dense';
 
+/** Smallest dimension in which the three-step trajectory has a dimension-free form. */
+const kLeastThreeStepDimension = 5;
+
 /** The method an experiment runs with: the one asked for if it is exact for the experiment, by default the fastest exact one. */
 export function resolveMethod(experiment: ResolvedExperiment, method: SimulationMethod | undefined): SimulationMethod {
   const gaussian = experiment.mixture.noise === 'gaussian';
   if (method === 'projected' && !gaussian)
     throw new OptionRangeError('method', `'dense' if the noise is ${experiment.mixture.noise}`, method);
-  const dense = experiment.kind === 'gradient-descent';
-  if (method === 'projected' && dense)
-    throw new OptionRangeError('method', `'dense' for a gradient-descent experiment`, method);
-  return method ?? (gaussian && !dense ? 'projected' : 'dense');
+  const { dimension } = experiment.mixture;
+  const small = experiment.kind === 'three-step' && dimension < kLeastThreeStepDimension;
+  if (method === 'projected' && small)
+    throw new OptionRangeError(
+      'method',
+      `'dense' for a three-step experiment of dimension ${dimension} (below ${kLeastThreeStepDimension})`,
+      method,
+    );
+  const descent = experiment.kind === 'gradient-descent';
+  if (method === 'projected' && descent)
+    throw new OptionRangeError('method', "'dense' for a gradient-descent experiment", method);
+  return method ?? (gaussian && !small && !descent ? 'projected' : 'dense');
 }
 
 /** JSON with sorted keys, so that equal values have equal text. Values must be plain JSON. */
@@ -164,7 +236,7 @@ export function canonicalJson(value: unknown): string {
 }
 
 /** Parts of an experiment that never enter the random number key: what they name is compared on common random numbers. */
-const kMethodKeys = new Set(['kind', 'head', 'model', 'loss', 'optimizer']);
+const kMethodKeys = new Set(['kind', 'head', 'debias', 'model', 'loss', 'optimizer']);
 
 /**
  * The 128-bit key under which an experiment draws its random numbers: SHA-256 of the canonical JSON of the resolved

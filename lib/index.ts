@@ -15,12 +15,15 @@ export {
 export { type Examples, type SampleExamplesOptions, sampleExamples } from './examples.js';
 export type {
   AveragingHead,
+  Debias,
   Experiment,
   GradientDescentExperiment,
   HeadOptions,
   KnownPromptExperiment,
   LeastSquaresHead,
   SimulationMethod,
+  ThreeStepExperiment,
+  ThreeStepHead,
 } from './experiment.js';
 export type { JobOptions } from './job.js';
 export {

@@ -38,6 +38,39 @@ export interface NativeHead {
   readonly ridge: number;
 }
 
+/** Options of the three-step trajectory apart from its samples. */
+export interface NativeThreeStepOptions {
+  /** η1, η2, η3. */
+  readonly stepSizes: Float64Array;
+  readonly head: 'fresh' | 'restarted' | 'continued';
+  readonly intercept: boolean;
+}
+
+/** n examples of T×d tokens. */
+export interface NativeSample {
+  /** n×T×d. */
+  readonly tokens: Float64Array;
+  /** n numbers. */
+  readonly labels: Float64Array;
+}
+
+/** The trajectory: vectors of length d. */
+export interface NativeThreeStepIterates {
+  readonly w1: Float64Array;
+  readonly q1: Float64Array;
+  readonly w2: Float64Array;
+  readonly intercept: number;
+}
+
+export interface NativeThreeStepRisk {
+  readonly error: number;
+  readonly standardError: number;
+  readonly contextOverlap: number;
+  readonly signalOverlap: number;
+  readonly promptNorm: number;
+  readonly relevantAttention: number;
+}
+
 /** Which trials to run, and how. */
 export interface NativeTrialRange {
   readonly method: 'projected' | 'dense';
@@ -142,6 +175,8 @@ export interface NativeFitRequest extends NativeModelRequest, NativeKey {
     readonly factor: number;
   };
   readonly steps: number;
+  /** Take over the memory of the tokens: the caller's array is detached. */
+  readonly transfer: boolean;
   readonly batchSize: number;
   readonly recordEvery: number;
   /** 0 for none. */
@@ -195,9 +230,46 @@ export interface NativeAddon {
         readonly initialScale: number;
       },
   ): NativeJob<NativeTrials>;
+  simulateThreeStep(
+    request: NativeKey &
+      NativeTrialRange &
+      NativeThreeStepOptions & {
+        readonly mixture: NativeMixture;
+        /** n1, n2, n3. */
+        readonly examples: Uint32Array;
+      },
+  ): NativeJob<NativeTrials>;
+  threeStepDescent(
+    request: NativeThreeStepOptions & {
+      /** T. */
+      readonly tokens: number;
+      /** d. */
+      readonly dimension: number;
+      readonly first: NativeSample;
+      readonly second: NativeSample;
+      readonly third: NativeSample;
+    },
+  ): NativeJob<NativeThreeStepIterates>;
+  threeStepRisk(
+    request: NativeKey &
+      NativeThreeStepOptions & {
+        readonly mixture: NativeMixture;
+        /** n1, n2, n3. */
+        readonly examples: Uint32Array;
+        readonly fluctuations: boolean;
+        readonly draws: number;
+      },
+  ): NativeJob<NativeThreeStepRisk>;
+  populationGradient(request: {
+    readonly mixture: NativeMixture;
+    /** d numbers. */
+    readonly head: Float64Array;
+  }): { readonly head: Float64Array; readonly prompt: Float64Array };
   sampleExamples(
     request: NativeKey & {
       readonly mixture: NativeMixture;
+      /** 0, 1, 2: the first, second, third training sample of the trial; 8: its test sample. Default 0. */
+      readonly sample?: number | undefined;
       readonly trial: number;
       readonly firstExample: number;
       readonly examples: number;
@@ -217,6 +289,8 @@ export interface NativeAddon {
       readonly prompt: Float64Array;
       /** d numbers. */
       readonly head: Float64Array;
+      /** Subtracted from every score. Default 0. */
+      readonly intercept?: number | undefined;
       readonly draws: number;
     },
   ): NativeJob<{ readonly error: number; readonly standardError: number }>;
@@ -314,4 +388,16 @@ export function toNativeHead(head: {
   readonly ridge?: number | undefined;
 }): NativeHead {
   return { kind: head.kind, ridge: head.ridge ?? 0 };
+}
+
+export function toNativeThreeStep(options: {
+  readonly stepSizes: readonly number[];
+  readonly head: NativeThreeStepOptions['head'];
+  readonly debias: 'none' | 'intercept';
+}): NativeThreeStepOptions {
+  return {
+    stepSizes: Float64Array.from(options.stepSizes),
+    head: options.head,
+    intercept: options.debias === 'intercept',
+  };
 }

@@ -46,9 +46,9 @@ export function arrayOf<Class extends Float64ArrayConstructor | Uint8ArrayConstr
 }
 
 /** A Float64Array over an ordinary ArrayBuffer, with finite entries only. */
-export const finiteVector = arrayOf(Float64Array, 'a Float64Array').refine((value) => value.every(Number.isFinite), {
-  error: 'without NaN or infinite entries',
-});
+export const finiteVector = arrayOf(Float64Array, 'a Float64Array')
+  // A detached array has length 0, and `every` throws on it; whoever knows the length wanted refuses it.
+  .refine((value) => value.length === 0 || value.every(Number.isFinite), { error: 'without NaN or infinite entries' });
 
 function pathText(root: string, path: readonly PropertyKey[]): string {
   let text = root;

@@ -19,6 +19,7 @@ import {
   native,
   toNativeHead,
   toNativeMixture,
+  toNativeThreeStep,
 } from './native.js';
 import { integerFrom, oneOf, parseOptions, seedSchema } from './options.js';
 import { toNativeOptimizer } from './training/optimizer.js';
@@ -31,7 +32,7 @@ export const TrialStatus = Object.freeze({
   ok: 0,
   /** The system of the head was singular to working precision; its metrics are NaN. */
   singular: 1,
-  /** The loss or a parameter was no longer finite (the step sizes are too large); its metrics are NaN. */
+  /** The loss, a parameter or an iterate was no longer finite (the step sizes are too large); its metrics are NaN. */
   diverged: 2,
 });
 
@@ -41,7 +42,7 @@ export interface SimulationOptions extends JobOptions {
   readonly trials: number;
   /** An integer in [0, 2⁵³) or a bigint in [0, 2⁶⁴). */
   readonly seed: number | bigint;
-  /** Default `'projected'` where it is exact (Gaussian noise), else `'dense'`. */
+  /** Default `'projected'` where it is exact (Gaussian noise; for three-step experiments also d ≥ 5), else `'dense'`. */
   readonly method?: SimulationMethod | undefined;
   /** Index of the first trial, so that runs can be extended: trials a…b are the same numbers however they are split. Default 0. */
   readonly firstTrial?: number | undefined;
@@ -63,10 +64,12 @@ export interface Simulation {
   readonly method: SimulationMethod;
   /**
    * One array of length `trials` per metric; NaN where a trial failed. `error` is the test error in [0, 1],
-   * `relevantAttention` the mean attention mass on relevant tokens in [0, 1], `headNorm` is ‖w‖. Gradient descent adds
-   * `trainingLoss` and `trainingError` at the last parameters; for models with a prompt `contextOverlap` ⟨q, q⋆⟩,
-   * `signalOverlap` ⟨q, w⋆⟩ and `promptNorm` ‖q‖; for self-attention `weightNorm` ‖B‖. Linear attention has no
-   * `relevantAttention`: its weights are no distribution.
+   * `relevantAttention` the mean attention mass on relevant tokens in [0, 1]. Known prompt: `headNorm` is ‖w‖. Three
+   * steps: `contextOverlap` is ⟨q1, q⋆⟩, `signalOverlap` ⟨q1, w⋆⟩, `promptNorm` ‖q1‖, and `w1ContextCosine`,
+   * `w1SignalCosine`, `q1ContextCosine`, … `w2SignalCosine` are the cosines of the iterates with q⋆ and w⋆ (0 where a
+   * norm is 0). Gradient descent: `headNorm`, `trainingLoss` and `trainingError` at the last parameters; for models with a
+   * prompt `contextOverlap` ⟨q, q⋆⟩, `signalOverlap` ⟨q, w⋆⟩ and `promptNorm` ‖q‖; for self-attention `weightNorm` ‖B‖.
+   * Linear attention has no `relevantAttention`: its weights are no distribution.
    */
   readonly metrics: Readonly<Record<string, Float64Array>> & {
     /** Test error of each trial, in [0, 1]. */
@@ -110,6 +113,12 @@ function startTrials(experiment: ResolvedExperiment, seed: bigint, range: Native
         inverseTemperature: experiment.inverseTemperature,
         head: toNativeHead(experiment.head),
       });
+    case 'three-step':
+      return native.simulateThreeStep({
+        ...common,
+        ...toNativeThreeStep(experiment),
+        examples: Uint32Array.from(experiment.examples),
+      });
     case 'gradient-descent':
       return native.simulateDescent({
         ...common,
@@ -130,7 +139,8 @@ function startTrials(experiment: ResolvedExperiment, seed: bigint, range: Native
  *
  * A trial draws a training set, fits, and measures the test error of the result. Trial t of an experiment depends on
  * the seed, the experiment and t only: not on threads, on how trials are split over calls, or on other trials.
- * `method`, `head`, `model`, `loss` and `optimizer` do not enter the random numbers, so they are compared on common labels.
+ * `method`, `head`, `debias`, `model`, `loss` and `optimizer` do not enter the random numbers, so they are compared on common
+ * labels.
  *
  * The test error under Gaussian noise is an average of normal tail probabilities over `testDraws` draws, so that rates
  * far below 1/`testDraws` are resolved; under other noise, and for linear and self-attention, it is the share of `testDraws`

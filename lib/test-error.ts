@@ -4,7 +4,7 @@ import { hashKey } from './experiment.js';
 import { type JobOptions, runJob } from './job.js';
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from './mixture.js';
 import { native, toNativeMixture } from './native.js';
-import { finiteVector, integerFrom, parseOptions, seedSchema } from './options.js';
+import { finiteNumber, finiteVector, integerFrom, parseOptions, seedSchema } from './options.js';
 
 /** Options of {@link testError}. */
 export interface TestErrorOptions extends JobOptions {
@@ -14,6 +14,8 @@ export interface TestErrorOptions extends JobOptions {
   readonly prompt: Float64Array;
   /** w, length d, in the same frame. */
   readonly head: Float64Array;
+  /** b: predictions are sign(f − b). Default 0. */
+  readonly intercept?: number | undefined;
   /** Number of draws: an integer ≥ 1. Default 100 000. */
   readonly draws?: number | undefined;
   /** Default 0. */
@@ -32,16 +34,17 @@ const schema = z.strictObject({
   mixture: mixtureSchema,
   prompt: finiteVector,
   head: finiteVector,
+  intercept: finiteNumber.default(0),
   draws: integerFrom(1, 2 ** 31 - 1).default(100_000),
   seed: seedSchema.default(0),
   signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
 });
 
 /**
- * Test error of softmax prompt-attention sign⟨w, Xᵀφ(Xq)⟩ with given prompt q and head w.
+ * Test error of softmax prompt-attention sign(⟨w, Xᵀφ(Xq)⟩ − b) with given prompt q, head w and intercept b.
  *
  * Under Gaussian noise the score given the label and the scores along q is Gaussian, so the error is an average of normal
- * tail probabilities Φ(−y·mean/sd): no event is counted, and errors far below 1/draws are resolved. For q = 0 it is closed
+ * tail probabilities Φ(−y(mean − b)/sd): no event is counted, and errors far below 1/draws are resolved. For q = 0 it is closed
  * form. Under other noise it is the share of `draws` fresh examples misclassified, a tie counting one half.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option.
@@ -56,7 +59,7 @@ const schema = z.strictObject({
  * ```
  */
 export async function testError(options: TestErrorOptions): Promise<TestErrorEstimate> {
-  const { mixture, prompt, head, draws, seed, signal } = parseOptions(schema, options, '');
+  const { mixture, prompt, head, intercept, draws, seed, signal } = parseOptions(schema, options, '');
   for (const [option, vector] of Object.entries({ prompt, head }))
     if (vector.length !== mixture.dimension)
       throw new OptionRangeError(option, `of length dimension = ${mixture.dimension}`, vector);
@@ -66,6 +69,7 @@ export async function testError(options: TestErrorOptions): Promise<TestErrorEst
         mixture: toNativeMixture(mixture),
         prompt,
         head,
+        intercept,
         draws,
         seed: BigInt(seed),
         cellKey: hashKey({ testError: mixture }),

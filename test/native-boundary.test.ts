@@ -18,6 +18,8 @@ const mixture = {
   randomRelevance: true,
 } as const;
 const head = { kind: 'least-squares', ridge: 0.1 } as const;
+const threeStep = { stepSizes: Float64Array.of(1, 1, 1), head: 'restarted', intercept: true } as const;
+const given = { tokens: new Float64Array(24), labels: Float64Array.of(1, -1) };
 const size = { tokens: 2, dimension: 3 };
 const model = {
   kind: 'matrix-attention',
@@ -50,9 +52,31 @@ const requests = {
     testDraws: 3,
     threads: 1,
   },
+  simulateThreeStep: {
+    ...key,
+    mixture: { ...mixture, dimension: 6 },
+    examples: Uint32Array.of(5, 5, 5),
+    ...threeStep,
+    method: 'projected',
+    firstTrial: 0,
+    trials: 2,
+    testDraws: 3,
+    threads: 1,
+  },
+  threeStepDescent: { ...threeStep, tokens: 4, dimension: 3, first: given, second: given, third: given },
+  threeStepRisk: {
+    ...key,
+    mixture: { ...mixture, dimension: 6 },
+    examples: Uint32Array.of(5, 5, 5),
+    ...threeStep,
+    fluctuations: true,
+    draws: 32,
+  },
+  populationGradient: { mixture, head: new Float64Array(3) },
   sampleExamples: {
     ...key,
     mixture,
+    sample: 2,
     trial: 0,
     firstExample: 0,
     examples: 2,
@@ -61,7 +85,7 @@ const requests = {
     noiseFactor: new Float64Array(9),
     relevance: Uint8Array.of(1, 0, 0, 0, 0, 1, 0, 0),
   },
-  testError: { ...key, mixture, prompt: new Float64Array(3), head: new Float64Array(3), draws: 3 },
+  testError: { ...key, mixture, prompt: new Float64Array(3), head: new Float64Array(3), intercept: 0.5, draws: 3 },
   knownPromptRisk: { ...key, mixture, sampleRatios: Float64Array.of(2), inverseTemperature: 1, head, draws: 64 },
   longContextRisk: { mixture, sampleRatio: 2, inverseTemperature: 1, head },
   simulateDescent: {
@@ -95,6 +119,7 @@ const requests = {
     learningRates: Float64Array.of(0.1, 0.1, 0.1),
     schedule: { kind: 'cosine', warmUp: 1, final: 0, every: 1, factor: 1 },
     steps: 3,
+    transfer: false,
     batchSize: 1,
     recordEvery: 2,
     patience: 1,
@@ -209,6 +234,9 @@ test('getters that throw pass their error on; arguments that are no request are 
         throw marker;
       },
       get kind() {
+        throw marker;
+      },
+      get stepSizes() {
         throw marker;
       },
       get model() {

@@ -95,3 +95,38 @@ export function fitHead(
     ),
   );
 }
+
+export interface LabelledExample {
+  readonly X: readonly Float64Array[];
+  readonly y: number;
+}
+
+/** C w with C = (1/T) Xᵀ(I − 11ᵀ/T) X, the covariance of the tokens of one example. */
+export function covarianceProduct(X: readonly Float64Array[], w: Float64Array): Float64Array {
+  const mean = pooledFeature(X, new Float64Array(w.length));
+  const scores = X.map((x) => dot(x, w) - dot(mean, w));
+  return w.map((_, j) => X.reduce((sum, x, t) => sum + ((scores[t] as number) * (x[j] as number)) / X.length, 0));
+}
+
+/** Three steps of gradient descent, as written down. */
+export function threeStepDescent(
+  samples: readonly [LabelledExample[], LabelledExample[], LabelledExample[]],
+  stepSizes: readonly [number, number, number],
+  head: 'fresh' | 'restarted' | 'continued',
+) {
+  const d = samples[0][0]?.X[0]?.length as number;
+  const zero = new Float64Array(d);
+  const mean = (vectors: Float64Array[]) =>
+    zero.map((_, j) => vectors.reduce((sum, v) => sum + (v[j] as number), 0) / vectors.length);
+  const scaled = (factor: number, v: Float64Array) => v.map((value) => factor * value);
+  const [first, second, third] = samples;
+  const w1 = scaled(stepSizes[0], mean(first.map(({ X, y }) => scaled(y, pooledFeature(X, zero)))));
+  const q1 = scaled(
+    stepSizes[1],
+    mean(second.map(({ X, y }) => scaled(y - dot(w1, pooledFeature(X, zero)), covarianceProduct(X, w1)))),
+  );
+  const features = third.map(({ X, y }) => ({ y, v: pooledFeature(X, q1) }));
+  const step = scaled(stepSizes[2], mean(features.map(({ y, v }) => scaled(head === 'fresh' ? y : y - dot(w1, v), v))));
+  const w2 = head === 'continued' ? step.map((value, j) => value + (w1[j] as number)) : step;
+  return { w1, q1, w2, meanScore: dot(w2, mean(features.map(({ v }) => v))) };
+}

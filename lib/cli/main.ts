@@ -5,6 +5,7 @@ import { doctorCommand } from './doctor.js';
 import { errorLine, exitCodeOf } from './errors.js';
 import { riskCommand } from './risk.js';
 import { runCommand } from './run.js';
+import { separationCommand } from './separation.js';
 import { statusCommand } from './status.js';
 
 // A reader that closes the pipe early (`… | head`) ends the output, not with an error.
@@ -23,7 +24,8 @@ const program = new Command('prompt-attention')
     'after',
     '\nExit codes: 0 done, 1 failed, 2 bad usage or input, 130 interrupted (everything finished is kept).',
   );
-for (const command of [runCommand(), statusCommand(), riskCommand(), doctorCommand()]) program.addCommand(command);
+for (const command of [runCommand(), statusCommand(), riskCommand(), separationCommand(), doctorCommand()])
+  program.addCommand(command);
 for (const command of [program, ...program.commands])
   command.exitOverride().configureOutput({ outputError: (text, write) => write(errorLine(text)) });
 

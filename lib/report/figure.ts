@@ -146,7 +146,7 @@ export function figureSpec(rows: readonly StudyRow[]): TopLevelSpec {
     title: {
       text: rows[0]?.study ?? '',
       subtitle: hasTheory
-        ? `points: simulation ± ${kInterval} standard errors; ${quantitative ? 'lines' : 'ticks'}: exact asymptotic theory`
+        ? `points: simulation ± ${kInterval} standard errors; ${quantitative ? 'lines' : 'ticks'}: theory`
         : `points: simulation ± ${kInterval} standard errors`,
       anchor: 'start',
       offset: 12,
@@ -172,6 +172,7 @@ export function figureSpec(rows: readonly StudyRow[]): TopLevelSpec {
         symbolSize: 80,
         rowPadding: 4,
         labelLimit: 400,
+        titleLimit: 400,
       },
       view: { stroke: '#888888' },
     },

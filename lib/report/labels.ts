@@ -18,6 +18,8 @@ const kLabels: Readonly<Record<string, OptionLabel>> = {
   'mixture.correlation': { symbol: 'ρ', words: 'correlation of context and signal' },
   'mixture.noiseLevel': { symbol: 'σ', words: 'noise level' },
   'mixture.positiveRate': { symbol: 'π', words: 'share of positive labels' },
+  stepSizes: { symbol: 'η', words: 'step sizes' },
+  'mixture.confusion': { symbol: '(δq, δw, probability)', words: 'confusion' },
   'head.ridge': { symbol: 'λ', words: 'ridge penalty' },
 };
 
@@ -26,12 +28,17 @@ export function optionLabel(path: string): OptionLabel {
   return kLabels[path] ?? { symbol: path, words: path };
 }
 
-/** A level as short text: an object by its `kind` and its other options, for example `least-squares ridge 0.1`. */
+/**
+ * A level as short text: an object by its `kind` and its other options, for example `least-squares ridge 0.1`, one without a
+ * kind by its values, for example `(0, 0, 0.5)`, an array by its elements.
+ */
 export function levelText(value: FactorValue | undefined): string {
   if (typeof value === 'number') return String(value).replaceAll('-', '−');
   if (typeof value !== 'object') return String(value);
-  if (!('kind' in value)) return JSON.stringify(value);
-  const { kind, ...others } = value;
+  if (Array.isArray(value)) return `[${value.map(levelText).join(', ')}]`;
+  const options = value as Readonly<Record<string, FactorValue | undefined>>;
+  if (options.kind === undefined) return `(${Object.values(options).map(levelText).join(', ')})`;
+  const { kind, ...others } = options;
   const rest = Object.entries(others).map(([name, level]) => ` ${name} ${levelText(level)}`);
   return String(kind) + rest.join('');
 }

@@ -7,3 +7,16 @@ export {
   knownPromptCurve,
 } from './known-prompt.js';
 export { type LongContextOptions, type LongContextRisk, longContext } from './long-context.js';
+export {
+  type PopulationGradient,
+  type PopulationGradientOptions,
+  populationGradient,
+} from './population-gradient.js';
+export {
+  type Separation,
+  type SeparationCeiling,
+  type SeparationMethod,
+  type SeparationOptions,
+  separation,
+} from './separation.js';
+export { type ThreeStepRisk, type ThreeStepRiskOptions, threeStep } from './three-step.js';

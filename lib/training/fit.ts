@@ -40,6 +40,11 @@ export interface FitOptions<Name extends string = string, Trained extends Name =
   /** How the learning rate changes over the steps. Default `'constant'`. */
   readonly schedule?: ScheduleOptions | undefined;
   /**
+   * Whether the memory of `examples.tokens` is taken over instead of copied: the array is then detached (empty) from the call
+   * on, like one transferred to a worker. For data of which a copy would not fit. Default false.
+   */
+  readonly transfer?: boolean | undefined;
+  /**
    * Examples per step: an integer ≥ 1. Every pass over the examples takes them in a new seeded order; its last batch may be
    * smaller. Default: all examples.
    */
@@ -110,6 +115,7 @@ const optionsSchema = z.strictObject({
   }),
   optimizer: optimizerSchema.default({ kind: 'gradient-descent' }),
   schedule: scheduleSchema.default({ kind: 'constant', warmUp: 0 }),
+  transfer: z.boolean({ error: 'true or false' }).default(false),
   batchSize: integerFrom(1, 2 ** 31 - 1).default(2 ** 31 - 1),
   seed: seedSchema.default(0),
   initial: z.unknown().optional(),
@@ -177,7 +183,8 @@ function historyOf(names: readonly string[], fitted: NativeFit, relevance: boole
  * Train a model on examples by gradient descent, momentum or Adam, on the addon's own threads.
  *
  * The examples are copied once, when the call is made; the steps then run natively on that copy, which is freed at the end.
- * Beyond the caller's array and this copy, training needs a small fraction of the size of the tokens. Seed and options fix the
+ * With `transfer: true` the tokens are not copied but taken over, and training needs a small fraction of their size beyond them
+ * (measured by benchmarks/fit-step.ts). Seed and options fix the
  * result, whatever the number of threads.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; RangeError if the copy cannot be allocated;
@@ -242,6 +249,7 @@ export async function fit<Name extends string, Trained extends Name>(
         schedule: toNativeSchedule(parsed.schedule),
         learningRates: learningRates(definition, parsed.learningRate),
         steps,
+        transfer: parsed.transfer,
         batchSize: parsed.batchSize,
         recordEvery: parsed.recordEvery ?? Math.max(1, Math.floor(steps / 100)),
         patience: parsed.patience ?? 0,

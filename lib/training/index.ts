@@ -17,3 +17,9 @@ export type {
   ScheduleOptions,
   StepSchedule,
 } from './optimizer.js';
+export {
+  type LabelledTokens,
+  type ThreeStepIterates,
+  type ThreeStepOptions,
+  threeStep,
+} from './three-step.js';

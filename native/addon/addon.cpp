@@ -19,6 +19,10 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("randomNumbers", randomNumbers);
   add("sampleExamples", sampleExamples);
   add("simulateKnownPrompt", simulateKnownPrompt);
+  add("simulateThreeStep", simulateThreeStep);
+  add("threeStepDescent", threeStepDescent);
+  add("threeStepRisk", threeStepRisk);
+  add("populationGradient", populationGradient);
   add("testError", testError);
   add("knownPromptRisk", knownPromptRiskCurve);
   add("longContextRisk", longContextRiskPoint);

@@ -8,7 +8,7 @@ namespace prompt_attention {
 
 namespace {
 
-Napi::FunctionReference constructorOf(Napi::Env env, const char* name) {
+Napi::FunctionReference globalFunction(Napi::Env env, const char* name) {
   return Napi::Persistent(env.Global().Get(name).As<Napi::Function>());
 }
 
@@ -23,18 +23,25 @@ Napi::Value newArray(Napi::Env env, const Napi::FunctionReference& constructor, 
 }  // namespace
 
 Environment::Environment(Napi::Env env)
-    : float64ArrayConstructor_(constructorOf(env, "Float64Array")),
-      uint32ArrayConstructor_(constructorOf(env, "Uint32Array")),
-      uint8ArrayConstructor_(constructorOf(env, "Uint8Array")),
+    : float64ArrayConstructor_(globalFunction(env, "Float64Array")),
+      uint32ArrayConstructor_(globalFunction(env, "Uint32Array")),
+      uint8ArrayConstructor_(globalFunction(env, "Uint8Array")),
+      structuredClone_(globalFunction(env, "structuredClone")),
       finished_(FinishedCallback::New(env, "prompt-attention", 0, 1, this)),
       pool_([this](std::shared_ptr<Job> job) {
         auto* data = new std::shared_ptr<Job>(std::move(job));
         if (finished_.NonBlockingCall(data) != napi_ok) delete data;
       }) {
   finished_.Unref(env);
-  // Runs before the hook of the thread-safe function above, which was added earlier: no thread calls it once
-  // it closes.
+  // A worker thread that is terminated runs its cleanup hooks, this one before that of the thread-safe
+  // function above, which was added earlier: no thread calls it once it closes.
   env.AddCleanupHook([this] { pool_.stop(); });
+  // process.exit() on the main thread runs no cleanup hooks but the C library's destructors, OpenBLAS's among
+  // them, which must not find a thread at work.
+  const Napi::Object process = env.Global().Get("process").As<Napi::Object>();
+  process.Get("once").As<Napi::Function>().Call(
+      process, {Napi::String::New(env, "exit"),
+                Napi::Function::New(env, [this](const Napi::CallbackInfo&) { pool_.stop(); })});
 }
 
 Napi::Value Environment::start(Napi::Env env, std::shared_ptr<PromiseJob> job) {
@@ -63,7 +70,9 @@ void Environment::onFinishedCall(Napi::Env env, Napi::Function, Environment* sel
   const std::unique_ptr<std::shared_ptr<Job>> owner(job);
   if (static_cast<napi_env>(env) == nullptr) return;  // the environment is going away
   if (--self->pending_ == 0) self->finished_.Unref(env);
-  self->settle(env, static_cast<PromiseJob&>(**owner));
+  auto& promiseJob = static_cast<PromiseJob&>(**owner);
+  self->settle(env, promiseJob);
+  promiseJob.release();
 }
 
 void Environment::settle(Napi::Env env, PromiseJob& job) {
@@ -99,6 +108,14 @@ Napi::Value Environment::uint32Array(Napi::Env env, const uint32_t* data, size_t
 
 Napi::Value Environment::uint8Array(Napi::Env env, const uint8_t* data, size_t length) const {
   return newArray<Napi::Uint8Array>(env, uint8ArrayConstructor_, data, length);
+}
+
+Napi::Float64Array Environment::takeOver(Napi::Env env, Napi::Float64Array array) const {
+  Napi::Array transfer = Napi::Array::New(env, 1);
+  transfer.Set(uint32_t{0}, array.ArrayBuffer());
+  Napi::Object options = Napi::Object::New(env);
+  options.Set("transfer", transfer);
+  return structuredClone_.Call({array, options}).As<Napi::Float64Array>();
 }
 
 }  // namespace prompt_attention

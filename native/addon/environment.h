@@ -15,6 +15,9 @@ class PromiseJob : public Job {
  public:
   // The value the promise resolves to; runs on the JavaScript thread after the last unit. May throw.
   virtual Napi::Value result(Napi::Env env) = 0;
+  // Drops what belongs to JavaScript; runs on its thread once the promise is settled, because the last owner
+  // of a job may be a worker.
+  virtual void release() {}
 
  private:
   friend class Environment;
@@ -35,6 +38,9 @@ class Environment {
   Napi::Value uint32Array(Napi::Env env, const uint32_t* data, size_t length) const;
   Napi::Value uint8Array(Napi::Env env, const uint8_t* data, size_t length) const;
 
+  // The memory of `array` in a new array that nobody else can reach; `array` is detached.
+  Napi::Float64Array takeOver(Napi::Env env, Napi::Float64Array array) const;
+
  private:
   static void onFinishedCall(Napi::Env env, Napi::Function, Environment* self, std::shared_ptr<Job>* job);
   void settle(Napi::Env env, PromiseJob& job);
@@ -45,6 +51,7 @@ class Environment {
   Napi::FunctionReference float64ArrayConstructor_;
   Napi::FunctionReference uint32ArrayConstructor_;
   Napi::FunctionReference uint8ArrayConstructor_;
+  Napi::FunctionReference structuredClone_;
   FinishedCallback finished_;
   int pending_ = 0;
   WorkerPool pool_;

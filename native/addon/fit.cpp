@@ -53,8 +53,10 @@ class FitJob final : public PromiseJob {
     return result;
   }
 
+  void release() override { training_.taken.Reset(); }
+
  private:
-  const ModelExamples training_;
+  ModelExamples training_;
   const ModelExamples validation_;
   const int threads_;
   Fit fit_;
@@ -99,11 +101,14 @@ Napi::Value fitModel(const Napi::CallbackInfo& info) {
   options.key = readKey(request);
   const int threads = static_cast<int>(request.integer("threads", 1, kMaximumThreads));
   std::vector<double> theta = request.float64Array("parameters", model.parameters());
-  ModelExamples training = readExamples(request, "examples", model, &options.loss);
   ModelExamples validation;
   if (request.has("validation")) validation = readExamples(request, "validation", model, &options.loss);
   if (options.patience > 0 && validation.count == 0)
     request.failRange("patience", "0 without validation examples");
+  // Last, so that a request that is refused detaches nothing.
+  ModelExamples training = request.boolean("transfer")
+                               ? takeExamples(request, "examples", model, options.loss)
+                               : readExamples(request, "examples", model, &options.loss);
   const int workers = std::min(threads, partCount(model, training.count));
   auto job = allocating(env, 4 * sizeof(double) * theta.size(), [&] {
     return std::make_shared<FitJob>(model, options, std::move(training), std::move(validation),

@@ -2,10 +2,13 @@
 
 #include <string>
 
+#include "addon/environment.h"
+
 namespace prompt_attention {
 
 Examples ModelExamples::view() const {
-  return {count, tokens.data(), labels.data(), relevance.empty() ? nullptr : relevance.data()};
+  return {count, taken.IsEmpty() ? tokens.data() : takenData, labels.data(),
+          relevance.empty() ? nullptr : relevance.data()};
 }
 
 Model readModel(const Request& request) {
@@ -54,18 +57,20 @@ LossKind readLoss(const Request& request, const Model& model) {
   return loss == "square" ? LossKind::kSquare : LossKind::kLogistic;
 }
 
-ModelExamples readExamples(const Request& request, const char* name, const Model& model,
-                           const LossKind* loss) {
-  const Request fields = request.object(name);
-  const Napi::Env env = fields.env();
+namespace {
+
+// Number of entries of the tokens of n examples, a RangeError if their bytes do not fit the address space.
+size_t tokenEntries(Napi::Env env, const Model& model, size_t n) {
+  const size_t entries = checkedProduct(env, checkedProduct(env, n, model.tokens), model.dimension);
+  checkedProduct(env, entries, sizeof(double));
+  return entries;
+}
+
+// All but the tokens.
+ModelExamples readLabels(const Request& fields, const Model& model, const LossKind* loss) {
   ModelExamples examples;
   examples.count = static_cast<int>(fields.integer("examples", 1, kMaximumCount));
-  const size_t tokens = checkedProduct(env, examples.count, model.tokens);
-  const size_t numbers = checkedProduct(env, tokens, model.dimension);
-  allocating(env, checkedProduct(env, numbers, sizeof(double)), [&] {
-    examples.tokens = fields.float64Array("tokens", numbers);
-    return 0;
-  });
+  tokenEntries(fields.env(), model, examples.count);
   if (loss != nullptr) {
     examples.labels = fields.float64Array("labels", examples.count);
     for (const double y : examples.labels) {
@@ -76,7 +81,34 @@ ModelExamples readExamples(const Request& request, const char* name, const Model
                                        : std::string("-1 or 1"));
     }
   }
-  if (fields.has("relevance")) examples.relevance = fields.uint8Array("relevance", tokens);
+  if (fields.has("relevance"))
+    examples.relevance = fields.uint8Array("relevance", static_cast<size_t>(examples.count) * model.tokens);
+  return examples;
+}
+
+}  // namespace
+
+ModelExamples readExamples(const Request& request, const char* name, const Model& model,
+                           const LossKind* loss) {
+  const Request fields = request.object(name);
+  ModelExamples examples = readLabels(fields, model, loss);
+  const size_t entries = tokenEntries(fields.env(), model, examples.count);
+  allocating(fields.env(), entries * sizeof(double), [&] {
+    examples.tokens = fields.float64Array("tokens", entries);
+    return 0;
+  });
+  return examples;
+}
+
+ModelExamples takeExamples(const Request& request, const char* name, const Model& model, LossKind loss) {
+  const Request fields = request.object(name);
+  const Napi::Env env = fields.env();
+  ModelExamples examples = readLabels(fields, model, &loss);
+  const Napi::Float64Array tokens =
+      fields.float64ArrayInPlace("tokens", tokenEntries(env, model, examples.count));
+  const Napi::Float64Array taken = Environment::of(env).takeOver(env, tokens);
+  examples.takenData = taken.Data();
+  examples.taken = Napi::Persistent(taken);
   return examples;
 }
 

@@ -12,12 +12,14 @@
 
 namespace prompt_attention {
 
-// The one native copy of the examples of a call.
+// The examples of a call: tokens either copied or, in `taken`, taken over from the caller.
 struct ModelExamples {
-  int count = 0;                   // n
-  std::vector<double> tokens;      // [n×T×d]
-  std::vector<double> labels;      // [n]; empty if the call needs none
-  std::vector<uint8_t> relevance;  // [n×T] or empty
+  int count = 0;                              // n
+  std::vector<double> tokens;                 // [n×T×d], or empty
+  Napi::Reference<Napi::Float64Array> taken;  // [n×T×d], or empty
+  const double* takenData = nullptr;          // its memory
+  std::vector<double> labels;                 // [n]; empty if the call needs none
+  std::vector<uint8_t> relevance;             // [n×T] or empty
   Examples view() const;
 };
 
@@ -31,6 +33,9 @@ LossKind readLoss(const Request& request, const Model& model);
 // loss, that is `loss` is not null.
 ModelExamples readExamples(const Request& request, const char* name, const Model& model,
                            const LossKind* loss);
+
+// The same for training examples whose tokens are taken over: the caller's array is detached.
+ModelExamples takeExamples(const Request& request, const char* name, const Model& model, LossKind loss);
 
 // The field `optimizer`: { kind, momentum, beta1, beta2, epsilon }.
 OptimizerOptions readOptimizer(const Request& request);

@@ -12,20 +12,24 @@ namespace {
 
 class TestErrorJob final : public PromiseJob {
  public:
-  TestErrorJob(Mixture mixture, std::vector<double> prompt, std::vector<double> head, StreamKey key,
-               int draws)
+  TestErrorJob(Mixture mixture, std::vector<double> prompt, std::vector<double> head, double intercept,
+               StreamKey key, int draws)
       : mixture_(std::move(mixture)),
         prompt_(std::move(prompt)),
         head_(std::move(head)),
+        intercept_(intercept),
         key_(key),
         draws_(draws) {}
   void run(uint64_t, Workspace& workspace) override {
-    result_ = mixture_.noise == NoiseKind::kGaussian
-                  ? gaussianTestError(mixture_, makeReadout(prompt_.data(), head_.data(), mixture_.dimension),
-                                      Stream(key_, Sample::kTest, Field::kScore, 0), draws_,
-                                      workspace.knownPrompt.scores)
-                  : countedTestError(mixture_, prompt_.data(), head_.data(), key_, 0, draws_,
-                                     workspace.knownPrompt.example);
+    if (mixture_.noise == NoiseKind::kGaussian) {
+      Readout readout = makeReadout(prompt_.data(), head_.data(), mixture_.dimension);
+      readout.intercept = intercept_;
+      result_ = gaussianTestError(mixture_, readout, Stream(key_, Sample::kTest, Field::kScore, 0), draws_,
+                                  workspace.knownPrompt.scores);
+    } else {
+      result_ = countedTestError(mixture_, prompt_.data(), head_.data(), intercept_, key_, 0, draws_,
+                                 workspace.knownPrompt.example);
+    }
   }
   Napi::Value result(Napi::Env env) override {
     Napi::Object result = Napi::Object::New(env);
@@ -38,6 +42,7 @@ class TestErrorJob final : public PromiseJob {
   const Mixture mixture_;
   const std::vector<double> prompt_;  // [d]
   const std::vector<double> head_;    // [d]
+  const double intercept_;
   const StreamKey key_;
   const int draws_;
   TestError result_{};
@@ -77,8 +82,9 @@ Napi::Value testError(const Napi::CallbackInfo& info) {
   const Request request(info[0]);
   Mixture mixture = readMixture(request);
   const size_t d = mixture.dimension;
+  const double intercept = request.has("intercept") ? request.number("intercept") : 0.0;
   auto job = std::make_shared<TestErrorJob>(std::move(mixture), request.float64Array("prompt", d),
-                                            request.float64Array("head", d), readKey(request),
+                                            request.float64Array("head", d), intercept, readKey(request),
                                             static_cast<int>(request.integer("draws", 1, kMaximumCount)));
   return Environment::of(info.Env()).start(info.Env(), job);
 }

@@ -2,54 +2,27 @@
 #include <algorithm>
 
 #include "addon/entry_points.h"
-#include "addon/environment.h"
-#include "addon/unpack.h"
+#include "addon/trials.h"
 #include "core/known_prompt.h"
 
 namespace prompt_attention {
 
 namespace {
 
-class KnownPromptJob final : public PromiseJob {
- public:
-  KnownPromptJob(KnownPromptSpec spec, uint64_t firstTrial, size_t trials)
-      : spec_(std::move(spec)), firstTrial_(firstTrial), metrics_(3 * trials), status_(trials) {
-    units = trials;
-  }
-  void run(uint64_t unit, Workspace& workspace) override {
-    KnownPromptMetrics metrics;
-    status_[unit] =
-        static_cast<uint8_t>(runKnownPromptTrial(spec_, firstTrial_ + unit, workspace.knownPrompt, metrics));
-    metrics_[unit] = metrics.error;
-    metrics_[units + unit] = metrics.relevantAttention;
-    metrics_[2 * units + unit] = metrics.headNorm;
-  }
-  Napi::Value result(Napi::Env env) override {
-    const Environment& environment = Environment::of(env);
-    Napi::Object metrics = Napi::Object::New(env);
-    const char* names[] = {"error", "relevantAttention", "headNorm"};
-    for (size_t i = 0; i < 3; ++i)
-      metrics.Set(names[i], environment.float64Array(env, metrics_.data() + i * units, units));
-    Napi::Object result = Napi::Object::New(env);
-    result.Set("metrics", metrics);
-    result.Set("status", environment.uint8Array(env, status_.data(), units));
-    return result;
-  }
-
- private:
-  const KnownPromptSpec spec_;
-  const uint64_t firstTrial_;
-  std::vector<double> metrics_;  // [3×trials]
-  std::vector<uint8_t> status_;  // [trials]
+constexpr MetricField<KnownPromptMetrics> kKnownPromptFields[] = {
+    {"error", &KnownPromptMetrics::error},
+    {"relevantAttention", &KnownPromptMetrics::relevantAttention},
+    {"headNorm", &KnownPromptMetrics::headNorm},
 };
 
 class ExamplesJob final : public PromiseJob {
  public:
-  ExamplesJob(Mixture mixture, TokenFrame frame, StreamKey key, uint64_t trial, uint64_t firstExample,
-              size_t examples, std::vector<uint8_t> givenRelevance, size_t tokenCount)
+  ExamplesJob(Mixture mixture, TokenFrame frame, StreamKey key, Sample sample, uint64_t trial,
+              uint64_t firstExample, size_t examples, std::vector<uint8_t> givenRelevance, size_t tokenCount)
       : mixture_(std::move(mixture)),
         frame_(std::move(frame)),
         key_(key),
+        sample_(sample),
         trial_(trial),
         firstExample_(firstExample),
         examples_(examples),
@@ -64,8 +37,8 @@ class ExamplesJob final : public PromiseJob {
     const size_t T = mixture_.tokens;
     const size_t begin = unit * kExamplesPerUnit;
     const size_t end = std::min(begin + kExamplesPerUnit, examples_);
-    LabelSampler labels(mixture_, key_, Sample::kTraining, trial_);
-    TokenSampler tokens(mixture_, frame_, key_, Sample::kTraining, trial_);
+    LabelSampler labels(mixture_, key_, sample_, trial_);
+    TokenSampler tokens(mixture_, frame_, key_, sample_, trial_);
     for (size_t i = begin; i < end && !cancelled; ++i) {
       ExampleLabel label;
       labels.draw(firstExample_ + i, 1, &label);
@@ -91,6 +64,7 @@ class ExamplesJob final : public PromiseJob {
   const Mixture mixture_;
   const TokenFrame frame_;
   const StreamKey key_;
+  const Sample sample_;
   const uint64_t trial_;
   const uint64_t firstExample_;
   const size_t examples_;
@@ -101,11 +75,12 @@ class ExamplesJob final : public PromiseJob {
   std::vector<uint8_t> relevance_;             // [n×T]
 };
 
-Method readMethod(const Request& request) {
-  const std::string method = request.text("method");
-  if (method == "projected") return Method::kProjected;
-  if (method == "dense") return Method::kDense;
-  request.failRange("method", "'projected' or 'dense'");
+Sample readSample(const Request& request) {
+  if (!request.has("sample")) return Sample::kTraining;
+  const auto sample = static_cast<Sample>(request.integer("sample", 0, 8));
+  for (const Sample known : {Sample::kTraining, Sample::kSecond, Sample::kThird, Sample::kTest})
+    if (sample == known) return sample;
+  request.failRange("sample", "0, 1, 2 or 8");
 }
 
 }  // namespace
@@ -117,19 +92,15 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
   spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
   spec.inverseTemperature = request.number("inverseTemperature");
   spec.head = readHead(request);
-  spec.method = readMethod(request);
-  if (spec.method == Method::kProjected && spec.mixture.noise != NoiseKind::kGaussian)
-    request.failRange("method", "'dense' for noise that is not Gaussian");
+  spec.method = readMethod(request, spec.mixture);
   spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));
   spec.key = readKey(request);
-  const uint64_t firstTrial = request.integer("firstTrial", 0, kMaximumInteger);
-  const size_t trials = request.integer("trials", 1, kMaximumCount);
-  const int threads = static_cast<int>(request.integer("threads", 1, kMaximumThreads));
-  auto job = allocating(info.Env(), 25 * trials, [&] {
-    return std::make_shared<KnownPromptJob>(std::move(spec), firstTrial, trials);
-  });
-  job->maximumThreads = static_cast<int>(std::min<size_t>(threads, trials));
-  return Environment::of(info.Env()).start(info.Env(), job);
+  return startTrials<KnownPromptMetrics>(
+      info.Env(), request, kKnownPromptFields,
+      [spec = std::move(spec)](uint64_t trial, const std::atomic<bool>&, Workspace& workspace,
+                               KnownPromptMetrics& metrics) {
+        return runKnownPromptTrial(spec, trial, workspace.knownPrompt, metrics);
+      });
 }
 
 Napi::Value sampleExamples(const Napi::CallbackInfo& info) {
@@ -160,10 +131,11 @@ Napi::Value sampleExamples(const Napi::CallbackInfo& info) {
                                            " ones and otherwise zeros in each example");
   }
   const StreamKey key = readKey(request);
+  const Sample sample = readSample(request);
   const uint64_t trial = request.integer("trial", 0, kMaximumInteger);
   const uint64_t first = request.integer("firstExample", 0, kMaximumInteger);
   auto job = allocating(env, bytes, [&] {
-    return std::make_shared<ExamplesJob>(std::move(mixture), std::move(frame), key, trial, first, n,
+    return std::make_shared<ExamplesJob>(std::move(mixture), std::move(frame), key, sample, trial, first, n,
                                          std::move(relevance), tokenCount);
   });
   job->maximumThreads =

@@ -65,7 +65,7 @@ Napi::Value startTrials(Napi::Env env, const Request& request, const MetricField
                         typename TrialsJob<Metrics>::RunTrial runTrial) {
   const uint64_t firstTrial = request.integer("firstTrial", 0, kMaximumInteger);
   const size_t trials = request.integer("trials", 1, kMaximumCount);
-  const int threads = static_cast<int>(request.integer("threads", 1, 1024));
+  const int threads = static_cast<int>(request.integer("threads", 1, kMaximumThreads));
   auto job = allocating(env, (kFields * sizeof(double) + 1) * trials, [&] {
     return std::make_shared<TrialsJob<Metrics>>(std::span(fields), std::move(runTrial), firstTrial, trials);
   });

@@ -100,6 +100,18 @@ std::vector<double> Request::float64Array(const char* name, size_t length) const
                                                length);
 }
 
+std::vector<double> Request::finiteFloat64Array(const char* name, size_t length) const {
+  std::vector<double> values = float64Array(name, length);
+  for (const double value : values)
+    if (!std::isfinite(value)) failRange(name, "without NaN or infinite entries");
+  return values;
+}
+
+Napi::Float64Array Request::float64ArrayInPlace(const char* name, size_t length) const {
+  return checkedArray<Napi::Float64Array>(object_.Get(name), napi_float64_array, "Float64Array", name,
+                                          length);
+}
+
 std::vector<uint32_t> Request::uint32Array(const char* name, size_t length) const {
   return copyUint32Array(object_.Get(name), name, length);
 }
@@ -157,6 +169,15 @@ HeadOptions readHead(const Request& request) {
   if (kind == "averaging") return {HeadKind::kAveraging, ridge};
   if (kind == "least-squares") return {HeadKind::kLeastSquares, ridge};
   fields.failRange("kind", "'averaging' or 'least-squares'");
+}
+
+Method readMethod(const Request& request, const Mixture& mixture) {
+  const std::string method = request.text("method");
+  if (method == "dense") return Method::kDense;
+  if (method != "projected") request.failRange("method", "'projected' or 'dense'");
+  if (mixture.noise != NoiseKind::kGaussian)
+    request.failRange("method", "'dense' for noise that is not Gaussian");
+  return Method::kProjected;
 }
 
 StreamKey readKey(const Request& request) {

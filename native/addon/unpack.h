@@ -14,6 +14,7 @@
 #include "core/head.h"
 #include "core/mixture.h"
 #include "core/random.h"
+#include "core/trial.h"
 
 namespace prompt_attention {
 
@@ -32,6 +33,9 @@ class Request {
   bool has(const char* name) const;  // not undefined
   // Typed arrays; a length of kAnyLength is not checked.
   std::vector<double> float64Array(const char* name, size_t length) const;
+  // The same array, checked but not copied.
+  Napi::Float64Array float64ArrayInPlace(const char* name, size_t length) const;
+  std::vector<double> finiteFloat64Array(const char* name, size_t length) const;  // no NaN, no infinity
   std::vector<uint32_t> uint32Array(const char* name, size_t length) const;
   std::vector<uint8_t> uint8Array(const char* name, size_t length) const;
   [[noreturn]] void failRange(const char* name, const std::string& expected) const;
@@ -52,7 +56,8 @@ constexpr int64_t kMaximumThreads = 1024;
 
 Mixture readMixture(const Request& request);
 HeadOptions readHead(const Request& request);
-StreamKey readKey(const Request& request);  // from the fields seed and cellKey
+Method readMethod(const Request& request, const Mixture& mixture);  // projected for Gaussian noise only
+StreamKey readKey(const Request& request);                          // from the fields seed and cellKey
 
 // a·b, or a RangeError if the product of the sizes does not fit the address space.
 size_t checkedProduct(Napi::Env env, size_t a, size_t b);

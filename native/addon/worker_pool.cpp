@@ -11,6 +11,7 @@ constexpr std::chrono::milliseconds kTurn{20};
 
 void WorkerPool::submit(std::shared_ptr<Job> job) {
   const std::lock_guard lock(mutex_);
+  if (stopping_) return;
   while (threads_.size() < static_cast<size_t>(job->maximumThreads))
     threads_.emplace_back([this] { work(); });
   running_.push_back(job);

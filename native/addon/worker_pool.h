@@ -20,12 +20,14 @@
 #include "core/descent.h"
 #include "core/known_prompt.h"
 #include "core/models.h"
+#include "core/three_step.h"
 
 namespace prompt_attention {
 
 // Scratch that a worker keeps over units and jobs.
 struct Workspace {
   KnownPromptWorkspace knownPrompt;
+  ThreeStepWorkspace threeStep;
   ModelWorkspace model;
   DescentWorkspace descent;
 };
@@ -54,8 +56,10 @@ class WorkerPool {
   explicit WorkerPool(std::function<void(std::shared_ptr<Job>)> onFinished)
       : onFinished_(std::move(onFinished)) {}
   ~WorkerPool() { stop(); }
+  // Queues the job; drops it if the pool has been stopped.
   void submit(std::shared_ptr<Job> job);
-  // Cancels every job, waits for the units under way and ends the threads. Unfinished jobs are dropped.
+  // Cancels every job, waits for the units under way and ends the threads, for good. Unfinished jobs are
+  // dropped.
   void stop();
 
  private:

@@ -186,8 +186,8 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial, Kno
     }
     head = {{w[0], d > 1 ? w[1] : 0.0}, d > 2 ? std::sqrt(dot(w.data() + 2, w.data() + 2, d - 2)) : 0.0};
     if (spec.mixture.noise != NoiseKind::kGaussian) {
-      const TestError test =
-          countedTestError(spec.mixture, q, w.data(), spec.key, trial, spec.testDraws, workspace.example);
+      const TestError test = countedTestError(spec.mixture, q, w.data(), 0.0, spec.key, trial, spec.testDraws,
+                                              workspace.example);
       metrics = {test.error, test.relevantAttention, std::sqrt(dot(w.data(), w.data(), d))};
       return status;
     }

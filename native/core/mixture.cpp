@@ -20,6 +20,18 @@ PlaneVector Mixture::irrelevantMean(double y, const ConfusionAtom& atom) const {
   return -atom.deltaQ * contextVector() + (-atom.deltaW * y) * signalVector();
 }
 
+std::vector<LabelTerm> labelTerms(const Mixture& mixture) {
+  std::vector<LabelTerm> terms;
+  for (const double y : {1.0, -1.0}) {
+    const double rate = y > 0 ? mixture.positiveRate : 1.0 - mixture.positiveRate;
+    for (const ConfusionAtom& atom : mixture.confusion)
+      if (rate * atom.probability > 0.0)
+        terms.push_back(
+            {y, rate * atom.probability, mixture.relevantMean(y), mixture.irrelevantMean(y, atom)});
+  }
+  return terms;
+}
+
 LabelSampler::LabelSampler(const Mixture& mixture, StreamKey key, Sample sample, uint64_t trial)
     : mixture_(mixture),
       labels_(key, sample, Field::kLabel, trial),

@@ -59,6 +59,17 @@ struct Mixture {
   PlaneVector irrelevantMean(double y, const ConfusionAtom& atom) const;
 };
 
+// One value of (y, δ) and the token means it leads to.
+struct LabelTerm {
+  double y;
+  double probability;
+  PlaneVector r;
+  PlaneVector mu;
+};
+
+// Every (y, δ) of positive probability.
+std::vector<LabelTerm> labelTerms(const Mixture& mixture);
+
 // What an example draws before any noise.
 struct ExampleLabel {
   double y;  // ±1

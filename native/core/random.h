@@ -31,7 +31,8 @@ void philox4x32(const uint32_t* counter, const uint32_t* key, uint32_t* out);
 StreamKey deriveKey(uint64_t seed, const uint32_t* cellKey);
 
 // What a stream is for: the sample it belongs to and the field of that sample.
-enum class Sample : uint32_t { kTraining = 0, kTest = 8, kRisk = 9 };
+// kTraining is the first training sample; the three-step trajectory has two more.
+enum class Sample : uint32_t { kTraining = 0, kSecond = 1, kThird = 2, kTest = 8, kRisk = 9 };
 enum class Field : uint32_t {
   kLabel = 0,           // one uniform per example
   kConfusion = 1,       // one uniform per example
@@ -42,6 +43,7 @@ enum class Field : uint32_t {
   kSummary = 6,         // noise of statistics of the whole sample
   kSummaryNorm = 7,     // normals for the norm of such noise
   kSummaryUniform = 8,  // uniforms for the norm of such noise
+  kResidual = 9,         // one normal per example: its pooled noise along an earlier head
   kInitial = 12,        // one normal per parameter: where training starts
   kBatchOrder = 13      // n uniforms per pass over the examples (in place of trials)
 };

@@ -155,25 +155,6 @@ Solution solve(const DrawRange& draws, const RiskSpec& spec, double alpha) {
   return solution;
 }
 
-struct LabelTerm {
-  double y;
-  double probability;
-  PlaneVector r;
-  PlaneVector mu;
-};
-
-std::vector<LabelTerm> labelTerms(const Mixture& mixture) {
-  std::vector<LabelTerm> terms;
-  for (const double y : {1.0, -1.0}) {
-    const double rate = y > 0 ? mixture.positiveRate : 1.0 - mixture.positiveRate;
-    for (const ConfusionAtom& atom : mixture.confusion)
-      if (rate * atom.probability > 0.0)
-        terms.push_back(
-            {y, rate * atom.probability, mixture.relevantMean(y), mixture.irrelevantMean(y, atom)});
-  }
-  return terms;
-}
-
 struct DrawTable {
   std::vector<RiskDraw> draws;    // terms adjacent, draw by draw
   std::vector<double> attention;  // E[A | draw]

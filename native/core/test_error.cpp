@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/blas.h"
+#include "core/running_mean.h"
 
 namespace prompt_attention {
 
@@ -11,44 +12,15 @@ namespace {
 
 constexpr int kDrawsPerBlock = 256;
 
-// Mean and its standard error, updated draw by draw (Welford), so that tiny errors keep their relative
-// accuracy.
-class RunningMean {
- public:
-  void add(double value) {
-    ++count_;
-    const double change = value - mean_;
-    mean_ += change / count_;
-    squares_ += change * (value - mean_);
-  }
-  double mean() const { return mean_; }
-  double standardError() const { return count_ > 1 ? std::sqrt(squares_ / (count_ - 1.0) / count_) : 0.0; }
-
- private:
-  double count_ = 0.0;
-  double mean_ = 0.0;
-  double squares_ = 0.0;
-};
-
-// Calls visit(y, atom, probability) for every label and atom of positive probability.
-template <class Visit>
-void forEachLabel(const Mixture& mixture, Visit visit) {
-  for (const double y : {1.0, -1.0}) {
-    const double labelRate = y > 0 ? mixture.positiveRate : 1.0 - mixture.positiveRate;
-    for (const ConfusionAtom& atom : mixture.confusion)
-      if (labelRate * atom.probability > 0.0) visit(y, atom, labelRate * atom.probability);
-  }
-}
-
 TestError meanPoolingError(const Mixture& mixture, const Readout& readout) {
   const double zeta = static_cast<double>(mixture.relevantTokens) / mixture.tokens;
   const double deviation =
       mixture.noiseLevel * std::sqrt(static_cast<double>(mixture.irrelevantTokens())) / mixture.tokens;
   double error = 0.0;
-  forEachLabel(mixture, [&](double y, const ConfusionAtom& atom, double probability) {
-    const PlaneVector mean = zeta * mixture.relevantMean(y) + (1.0 - zeta) * mixture.irrelevantMean(y, atom);
-    error += probability * misclassification(y * dot(mean, readout.head), deviation * readout.headOrthogonal);
-  });
+  for (const LabelTerm& term : labelTerms(mixture)) {
+    const double mean = dot(zeta * term.r + (1.0 - zeta) * term.mu, readout.head) - readout.intercept;
+    error += term.probability * misclassification(term.y * mean, deviation * readout.headOrthogonal);
+  }
   return {error, 0.0, zeta};
 }
 
@@ -81,6 +53,7 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
   if (readout.promptNorm == 0.0) return meanPoolingError(mixture, readout);
   const int m = mixture.irrelevantTokens();
   const double scale = mixture.noiseLevel * readout.promptNorm;
+  const std::vector<LabelTerm> terms = labelTerms(mixture);
   buffer.resize(static_cast<size_t>(kDrawsPerBlock) * m);
   RunningMean error;
   double attention = 0.0;
@@ -91,17 +64,15 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
       const ScoreSums sums =
           m > 0 ? scoreSums(buffer.data() + static_cast<size_t>(draw) * m, m, scale) : ScoreSums{};
       double drawError = 0.0;
-      forEachLabel(mixture, [&](double y, const ConfusionAtom& atom, double probability) {
-        const PlaneVector r = mixture.relevantMean(y);
-        const PlaneVector mu = mixture.irrelevantMean(y, atom);
-        const Pooling pooled = pool(mixture, dot(r, readout.prompt), dot(mu, readout.prompt), sums);
-        const double mean = pooled.relevantMass * dot(r, readout.head) +
-                            pooled.irrelevantMass * dot(mu, readout.head) +
-                            pooled.alongPrompt * readout.headAlongPrompt;
+      for (const LabelTerm& term : terms) {
+        const Pooling pooled = pool(mixture, dot(term.r, readout.prompt), dot(term.mu, readout.prompt), sums);
+        const double mean = pooled.relevantMass * dot(term.r, readout.head) +
+                            pooled.irrelevantMass * dot(term.mu, readout.head) +
+                            pooled.alongPrompt * readout.headAlongPrompt - readout.intercept;
         const double deviation = std::sqrt(pooled.variance) * readout.headOrthogonal;
-        drawError += probability * misclassification(y * mean, deviation);
-        attention += probability * pooled.relevantMass;
-      });
+        drawError += term.probability * misclassification(term.y * mean, deviation);
+        attention += term.probability * pooled.relevantMass;
+      }
       error.add(drawError);
     }
   }
@@ -115,8 +86,8 @@ void DenseExample::resize(const Mixture& mixture) {
   feature.resize(mixture.dimension);
 }
 
-TestError countedTestError(const Mixture& mixture, const double* q, const double* w, StreamKey key,
-                           uint64_t trial, int draws, DenseExample& example) {
+TestError countedTestError(const Mixture& mixture, const double* q, const double* w, double intercept,
+                           StreamKey key, uint64_t trial, int draws, DenseExample& example) {
   const TokenFrame canonical;
   LabelSampler labels(mixture, key, Sample::kTest, trial);
   TokenSampler tokens(mixture, canonical, key, Sample::kTest, trial);
@@ -129,7 +100,8 @@ TestError countedTestError(const Mixture& mixture, const double* q, const double
     tokens.draw(i, label, nullptr, example.X.data(), example.mask.data());
     attend(example.X.data(), mixture.tokens, mixture.dimension, q, example.phi.data(),
            example.feature.data());
-    error.add(misclassification(label.y * dot(w, example.feature.data(), mixture.dimension), 0.0));
+    const double score = dot(w, example.feature.data(), mixture.dimension) - intercept;
+    error.add(misclassification(label.y * score, 0.0));
     for (int t = 0; t < mixture.tokens; ++t)
       if (example.mask[t]) attention += example.phi[t];
   }

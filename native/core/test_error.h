@@ -2,7 +2,8 @@
 //
 // Gaussian noise: conditional on label, atom and the m scores along q̂ = q/‖q‖, the score is Gaussian,
 //
-//   f | (y, δ, g) ~ N( A⟨r,w⟩ + (1−A)⟨μ,w⟩ + t̃⟨q̂,w⟩,  s²(‖w‖² − ⟨q̂,w⟩²) ),      error = E Φ(−y·mean/sd),
+//   f | (y, δ, g) ~ N( A⟨r,w⟩ + (1−A)⟨μ,w⟩ + t̃⟨q̂,w⟩,  s²(‖w‖² − ⟨q̂,w⟩²) ),
+//   error = E Φ(−y(mean − b)/sd)   for the prediction sign(f − b),
 //
 // so the error is an average of normal tail probabilities over draws of m scalars, with the sum over (y, δ)
 // exact. At q = 0 the weights are 1/T and the error is closed form. Cost: m normals, m exponentials, 2·atoms
@@ -23,6 +24,7 @@ struct Readout {
   PlaneVector head;        // ⟨w,e1⟩, ⟨w,e2⟩
   double headAlongPrompt;  // ⟨q̂,w⟩; not read if q = 0
   double headOrthogonal;   // norm of w's part orthogonal to q̂; ‖w‖ if q = 0
+  double intercept = 0.0;  // b: the prediction is sign(f − b)
 };
 
 // Readout of q[d] and w[d] in the canonical frame.
@@ -51,8 +53,9 @@ struct DenseExample {
   void resize(const Mixture& mixture);
 };
 
-// Any noise: misclassified share of `draws` fresh examples of the canonical frame, prompt q[d], head w[d].
-TestError countedTestError(const Mixture& mixture, const double* q, const double* w, StreamKey key,
-                           uint64_t trial, int draws, DenseExample& example);
+// Any noise: misclassified share of `draws` fresh examples of the canonical frame, prompt q[d], head w[d],
+// intercept b.
+TestError countedTestError(const Mixture& mixture, const double* q, const double* w, double intercept,
+                           StreamKey key, uint64_t trial, int draws, DenseExample& example);
 
 }  // namespace prompt_attention

@@ -90,7 +90,11 @@ const usageFaults: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['missing argument', ['run'], /missing required argument 'study'/],
   ['progress kind', ['run', 'study.yaml', '--progress', 'dots'], /Allowed choices are bar, lines, none/],
   ['risk of nothing', ['risk', '{"kind": "known-prompt"}'], /mixture must be/],
+  ['risk of an unknown kind', ['risk', '{"kind": "four-step"}'], /kind must be one of 'known-prompt', 'three-step'/],
   ['risk of text', ['risk', '{"kind": '], /the experiment: cannot be read as JSON or YAML/],
+  ['separation of nothing', ['separation', '{"tokens": 4}'], /mixture\.dimension must be/],
+  ['separation of a list', ['separation', 'list.yaml'], /list.yaml: cannot be read as JSON or YAML: ENOENT/],
+  ['separation of a misspelt option', ['separation', '{"token": 4}'], /mixture\.token must be left out/],
 ];
 for (const [name, args, expected] of usageFaults) {
   test(`bad usage ends with 2 and one line: ${name}`, async (t) => {
@@ -151,6 +155,15 @@ test('another study does not get into a result file', async (t) => {
   t.deepEqual(readFileSync(join(directory, 'small.sqlite')), before);
 });
 
+test('risk knows the law of a three-step experiment', async (t) => {
+  const mixture = { tokens: 5, dimension: 50, relevantTokens: 1, contextNorm: 2, signalNorm: 1 };
+  const experiment = { kind: 'three-step', mixture, examples: 200, stepSizes: [1, 5, 1] };
+  const { stdout } = await command(['risk', JSON.stringify(experiment), '--draws', '320'], temporaryDirectory(t));
+  const risk = JSON.parse(stdout) as Record<string, number>;
+  t.true((risk.error as number) > 0 && (risk.error as number) < 0.5);
+  t.true((risk.promptNorm as number) > 0);
+});
+
 test('risk prints JSON, from a file as from text', async (t) => {
   const directory = temporaryDirectory(t);
   const experiment = JSON.stringify({ ...smallStudy.experiment, examples: 10, inverseTemperature: 0.5 });
@@ -164,6 +177,28 @@ test('risk prints JSON, from a file as from text', async (t) => {
   t.true(Number(risk.standardError) > 0);
   t.is(risk.chi, 'Infinity');
   t.is((risk.inPlaneHead as number[]).length, 2);
+});
+
+test('separation prints JSON, from a file as from text', async (t) => {
+  const directory = temporaryDirectory(t);
+  const mixture = JSON.stringify({
+    ...{ tokens: 4, dimension: 20, relevantFraction: 0.5, contextNorm: 1, signalNorm: 1 },
+    confusion: [
+      { deltaQ: 0, deltaW: 0, probability: 0.5 },
+      { deltaQ: 2, deltaW: -2, probability: 0.5 },
+    ],
+  });
+  writeFileSync(join(directory, 'mixture.yaml'), mixture);
+  const file = await command(['separation', 'mixture.yaml'], directory);
+  const text = await command(['separation', mixture], directory);
+  t.is(file.code, 0, file.stderr);
+  t.is(file.stdout, text.stdout);
+  t.deepEqual(JSON.parse(file.stdout), {
+    promptAttention: { accuracy: 1, method: 'closed-form' },
+    linearAttention: { accuracy: 0.75, method: 'enumeration' },
+    selfAttention: { accuracy: 1, method: 'attained-bound' },
+    meanPooling: { accuracy: 1, method: 'enumeration' },
+  });
 });
 
 test('doctor prints what the package runs on', async (t) => {
@@ -197,7 +232,7 @@ test('help ends with 0 and leaves nothing behind', async (t) => {
   const directory = temporaryDirectory(t);
   const { code, stdout } = await command(['--help'], directory);
   t.is(code, 0);
-  for (const name of ['run', 'status', 'risk', 'doctor']) t.true(stdout.includes(`  ${name} `));
+  for (const name of ['run', 'status', 'risk', 'separation', 'doctor']) t.true(stdout.includes(`  ${name} `));
   t.false(existsSync(join(directory, 'small.sqlite')));
 });
 

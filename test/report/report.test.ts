@@ -82,7 +82,7 @@ test('the figure has one line, one set of intervals and one set of points per se
   ])
     t.true(svg.includes(`>${text}</text>`), text);
   t.true(svg.includes('fill="white"'));
-  t.true(svg.includes('exact asymptotic theory'));
+  t.true(svg.includes('lines: theory'));
 });
 
 test('without theory the figure has no lines', async (t) => {
@@ -125,7 +125,7 @@ test('labels use the symbols of the model', (t) => {
   t.deepEqual(optionLabel('mixture.noise'), { symbol: 'mixture.noise', words: 'mixture.noise' });
   t.is(levelText(-0.5), '−0.5');
   t.is(levelText('least-squares'), 'least-squares');
-  t.is(levelText([{ deltaQ: 1 }]), '[{"deltaQ":1}]');
+  t.is(levelText([{ deltaQ: 0, deltaW: -2, probability: 0.5 }]), '[(0, −2, 0.5)]');
   t.is(
     levelsText({ inverseTemperature: 0.5, head: { kind: 'averaging' } }, ['inverseTemperature', 'head']),
     'τ = 0.5, averaging',

@@ -307,6 +307,31 @@ test('a training that diverges says so', async (t) => {
   t.is(batches.stopped, 'diverged');
 });
 
+test('tokens that are taken over are detached, train the same, and are freed in the end', async (t) => {
+  const data = await examplesFor(200, 1);
+  const options = { loss: 'square', steps: 20, learningRate: 0.1, initial: { scale: 0.5 } } as const;
+  const copied = await train(promptAttention, data, options);
+  t.is(data.tokens.length, 200 * 8 * 6);
+  await t.throwsAsync(train(promptAttention, data, { ...options, transfer: true, patience: 2 }), {
+    message: /^validation must be given/,
+  });
+  t.is(data.tokens.length, 200 * 8 * 6, 'a refused call detaches nothing');
+  const run = train(promptAttention, data, { ...options, transfer: true });
+  t.is(data.tokens.length, 0);
+  t.deepEqual((await run).parameters, copied.parameters);
+  const again = await t.throwsAsync(train(promptAttention, data, { ...options, transfer: true }));
+  t.regex(again.message, /^examples\.tokens must be neither empty nor detached/);
+  // A hundred times the data: were the memory kept, half a gigabyte would be resident.
+  const before = process.memoryUsage.rss();
+  for (let round = 0; round < 100; ++round) {
+    const tokens = new Float64Array(10_000 * 8 * 6).fill(round);
+    const labels = new Float64Array(10_000).fill(1);
+    await train(promptAttention, { tokens, labels, dimension: 6 }, { ...options, steps: 1, transfer: true });
+    if (round % 10 === 9) await new Promise((resolve) => setImmediate(resolve));
+  }
+  t.true(process.memoryUsage.rss() - before < 200e6);
+});
+
 test('an aborted training rejects with the reason; progress ends at the last step', async (t) => {
   const data = await examplesFor(200, 1);
   const controller = new AbortController();
