@@ -53,7 +53,7 @@ class FitJob final : public PromiseJob {
     return result;
   }
 
-  void release() override { training_.taken.Reset(); }
+  void release() override { training_.taken.reset(); }
 
  private:
   ModelExamples training_;

@@ -7,7 +7,7 @@
 namespace prompt_attention {
 
 Examples ModelExamples::view() const {
-  return {count, taken.IsEmpty() ? tokens.data() : takenData, labels.data(),
+  return {count, taken == nullptr ? tokens.data() : takenData, labels.data(),
           relevance.empty() ? nullptr : relevance.data()};
 }
 
@@ -108,7 +108,7 @@ ModelExamples takeExamples(const Request& request, const char* name, const Model
       fields.float64ArrayInPlace("tokens", tokenEntries(env, model, examples.count));
   const Napi::Float64Array taken = Environment::of(env).takeOver(env, tokens);
   examples.takenData = taken.Data();
-  examples.taken = Napi::Persistent(taken);
+  examples.taken = std::make_unique<Napi::Reference<Napi::Float64Array>>(Napi::Persistent(taken));
   return examples;
 }
 

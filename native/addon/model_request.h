@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <memory>
 #include <vector>
 
 #include "addon/unpack.h"
@@ -14,12 +15,12 @@ namespace prompt_attention {
 
 // The examples of a call: tokens either copied or, in `taken`, taken over from the caller.
 struct ModelExamples {
-  int count = 0;                              // n
-  std::vector<double> tokens;                 // [n×T×d], or empty
-  Napi::Reference<Napi::Float64Array> taken;  // [n×T×d], or empty
-  const double* takenData = nullptr;          // its memory
-  std::vector<double> labels;                 // [n]; empty if the call needs none
-  std::vector<uint8_t> relevance;             // [n×T] or empty
+  int count = 0;                                               // n
+  std::vector<double> tokens;                                  // [n×T×d], or empty
+  std::unique_ptr<Napi::Reference<Napi::Float64Array>> taken;  // [n×T×d], or null
+  const double* takenData = nullptr;                           // its memory
+  std::vector<double> labels;                                  // [n]; empty if the call needs none
+  std::vector<uint8_t> relevance;                              // [n×T] or empty
   Examples view() const;
 };
 
