@@ -32,11 +32,13 @@ if ! node_is_recent; then
   node_is_recent
 fi
 
-# npm ci also builds the native addon (install script) and dist/ (prepare script); it is skipped if nothing changed.
+# The versions of package-lock.json, not `npm ci`: that insists on lock entries for the optional packages of every platform,
+# which not every registry has. It also builds the native addon (install script) and dist/ (prepare script), and is
+# skipped if nothing changed.
 stamp=node_modules/.bootstrap-stamp
 state=$(cat package-lock.json package.json native/sources.txt CMakeLists.txt | sha256sum; node -p process.versions.modules)
 if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$state" ]; then
-  npm ci --no-audit --no-fund
+  npm install --no-save --no-audit --no-fund
   printf '%s' "$state" >"$stamp"
 else
   npm run --silent build
