@@ -4,7 +4,7 @@ import { hashKey } from './experiment.js';
 import { type JobOptions, runJob } from './job.js';
 import { type ContextualMixture, type ContextualMixtureOptions, contextualMixture } from './mixture.js';
 import { native, toNativeMixture } from './native.js';
-import { finiteVector, integerFrom, parseOptions, seedSchema } from './options.js';
+import { abortSignal, finiteVector, integerFrom, parseOptions, seedSchema } from './options.js';
 
 /** Options of {@link sampleExamples}. */
 export interface SampleExamplesOptions extends JobOptions {
@@ -50,7 +50,7 @@ const optionsSchema = z.strictObject({
   signalVector: finiteVector.optional(),
   noiseFactor: finiteVector.optional(),
   relevance: z.instanceof(Uint8Array, { error: 'a Uint8Array' }).optional(),
-  signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
+  signal: abortSignal,
 });
 
 function requireLength(option: string, value: { readonly length: number } | undefined, length: number): void {

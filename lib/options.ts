@@ -26,6 +26,10 @@ export function oneOf<const Values extends readonly [string, ...string[]]>(value
   return z.enum(values, { error: `one of ${values.map((value) => `'${value}'`).join(', ')}` });
 }
 
+/** Options that every call on the addon's threads may have. */
+export const abortSignal = z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional();
+export const threadCount = integerFrom(1, 1024).optional();
+
 /** A seed: an integer 0…2⁵³−1 or a bigint below 2⁶⁴. */
 export const seedSchema = z.custom<number | bigint>(
   (value) =>

@@ -21,7 +21,7 @@ import {
   toNativeMixture,
   toNativeThreeStep,
 } from './native.js';
-import { integerFrom, oneOf, parseOptions, seedSchema } from './options.js';
+import { abortSignal, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from './options.js';
 import { toNativeOptimizer } from './training/optimizer.js';
 
 export type { SimulationMethod } from './experiment.js';
@@ -87,8 +87,8 @@ const optionsSchema = z.strictObject({
   method: oneOf(['projected', 'dense']).optional(),
   firstTrial: integerFrom(0).default(0),
   testDraws: integerFrom(1, 2 ** 31 - 1).default(1000),
-  threads: integerFrom(1, 1024).optional(),
-  signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
+  threads: threadCount,
+  signal: abortSignal,
   onProgress: z
     .custom<NonNullable<SimulationOptions['onProgress']>>((value) => typeof value === 'function', {
       error: 'a function',

@@ -4,7 +4,7 @@ import { hashKey } from './experiment.js';
 import { type JobOptions, runJob } from './job.js';
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from './mixture.js';
 import { native, toNativeMixture } from './native.js';
-import { finiteNumber, finiteVector, integerFrom, parseOptions, seedSchema } from './options.js';
+import { abortSignal, finiteNumber, finiteVector, integerFrom, parseOptions, seedSchema } from './options.js';
 
 /** Options of {@link testError}. */
 export interface TestErrorOptions extends JobOptions {
@@ -37,7 +37,7 @@ const schema = z.strictObject({
   intercept: finiteNumber.default(0),
   draws: integerFrom(1, 2 ** 31 - 1).default(100_000),
   seed: seedSchema.default(0),
-  signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
+  signal: abortSignal,
 });
 
 /**

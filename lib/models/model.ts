@@ -4,7 +4,16 @@ import { OptionRangeError, OptionTypeError } from '../errors.js';
 import { hashKey } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
 import { type NativeModel, native } from '../native.js';
-import { finiteVector, integerFrom, oneOf, parseOptions, positiveNumber, seedSchema } from '../options.js';
+import {
+  abortSignal,
+  finiteVector,
+  integerFrom,
+  oneOf,
+  parseOptions,
+  positiveNumber,
+  seedSchema,
+  threadCount,
+} from '../options.js';
 import { type ModelData, readExamples, readTokens } from './data.js';
 
 /** Name of a model. */
@@ -137,8 +146,7 @@ const sizeSchema = z.strictObject(
   { error: 'an object { tokens, dimension }' },
 );
 const initialSchema = z.strictObject({ seed: seedSchema.default(0), scale: positiveNumber.optional() });
-const signal = z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional();
-const callSchema = z.strictObject({ threads: integerFrom(1, 1024).optional(), signal });
+const callSchema = z.strictObject({ threads: threadCount, signal: abortSignal });
 
 export const lossSchema = oneOf(['square', 'logistic', 'cross-entropy']);
 

@@ -4,7 +4,7 @@ import { type HeadOptions, hashKey, headSchema } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
 import { native, toNativeHead, toNativeMixture } from '../native.js';
-import { finiteNumber, integerFrom, parseOptions, positiveNumber, seedSchema } from '../options.js';
+import { abortSignal, finiteNumber, integerFrom, parseOptions, positiveNumber, seedSchema } from '../options.js';
 
 /** What the risk of a known prompt depends on, apart from the number of examples. */
 export interface KnownPromptRiskOptions extends JobOptions {
@@ -69,7 +69,7 @@ const common = {
   head: headSchema,
   draws: integerFrom(64, 2 ** 31 - 1).default(100_000),
   seed: seedSchema.default(0),
-  signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
+  signal: abortSignal,
 };
 const pointSchema = z.strictObject({
   ...common,

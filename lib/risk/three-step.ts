@@ -3,7 +3,7 @@ import { OptionRangeError } from '../errors.js';
 import { hashKey, type ThreeStepExperiment, threeStepSchema } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
 import { native, toNativeMixture, toNativeThreeStep } from '../native.js';
-import { integerFrom, parseOptions, seedSchema } from '../options.js';
+import { abortSignal, integerFrom, parseOptions, seedSchema } from '../options.js';
 
 /** A three-step experiment, of Gaussian noise, and how its law is computed. */
 export interface ThreeStepRiskOptions extends Omit<ThreeStepExperiment, 'kind'>, JobOptions {
@@ -42,7 +42,7 @@ const schema = z.strictObject({
   fluctuations: z.boolean({ error: 'true or false' }).default(true),
   draws: integerFrom(32, 2 ** 31 - 1).default(20_000),
   seed: seedSchema.default(0),
-  signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
+  signal: abortSignal,
 });
 
 /**

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { engineInfo } from '../engine.js';
 import { StoreError } from '../errors.js';
-import { integerFrom, parseOptions } from '../options.js';
+import { abortSignal, parseOptions, threadCount } from '../options.js';
 import { simulate } from '../simulate.js';
 import { type StudyCell, studyCells } from './cells.js';
 import { ProgressEstimate, type StudyProgress } from './progress.js';
@@ -26,8 +26,8 @@ export interface StudyRunOptions {
 
 const optionsSchema = z.strictObject({
   out: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }),
-  threads: integerFrom(1, 1024).optional(),
-  signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
+  threads: threadCount,
+  signal: abortSignal,
   onProgress: z
     .custom<NonNullable<StudyRunOptions['onProgress']>>((value) => typeof value === 'function', { error: 'a function' })
     .optional(),

@@ -17,7 +17,15 @@ import {
   splitParameters,
 } from '../models/model.js';
 import { type NativeFit, native } from '../native.js';
-import { integerFrom, nonNegativeNumber, parseOptions, positiveNumber, seedSchema } from '../options.js';
+import {
+  abortSignal,
+  integerFrom,
+  nonNegativeNumber,
+  parseOptions,
+  positiveNumber,
+  seedSchema,
+  threadCount,
+} from '../options.js';
 import {
   type OptimizerOptions,
   optimizerSchema,
@@ -122,8 +130,8 @@ const optionsSchema = z.strictObject({
   validation: z.unknown().optional(),
   patience: integerFrom(1, 2 ** 31 - 1).optional(),
   recordEvery: integerFrom(1, 2 ** 31 - 1).optional(),
-  threads: integerFrom(1, 1024).optional(),
-  signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
+  threads: threadCount,
+  signal: abortSignal,
   onStep: z
     .custom<NonNullable<FitOptions['onStep']>>((value) => typeof value === 'function', { error: 'a function' })
     .optional(),

@@ -4,7 +4,7 @@ import { type HeadOptions, hashKey } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
 import { requireFinite, requireLabels } from '../models/data.js';
 import { native } from '../native.js';
-import { arrayOf, nonNegativeNumber, parseOptions, positiveNumber } from '../options.js';
+import { abortSignal, arrayOf, nonNegativeNumber, parseOptions, positiveNumber } from '../options.js';
 
 /** Logistic regression without intercept: the minimiser of (1/n) Σ log(1 + e^(−y_i wᵀv_i)) + (λ/2)‖w‖². */
 export interface LogisticHead {
@@ -61,7 +61,7 @@ const headSchema = z.discriminatedUnion(
 const numbers = arrayOf(Float64Array, 'a Float64Array').refine(({ length }) => length > 0, {
   error: 'neither empty nor detached',
 });
-const optionsSchema = z.strictObject({ signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional() });
+const optionsSchema = z.strictObject({ signal: abortSignal });
 
 /**
  * Fit a linear head on features: averaging, least squares (ridge, or of least norm), logistic (Newton's method) or hinge (dual

@@ -4,7 +4,7 @@ import type { Examples } from '../examples.js';
 import { type Debias, type ThreeStepHead, threeStepOptions } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
 import { type NativeSample, native, toNativeThreeStep } from '../native.js';
-import { finiteVector, integerFrom, parseOptions } from '../options.js';
+import { abortSignal, finiteVector, integerFrom, parseOptions } from '../options.js';
 
 /** Labelled examples of the caller's own. */
 export interface LabelledTokens {
@@ -65,7 +65,7 @@ const optionsSchema = z.strictObject({
       error: 'three integers ≥ 1',
     })
     .optional(),
-  signal: z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional(),
+  signal: abortSignal,
 });
 
 function parseSample(sample: LabelledTokens | Examples, path: string): Sample {
