@@ -1,8 +1,9 @@
 /**
- * Time of a full-batch gradient step of prompt-attention, n = 4000, T = 64, d = 128, beside the same step in NumPy, and the
- * memory that training needs above the tokens. Run with `npx tsx benchmarks/fit-step.ts [steps]`; prints JSON lines.
+ * Time of a full-batch gradient step of prompt-attention, n = 4000, T = 64, d = 128, beside the same step in NumPy and
+ * PyTorch, and the memory that training needs above the tokens. Run with `npx tsx benchmarks/fit-step.ts [steps]`; prints JSON lines. The
+ * environment variable PYTHON names the interpreter; a peer that it cannot import is skipped.
  *
- * Checks: loss and gradient norms agree with NumPy's to 1e-9; memory is below a fifth of the tokens. Memory is the growth of the
+ * Checks: loss and gradient norms agree with the peers' to 1e-9; memory is below a fifth of the tokens. Memory is the growth of the
  * peak resident size during a training that takes the tokens over, as a share of the tokens.
  */
 import { spawnSync } from 'node:child_process';
@@ -77,35 +78,34 @@ const folder = mkdtempSync(join(tmpdir(), 'fit-step-'));
 try {
   writeFileSync(join(folder, 'tokens'), tokens);
   writeFileSync(join(folder, 'labels'), labels);
-  const script = fileURLToPath(new URL('fit_step_numpy.py', import.meta.url));
   const files = [join(folder, 'tokens'), join(folder, 'labels')];
   const sizes = [n, T, d, steps].map(String);
-  for (const threads of [1, availableParallelism()]) {
-    const { status, stdout } = spawnSync('python3', [script, ...files, ...sizes], {
-      encoding: 'utf8',
-      env: { ...process.env, OPENBLAS_NUM_THREADS: String(threads) },
-    });
-    if (status !== 0) {
-      console.log(JSON.stringify({ skipped: 'NumPy: python3 or numpy is not installed' }));
-      break;
+  const python = process.env.PYTHON ?? 'python3';
+  for (const [name, file] of [
+    ['NumPy', 'fit_step_numpy.py'],
+    ['PyTorch', 'fit_step_torch.py'],
+  ] as const)
+    for (const threads of new Set([1, availableParallelism()])) {
+      const script = fileURLToPath(new URL(file, import.meta.url));
+      const { status, stdout } = spawnSync(python, [script, ...files, ...sizes, String(threads)], {
+        encoding: 'utf8',
+        env: { ...process.env, OPENBLAS_NUM_THREADS: String(threads) },
+      });
+      if (status !== 0) {
+        console.log(JSON.stringify({ skipped: `${name}: ${python} cannot import it` }));
+        break;
+      }
+      const peer = JSON.parse(stdout) as Record<string, number>;
+      const agrees = (a: number, b: number | undefined) => Math.abs(a - (b as number)) < 1e-9 * Math.abs(a);
+      if (
+        !agrees(loss, peer.loss) ||
+        !agrees(Math.hypot(...gradient.prompt), peer.promptGradient) ||
+        !agrees(Math.hypot(...gradient.head), peer.headGradient)
+      )
+        throw new Error(`${name} found something else: ${stdout}`);
+      const ratio = (peer.milliseconds as number) / (times[threads] as number);
+      console.log(JSON.stringify({ ...peer, threads, ratio, agrees: true }));
     }
-    const peer = JSON.parse(stdout) as Record<string, number>;
-    const agrees = (a: number, b: number | undefined) => Math.abs(a - (b as number)) < 1e-9 * Math.abs(a);
-    if (
-      !agrees(loss, peer.loss) ||
-      !agrees(Math.hypot(...gradient.prompt), peer.promptGradient) ||
-      !agrees(Math.hypot(...gradient.head), peer.headGradient)
-    )
-      throw new Error(`NumPy found something else: ${stdout}`);
-    console.log(
-      JSON.stringify({
-        ...peer,
-        threads,
-        ratio: (peer.milliseconds as number) / (times[threads] as number),
-        agrees: true,
-      }),
-    );
-  }
 } finally {
   rmSync(folder, { recursive: true });
 }
