@@ -205,7 +205,7 @@ export function parseExperiment(experiment: unknown, path = ''): ResolvedExperim
 export type SimulationMethod = 'projected' | 'dense';
 
 /** Smallest dimension in which the three-step trajectory has a dimension-free form. */
-const kLeastThreeStepDimension = 5;
+export const kLeastThreeStepDimension = 5;
 
 /** The method an experiment runs with: the one asked for if it is exact for the experiment, by default the fastest exact one. */
 export function resolveMethod(experiment: ResolvedExperiment, method: SimulationMethod | undefined): SimulationMethod {

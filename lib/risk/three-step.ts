@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { OptionRangeError } from '../errors.js';
-import { hashKey, type ThreeStepExperiment, threeStepSchema } from '../experiment.js';
+import { hashKey, kLeastThreeStepDimension, type ThreeStepExperiment, threeStepSchema } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
 import { native, toNativeMixture, toNativeThreeStep } from '../native.js';
 import { abortSignal, integerFrom, parseOptions, seedSchema } from '../options.js';
@@ -69,8 +69,12 @@ export async function threeStep(options: ThreeStepRiskOptions): Promise<ThreeSte
   const parsed = parseOptions(schema, options, '');
   const { mixture, examples, fluctuations, draws, seed, signal } = parsed;
   if (mixture.noise !== 'gaussian') throw new OptionRangeError('mixture.noise', "'gaussian' for a risk", mixture.noise);
-  if (fluctuations && mixture.dimension < 5)
-    throw new OptionRangeError('fluctuations', `false for dimension ${mixture.dimension} (below 5)`, fluctuations);
+  if (fluctuations && mixture.dimension < kLeastThreeStepDimension)
+    throw new OptionRangeError(
+      'fluctuations',
+      `false for dimension ${mixture.dimension} (below ${kLeastThreeStepDimension})`,
+      fluctuations,
+    );
   return runJob(
     () =>
       native.threeStepRisk({

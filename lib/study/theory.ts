@@ -1,11 +1,8 @@
-import type { ResolvedExperiment } from '../experiment.js';
+import { kLeastThreeStepDimension, type ResolvedExperiment } from '../experiment.js';
 import { knownPrompt } from '../risk/known-prompt.js';
 import { threeStep } from '../risk/three-step.js';
 import type { StudyCell } from './cells.js';
 import type { Estimate } from './statistics.js';
-
-/** Smallest dimension for which the law of the three-step trajectory has its fluctuations. */
-const kLeastThreeStepDimension = 5;
 
 function law(
   experiment: Exclude<ResolvedExperiment, { kind: 'gradient-descent' }>,
