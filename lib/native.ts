@@ -342,7 +342,7 @@ export interface NativeAddon {
   /** Numbers `first … first + count − 1` of the stream (seed, cellKey, purpose, trial). */
   randomNumbers(
     request: NativeKey & {
-      readonly kind: 'normal' | 'uniform' | 'sign';
+      readonly kind: 'normal' | 'single-normal' | 'uniform' | 'sign';
       readonly purpose: number;
       readonly trial: number;
       readonly first: number;
