@@ -45,7 +45,7 @@ class ProjectedFeatures final : public FeatureSource {
     const PoolingWorkspace& pooling = workspace_.pooling;
     forEachTrainingBlock(spec_, trial_, first, count, workspace_.pooling, [&](int begin, int size) {
       for (int i = 0; i < size; ++i) {
-        const LabelTerm& term = pooling.terms[labelIndex(spec_.mixture, pooling.labels[i])];
+        const LabelTerm& term = pooling.terms[pooling.labels[i].term];
         const PlaneVector inPlane = inPlaneFeature(term, pooling.pooled, i);
         const double deviation = std::sqrt(pooling.pooled.variance[i]);
         noise_.normals(static_cast<uint64_t>(begin + i) * stride, stride, h.data());
@@ -112,7 +112,7 @@ HeadInFrame averageProjected(const KnownPromptSpec& spec, uint64_t trial, KnownP
   const PoolingWorkspace& pooling = workspace.pooling;
   forEachTrainingBlock(spec, trial, 0, n, workspace.pooling, [&](int, int size) {
     for (int i = 0; i < size; ++i) {
-      const LabelTerm& term = pooling.terms[labelIndex(spec.mixture, pooling.labels[i])];
+      const LabelTerm& term = pooling.terms[pooling.labels[i].term];
       sum = sum + term.y * inPlaneFeature(term, pooling.pooled, i);
       variance += pooling.pooled.variance[i];
     }

@@ -49,7 +49,10 @@ void LabelSampler::draw(uint64_t first, size_t count, ExampleLabel* out) const {
   for (; count > 0; first += kGroup, out += kGroup, count -= std::min(kGroup, count)) {
     const size_t size = std::min(kGroup, count);
     labels_.uniforms(first, size, uniforms);
-    for (size_t i = 0; i < size; ++i) out[i] = {uniforms[i] < mixture_.positiveRate ? 1.0 : -1.0, 0};
+    for (size_t i = 0; i < size; ++i) {
+      const bool positive = uniforms[i] < mixture_.positiveRate;
+      out[i] = {positive ? 1.0 : -1.0, 0, positive ? 0 : last + 1};
+    }
     if (last == 0) continue;
     confusion_.uniforms(first, size, uniforms);
     for (size_t i = 0; i < size; ++i) {
@@ -60,6 +63,7 @@ void LabelSampler::draw(uint64_t first, size_t count, ExampleLabel* out) const {
         ++atom;
       }
       out[i].atom = atom;
+      out[i].term += atom;
     }
   }
 }
@@ -119,10 +123,7 @@ void TokenSampler::setMeans(ExampleLabel label) {
   }
 }
 
-void TokenSampler::drawNoise(uint64_t example) {
-  const size_t d = mixture_.dimension;
-  const size_t count = mixture_.irrelevantTokens() * d;
-  const uint64_t first = example * count;
+void TokenSampler::drawNoise(uint64_t first, size_t count) {
   const bool isotropic = frame_.noiseFactor.empty();
   const double sigma = isotropic ? mixture_.noiseLevel : 1.0;
   scratch_.noise.resize(count);
@@ -146,27 +147,38 @@ void TokenSampler::drawNoise(uint64_t example) {
     multiplyRowsByLower(frame_.noiseFactor.data(), mixture_.dimension, noise, mixture_.irrelevantTokens());
 }
 
+template <class Number>
+void TokenSampler::addMeans(const uint8_t* mask, double scale, const Number* noise, double* X) const {
+  const int d = mixture_.dimension;
+  const double* irrelevant = scratch_.irrelevantMean.data();
+  for (int t = 0; t < mixture_.tokens; ++t) {
+    double* x = X + static_cast<size_t>(t) * d;
+    if (mask[t]) {
+      std::copy_n(scratch_.relevantMean.data(), d, x);
+    } else {
+      for (int j = 0; j < d; ++j) x[j] = irrelevant[j] + scale * noise[j];
+      noise += d;
+    }
+  }
+}
+
 void TokenSampler::draw(uint64_t example, ExampleLabel label, const uint8_t* givenMask, double* X,
                         uint8_t* mask) {
   const int T = mixture_.tokens;
-  const int d = mixture_.dimension;
+  const size_t count = static_cast<size_t>(mixture_.irrelevantTokens()) * mixture_.dimension;
+  const uint64_t first = example * count;
   if (givenMask != nullptr)
     std::memcpy(mask, givenMask, T);
   else
     drawMask(example, mask);
   setMeans(label);
-  drawNoise(example);
-  const double* relevant = scratch_.relevantMean.data();
-  const double* irrelevant = scratch_.irrelevantMean.data();
-  const double* z = scratch_.noise.data();
-  for (int t = 0; t < T; ++t) {
-    double* x = X + static_cast<size_t>(t) * d;
-    if (mask[t]) {
-      std::copy_n(relevant, d, x);
-    } else {
-      for (int j = 0; j < d; ++j) x[j] = irrelevant[j] + z[j];
-      z += d;
-    }
+  if (mixture_.noise == NoiseKind::kGaussian && frame_.noiseFactor.empty()) {
+    scratch_.normals.resize(count);
+    noise_.normals(first, count, scratch_.normals.data());
+    addMeans(mask, mixture_.noiseLevel, scratch_.normals.data(), X);
+  } else {
+    drawNoise(first, count);
+    addMeans(mask, 1.0, scratch_.noise.data(), X);
   }
 }
 

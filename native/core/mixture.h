@@ -74,13 +74,11 @@ std::vector<LabelTerm> labelTerms(const Mixture& mixture);
 struct ExampleLabel {
   double y;  // ±1
   int atom;  // index into Mixture::confusion
+  int term;  // index into labelTable
 };
 
-// Every (y, δ), also those of probability 0: the term of a label is table[labelIndex(mixture, label)].
+// Every (y, δ), also those of probability 0: y = +1 with each atom, then y = −1.
 void labelTable(const Mixture& mixture, std::vector<LabelTerm>& table);
-inline size_t labelIndex(const Mixture& mixture, ExampleLabel label) {
-  return label.atom + (label.y > 0 ? 0 : mixture.confusion.size());
-}
 
 // Labels of the examples of one sample of one trial; example i does not depend on how many there are.
 class LabelSampler {
@@ -124,8 +122,11 @@ class TokenSampler {
  private:
   void drawMask(uint64_t example, uint8_t* mask);
   void setMeans(ExampleLabel label);
-  // Noise of the m irrelevant tokens of the example into scratch_.noise.
-  void drawNoise(uint64_t example);
+  // Numbers first … first+count−1 of the noise into scratch_.noise.
+  void drawNoise(uint64_t first, size_t count);
+  // Tokens X[T×d]: the means, plus scale·noise[m×d] at the irrelevant ones.
+  template <class Number>
+  void addMeans(const uint8_t* mask, double scale, const Number* noise, double* X) const;
 
   const Mixture& mixture_;
   const TokenFrame& frame_;

@@ -97,7 +97,7 @@ void forEachPooled(const Mixture& mixture, PlaneVector prompt, double c, StreamK
     const int size = std::min(kPooledBlock, first + count - begin);
     labels.draw(begin, size, workspace.labels);
     for (int i = 0; i < size; ++i) {
-      const LabelTerm& term = workspace.terms[labelIndex(mixture, workspace.labels[i])];
+      const LabelTerm& term = workspace.terms[workspace.labels[i].term];
       workspace.gaps[i] = dot(term.mu, prompt) - dot(term.r, prompt);
     }
     drawScoreSums(scores, begin, size, mixture.irrelevantTokens(), c, workspace.sums);

@@ -23,18 +23,19 @@ class ProjectedTrial {
         mixture_(spec.mixture),
         trial_(trial),
         workspace_(workspace),
-        k_(spec.mixture.relevantTokens),
         m_(spec.mixture.irrelevantTokens()),
-        T_(spec.mixture.tokens) {}
+        perToken_(1.0 / spec.mixture.tokens),
+        relevantShare_(perToken_ * spec.mixture.relevantTokens),
+        irrelevantShare_(perToken_ * m_) {}
 
   FrameVector firstHead() {
     const int n = spec_.examples[0];
     PlaneVector sum{0.0, 0.0};
     forEachLabel(Sample::kTraining, n, [&](int, const LabelTerm& term) {
-      sum = sum + (term.y * k_ / T_) * term.r + (term.y * m_ / T_) * term.mu;
+      sum = sum + (term.y * relevantShare_) * term.r + (term.y * irrelevantShare_) * term.mu;
     });
     const double rate = spec_.options.stepSizes[0] / n;
-    const double deviation = rate * mixture_.noiseLevel * std::sqrt(static_cast<double>(m_) * n) / T_;
+    const double deviation = rate * mixture_.noiseLevel * std::sqrt(static_cast<double>(m_) * n) * perToken_;
     FrameVector w1{};
     add(rate * sum, w1);
     add(deviation, frameNormals(summary(Sample::kTraining), 0, 2), w1);
@@ -45,7 +46,8 @@ class ProjectedTrial {
   FrameVector firstPrompt(const FrameVector& w1) {
     const int n = spec_.examples[1];
     const FrameVector unit = unitVector(w1);
-    const double scale = mixture_.noiseLevel * std::sqrt(dot(w1, w1));
+    const double slope = mixture_.noiseLevel * std::sqrt(dot(w1, w1)) * perToken_;
+    const double perIrrelevant = m_ > 0 ? 1.0 / m_ : 0.0;
     PlaneVector sum{0.0, 0.0};
     double along = 0.0;
     double variance = 0.0;
@@ -58,17 +60,16 @@ class ProjectedTrial {
       const double relevant = dot(term.r, planeOf(w1));
       const double irrelevant = dot(term.mu, planeOf(w1));
       const double g1 = normalSum[inBlock];
-      const double pooled = (k_ * relevant + m_ * irrelevant + scale * g1) / T_;
+      const double pooled = relevantShare_ * relevant + irrelevantShare_ * irrelevant + slope * g1;
       const double e = term.y - pooled;
       // Irrelevant c_t = center + slope (g_t − ḡ): Σ c_t, Σ c_t g_t and Σ c_t² follow from Σ g_t and Σ g_t².
-      const double mean = m_ > 0 ? g1 / m_ : 0.0;
+      const double mean = perIrrelevant * g1;
       const double deviations = std::max(0.0, squareSum[inBlock] - g1 * mean);
-      const double slope = scale / T_;
-      const double center = (irrelevant - pooled) / T_ + slope * mean;
+      const double center = perToken_ * (irrelevant - pooled) + slope * mean;
       const double c1 = m_ * center;
       const double cg = center * g1 + slope * deviations;
       const double c2 = c1 * center + slope * slope * deviations;
-      sum = sum + (e * k_ * (relevant - pooled) / T_) * term.r + (e * c1) * term.mu;
+      sum = sum + (e * relevantShare_ * (relevant - pooled)) * term.r + (e * c1) * term.mu;
       along += e * cg;
       variance += e * e * c2;
     });
@@ -107,7 +108,7 @@ class ProjectedTrial {
     const auto addBlock = [&](int begin, int size) {
       if (residual) residuals.normals(begin, size, residualNormals);
       for (int i = 0; i < size; ++i) {
-        const LabelTerm& term = pooling.terms[labelIndex(mixture_, pooling.labels[i])];
+        const LabelTerm& term = pooling.terms[pooling.labels[i].term];
         const PlaneVector mean =
             pooling.pooled.relevantMass[i] * term.r + pooling.pooled.irrelevantMass[i] * term.mu;
         const double alongFirst = pooling.pooled.alongPrompt[i];
@@ -196,7 +197,7 @@ class ProjectedTrial {
       const int count = std::min(kPooledBlock, n - first);
       labels.draw(first, count, pooling.labels);
       for (int i = 0; i < count; ++i)
-        visit(first + i, pooling.terms[labelIndex(mixture_, pooling.labels[i])]);
+        visit(first + i, pooling.terms[pooling.labels[i].term]);
     }
   }
 
@@ -204,9 +205,10 @@ class ProjectedTrial {
   const Mixture& mixture_;
   const uint64_t trial_;
   ThreeStepWorkspace& workspace_;
-  const int k_;
   const int m_;
-  const int T_;
+  const double perToken_;         // 1/T
+  const double relevantShare_;    // k/T
+  const double irrelevantShare_;  // m/T
 };
 
 }  // namespace
