@@ -50,8 +50,9 @@ void LabelSampler::draw(uint64_t first, size_t count, ExampleLabel* out) const {
     const size_t size = std::min(kGroup, count);
     labels_.uniforms(first, size, uniforms);
     for (size_t i = 0; i < size; ++i) {
-      const bool positive = uniforms[i] < mixture_.positiveRate;
-      out[i] = {positive ? 1.0 : -1.0, 0, positive ? 0 : last + 1};
+      // Without a branch: nothing could predict it.
+      const int negative = static_cast<int>(!(uniforms[i] < mixture_.positiveRate));
+      out[i] = {1.0 - 2.0 * negative, 0, negative * (last + 1)};
     }
     if (last == 0) continue;
     confusion_.uniforms(first, size, uniforms);

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "core/normal-tail-inl.h"
 #include "core/random-inl.h"
@@ -28,6 +29,9 @@ using HalfFloats = hn::Half<Floats>;
 
 // Tokens whose normals are made at a time: they stay in the first-level cache.
 constexpr int kChunk = 32;
+// Tokens that are added in single precision before their sum goes to the double one: it rounds no more than the
+// exponentials themselves.
+constexpr int kRun = 4;
 
 // Σ over two vectors of examples, in double.
 struct Sums {
@@ -39,8 +43,10 @@ HWY_INLINE Sums promote(FloatVector x) {
   return {hn::PromoteTo(reals, hn::LowerHalf(x)), hn::PromoteTo(reals, hn::UpperHalf(HalfFloats(), x))};
 }
 
-HWY_INLINE Sums multiplyAdd(Sums a, Sums b, Sums c) {
-  return {hn::MulAdd(a.lower, b.lower, c.lower), hn::MulAdd(a.upper, b.upper, c.upper)};
+HWY_INLINE void addTo(Sums& sums, FloatVector x) {
+  const Sums more = promote(x);
+  sums.lower = hn::Add(sums.lower, more.lower);
+  sums.upper = hn::Add(sums.upper, more.upper);
 }
 
 HWY_INLINE Sums scaled(Sums a, Sums b) {
@@ -56,6 +62,14 @@ HWY_INLINE void store(Sums sums, double* out) {
 HWY_INLINE Sums load(const double* in) {
   const Reals reals;
   return {hn::LoadU(reals, in), hn::LoadU(reals, in + hn::Lanes(reals))};
+}
+
+// Calls visit(t, length) for runs of kRun tokens, then for the rest one by one.
+template <class Visit>
+HWY_INLINE void forEachRun(int tokens, Visit visit) {
+  int t = 0;
+  for (; t + kRun <= tokens; t += kRun) visit(t, std::integral_constant<int, kRun>());
+  for (; t < tokens; ++t) visit(t, std::integral_constant<int, 1>());
 }
 
 // Calls visit(chunk, tokens, group) with the normals [tokens×kPooledGroup] of all m tokens of every group,
@@ -100,13 +114,21 @@ void scoreSumsOf(const StreamAddress& stream, uint64_t first, int count, int m, 
         s2 = scaled(load(sums.squares + at), scaled(factor, factor));
         sg = scaled(load(sums.weighted + at), factor);
       }
-      for (int t = 0; t < tokens; ++t) {
-        const auto value = hn::LoadU(floats, g + t * kPooledGroup);
-        const Sums e = promote(hn::Exp(floats, hn::Mul(scales, hn::Sub(value, top))));
-        s1 = {hn::Add(s1.lower, e.lower), hn::Add(s1.upper, e.upper)};
-        s2 = multiplyAdd(e, e, s2);
-        sg = multiplyAdd(e, promote(value), sg);
-      }
+      forEachRun(tokens, [&](int t, auto length) HWY_ATTR {
+        auto run1 = hn::Zero(floats);
+        auto run2 = run1;
+        auto runG = run1;
+        for (int i = t; i < t + length; ++i) {
+          const auto value = hn::LoadU(floats, g + i * kPooledGroup);
+          const auto e = hn::Exp(floats, hn::Mul(scales, hn::Sub(value, top)));
+          run1 = hn::Add(run1, e);
+          run2 = hn::MulAdd(e, e, run2);
+          runG = hn::MulAdd(e, value, runG);
+        }
+        addTo(s1, run1);
+        addTo(s2, run2);
+        addTo(sg, runG);
+      });
       store(s1, sums.exponentials + at);
       store(s2, sums.squares + at);
       store(sg, sums.weighted + at);
@@ -127,11 +149,17 @@ void powerSumsOf(const StreamAddress& stream, uint64_t first, int count, int m, 
       const auto zero = hn::Zero(Reals());
       Sums s1 = isFirst ? Sums{zero, zero} : load(sum + at);
       Sums s2 = isFirst ? Sums{zero, zero} : load(squares + at);
-      for (int t = 0; t < tokens; ++t) {
-        const Sums g = promote(hn::LoadU(floats, normals + lane + t * kPooledGroup));
-        s1 = {hn::Add(s1.lower, g.lower), hn::Add(s1.upper, g.upper)};
-        s2 = multiplyAdd(g, g, s2);
-      }
+      forEachRun(tokens, [&](int t, auto length) HWY_ATTR {
+        auto run1 = hn::Zero(floats);
+        auto run2 = run1;
+        for (int i = t; i < t + length; ++i) {
+          const auto g = hn::LoadU(floats, normals + lane + i * kPooledGroup);
+          run1 = hn::Add(run1, g);
+          run2 = hn::MulAdd(g, g, run2);
+        }
+        addTo(s1, run1);
+        addTo(s2, run2);
+      });
       store(s1, sum + at);
       store(s2, squares + at);
     }

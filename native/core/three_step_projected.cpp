@@ -196,8 +196,7 @@ class ProjectedTrial {
     for (int first = 0; first < n; first += kPooledBlock) {
       const int count = std::min(kPooledBlock, n - first);
       labels.draw(first, count, pooling.labels);
-      for (int i = 0; i < count; ++i)
-        visit(first + i, pooling.terms[pooling.labels[i].term]);
+      for (int i = 0; i < count; ++i) visit(first + i, pooling.terms[pooling.labels[i].term]);
     }
   }
 
