@@ -137,8 +137,10 @@ export type NativeModel =
 
 export interface NativeModelExamples {
   readonly examples: number;
-  /** n×T×d. */
-  readonly tokens: Float64Array;
+  /** n×T×d; not read if `held` is given. */
+  readonly tokens?: Float64Array | undefined;
+  /** The name of tokens that `holdTokens` keeps. */
+  readonly held?: number | undefined;
   /** n; needed where there is a loss. */
   readonly labels?: Float64Array | undefined;
   /** n×T. */
@@ -337,6 +339,10 @@ export interface NativeAddon {
     readonly iterations: number;
     readonly residual: number;
   }>;
+  /** Keep a copy of tokens for later calls, under the name that is returned. */
+  holdTokens(request: { readonly tokens: Float64Array }): number;
+  /** Forget them, once the calls under way are done. Does nothing for an unknown name. */
+  dropTokens(request: { readonly held: number }): void;
   /** Work per second that each thread did, in its fastest pass and on the mean: numbers, operations or bytes. */
   measureLimit(request: {
     readonly kind: 'normals' | 'exponentials' | 'products' | 'least-squares' | 'triad';

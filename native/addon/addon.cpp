@@ -30,6 +30,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("knownPromptRisk", knownPromptRiskCurve);
   add("longContextRisk", longContextRiskPoint);
   add("firstNonFinite", firstNonFinite);
+  add("holdTokens", holdTokens);
+  add("dropTokens", dropTokens);
   add("modelScores", modelScores);
   add("modelAttention", modelAttention);
   add("modelGradient", modelGradient);

@@ -20,6 +20,8 @@ Napi::Value testError(const Napi::CallbackInfo& info);
 Napi::Value knownPromptRiskCurve(const Napi::CallbackInfo& info);
 Napi::Value longContextRiskPoint(const Napi::CallbackInfo& info);
 Napi::Value firstNonFinite(const Napi::CallbackInfo& info);
+Napi::Value holdTokens(const Napi::CallbackInfo& info);
+Napi::Value dropTokens(const Napi::CallbackInfo& info);
 Napi::Value modelScores(const Napi::CallbackInfo& info);
 Napi::Value modelAttention(const Napi::CallbackInfo& info);
 Napi::Value modelGradient(const Napi::CallbackInfo& info);
