@@ -6,6 +6,7 @@
 #define HWY_TARGET_INCLUDE "core/attention.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target.h must come before highway.h.
+#include <hwy/cache_control.h>
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
@@ -25,6 +26,38 @@ using Reals = hn::CappedTag<double, kPartialSums>;
 HWY_INLINE double sumOfPartials(const double* partials) {
   return ((partials[0] + partials[4]) + (partials[2] + partials[6])) +
          ((partials[1] + partials[5]) + (partials[3] + partials[7]));
+}
+
+// Bytes ahead that tokens are asked for: enough for what memory takes to answer.
+constexpr size_t kAhead = 8192;
+
+void twoProductsOf(const double* X, size_t rows, size_t d, const double* q, const double* w, double* a,
+                   double* h) {
+  const Reals reals;
+  const size_t lanes = hn::Lanes(reals);
+  const size_t whole = d - d % kPartialSums;
+  HWY_ALIGN double sumA[kPartialSums];
+  HWY_ALIGN double sumH[kPartialSums];
+  for (size_t t = 0; t < rows; ++t, X += d) {
+    for (size_t part = 0; part < kPartialSums; part += lanes) {
+      auto partA = hn::Zero(reals);
+      auto partH = hn::Zero(reals);
+      for (size_t j = part; j < whole; j += kPartialSums) {
+        hwy::Prefetch(X + j + kAhead / sizeof(double));
+        const auto x = hn::LoadU(reals, X + j);
+        partA = hn::MulAdd(x, hn::LoadU(reals, q + j), partA);
+        partH = hn::MulAdd(x, hn::LoadU(reals, w + j), partH);
+      }
+      hn::Store(partA, reals, sumA + part);
+      hn::Store(partH, reals, sumH + part);
+    }
+    for (size_t j = whole; j < d; ++j) {
+      sumA[j - whole] += X[j] * q[j];
+      sumH[j - whole] += X[j] * w[j];
+    }
+    a[t] = sumOfPartials(sumA);
+    h[t] = sumOfPartials(sumH);
+  }
 }
 
 // The largest entry of row[columns]; NaN if it has a NaN.
@@ -83,7 +116,11 @@ void softmaxRowsOf(double* S, int rows, int columns) {
     }
     // A NaN among the scores is a NaN shift; Exp would answer 0.
     const double total = std::isnan(shift) ? shift : sumOfPartials(sums);
-    for (int t = 0; t < columns; ++t) row[t] /= total;
+    const auto inverse = hn::Set(reals, 1.0 / total);
+    int t = 0;
+    for (; t + lanes <= columns; t += lanes)
+      hn::StoreU(hn::Mul(hn::LoadU(reals, row + t), inverse), reals, row + t);
+    for (; t < columns; ++t) row[t] *= 1.0 / total;
   }
 }
 
@@ -97,9 +134,15 @@ HWY_AFTER_NAMESPACE();
 namespace prompt_attention {
 
 HWY_EXPORT(softmaxRowsOf);
+HWY_EXPORT(twoProductsOf);
 
 void softmaxRows(double* S, int rows, int columns) {
   HWY_DYNAMIC_DISPATCH(softmaxRowsOf)(S, rows, columns);
+}
+
+void twoProducts(const double* X, size_t rows, size_t d, const double* q, const double* w, double* a,
+                 double* h) {
+  HWY_DYNAMIC_DISPATCH(twoProductsOf)(X, rows, d, q, w, a, h);
 }
 
 void attend(const double* X, int T, int d, const double* q, double* phi, double* v) {
