@@ -45,5 +45,10 @@ for (const threads of new Set([1, availableParallelism()])) {
     bandwidth = Math.max(bandwidth, 1e9 * (await measureLimits({ threads })).gigabytesPerSecond);
   }
   record({ workload, value: (8e-9 * tokens.length) / best, unit: 'GB/s' });
-  record({ workload, value: (8 * tokens.length) / best / bandwidth, unit: 'of the memory bandwidth', bar: { atLeast: 0.85 } });
+  record({
+    workload,
+    value: (8 * tokens.length) / best / bandwidth,
+    unit: 'of the memory bandwidth',
+    bar: { atLeast: 0.85 },
+  });
 }

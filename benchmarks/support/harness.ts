@@ -112,16 +112,18 @@ function output(child: ChildProcess): Promise<string | undefined> {
 }
 
 /**
- * Run `script` of this folder with the interpreter that the environment variable PYTHON names, in `processes` processes at once of one
- * thread each. Undefined, with a line that says so, if it cannot import what it needs.
+ * Run `script` of the folder above with the interpreter that the environment variable PYTHON names, in `processes` processes at once of
+ * `threads` threads each. Undefined, with a line that says so, if it cannot import what it needs.
  */
 export async function peers(
   script: string,
   args: readonly (number | string)[],
   processes = 1,
+  threads = 1,
 ): Promise<readonly PeerAnswer[] | undefined> {
   const file = fileURLToPath(new URL(`../${script}`, import.meta.url));
-  const environment = { ...process.env, OPENBLAS_NUM_THREADS: '1', MKL_NUM_THREADS: '1', OMP_NUM_THREADS: '1' };
+  const width = String(threads);
+  const environment = { ...process.env, OPENBLAS_NUM_THREADS: width, MKL_NUM_THREADS: width, OMP_NUM_THREADS: width };
   const children = Array.from({ length: processes }, (_, index) =>
     spawn(python, [file, ...args.map(String)], {
       env: { ...environment, PEER_SEED: String(index) },
