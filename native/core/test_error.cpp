@@ -11,12 +11,13 @@ namespace prompt_attention {
 
 namespace {
 
-TestError meanPoolingError(const Mixture& mixture, const Readout& readout) {
+TestError meanPoolingError(const Mixture& mixture, const Readout& readout, std::vector<LabelTerm>& terms) {
   const double zeta = static_cast<double>(mixture.relevantTokens) / mixture.tokens;
   const double deviation =
       mixture.noiseLevel * std::sqrt(static_cast<double>(mixture.irrelevantTokens())) / mixture.tokens;
   double error = 0.0;
-  for (const LabelTerm& term : labelTerms(mixture)) {
+  labelTable(mixture, terms);
+  for (const LabelTerm& term : terms) {
     const double mean = dot(zeta * term.r + (1.0 - zeta) * term.mu, readout.head) - readout.intercept;
     error += term.probability * misclassification(term.y * mean, deviation * readout.headOrthogonal);
   }
@@ -49,7 +50,7 @@ Readout makeReadout(const double* q, const double* w, int d) {
 
 TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
                             PoolingWorkspace& workspace) {
-  if (readout.promptNorm == 0.0) return meanPoolingError(mixture, readout);
+  if (readout.promptNorm == 0.0) return meanPoolingError(mixture, readout, workspace.terms);
   const double c = mixture.noiseLevel * readout.promptNorm;
   labelTable(mixture, workspace.terms);
   RunningMean error;
