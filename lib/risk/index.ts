@@ -5,6 +5,7 @@ export {
   type KnownPromptRiskOptions,
   knownPrompt,
   knownPromptCurve,
+  type RiskHead,
 } from './known-prompt.js';
 export { type LongContextOptions, type LongContextRisk, longContext } from './long-context.js';
 export {
