@@ -100,8 +100,8 @@ class HingeSolver {
     return sum / (2.0 * n_);
   }
 
-  // λI + Σ D v vᵀ, lower triangle.
-  void assemble() {
+  // λI + Σ D v vᵀ, lower triangle, with `lift` of its largest diagonal entry added to the diagonal.
+  void assemble(double lift) {
     std::fill(matrix_.begin(), matrix_.end(), 0.0);
     for (int first = 0; first < n_; first += kRowsPerBlock) {
       const int count = std::min(kRowsPerBlock, n_ - first);
@@ -113,7 +113,23 @@ class HingeSolver {
       }
       addGram(rows_.data(), count, d_, matrix_.data());
     }
-    for (int j = 0; j < d_; ++j) matrix_[static_cast<size_t>(j) * d_ + j] += ridge_;
+    double largest = 0.0;
+    for (int j = 0; j < d_; ++j) largest = std::max(largest, matrix_[static_cast<size_t>(j) * d_ + j]);
+    for (int j = 0; j < d_; ++j) matrix_[static_cast<size_t>(j) * d_ + j] += ridge_ + lift * largest;
+  }
+
+  // Δw of the predictor, and the factor for the corrector. Close to the solution the D of margins at 1 grow
+  // until the matrix is singular to working precision; a lift then costs accuracy of the direction only,
+  // which the next steps make good, because the residuals are those of the true system.
+  bool solvePredictor() {
+    for (const double lift : {0.0, 1e-15, 1e-13, 1e-11}) {
+      assemble(lift);
+      rightHandSide(0.0, false);
+      if (solvePositiveDefinite(matrix_.data(), d_, dW_.data(), scratch_.data(), integerScratch_.data()) >
+          0.0)
+        return true;
+    }
+    return false;
   }
 
   // Right-hand side for a_i s_i = μ − c1_i and (c_i − a_i) ξ_i = μ − c2_i, c the products of an earlier
@@ -163,10 +179,7 @@ class HingeSolver {
   // One predictor and corrector; the length of the step taken, 0 if the system has no factor.
   double step() {
     for (int i = 0; i < n_; ++i) diagonal_[i] = 1.0 / (s_[i] / a_[i] + xi_[i] / dual(i));
-    assemble();
-    rightHandSide(0.0, false);
-    if (solvePositiveDefinite(matrix_.data(), d_, dW_.data(), scratch_.data(), integerScratch_.data()) == 0.0)
-      return 0.0;
+    if (!solvePredictor()) return 0.0;
     completeDirection(0.0, false);
     const double mu = complementarity();
     const double affine = longestStep();

@@ -52,14 +52,20 @@ PlaneVector planeSolution(const PlaneSums& sums, bool uniform, double ridge) {
   const double a11 = sums.b11 + (uniform ? sums.variance : 0.0) + ridge;
   const double a22 = sums.b22 + sums.variance + ridge;
   const double trace = a11 + a22;
-  const double determinant = a11 * a22 - sums.b12 * sums.b12;
   if (trace == 0.0) return {0.0, 0.0};
-  if (determinant > 1e-13 * a11 * a22)
-    return {(a22 * sums.b1 - sums.b12 * sums.b2) / determinant,
-            (a11 * sums.b2 - sums.b12 * sums.b1) / determinant};
+  // Elimination from the larger diagonal entry has a small residual however close to singular the matrix is.
+  const bool swapped = a22 > a11;
+  const double pivot = swapped ? a22 : a11;
+  const double factor = sums.b12 / pivot;
+  const double rest = (swapped ? a11 : a22) - factor * sums.b12;
   // Rank one: A = trace · vvᵀ, so A⁺b = A b / trace².
-  return {(a11 * sums.b1 + sums.b12 * sums.b2) / (trace * trace),
-          (sums.b12 * sums.b1 + a22 * sums.b2) / (trace * trace)};
+  if (!(rest > 1e-15 * pivot))
+    return {(a11 * sums.b1 + sums.b12 * sums.b2) / (trace * trace),
+            (sums.b12 * sums.b1 + a22 * sums.b2) / (trace * trace)};
+  const double top = swapped ? sums.b2 : sums.b1;
+  const double second = ((swapped ? sums.b1 : sums.b2) - factor * top) / rest;
+  const double first = top / pivot - factor * second;
+  return swapped ? PlaneVector{second, first} : PlaneVector{first, second};
 }
 
 // Root of F(χ) = α E[s²χ/(1+s²χ)] + αλχ − 1 on the draws of the level, from `start`. F is concave and

@@ -27,8 +27,9 @@ double poolPointsOf(const Mixture& mixture, const LabelTerm& term, double scoreG
   // Powers of the odds stay where products with sums of exponentials are finite; masses of 1e-290 change no
   // error.
   const auto bound = hn::Set(d, 670.0);
-  // Attention can push the noise below the smallest double; the floor keeps 1/s² and s²χ finite.
-  const auto floor = hn::Set(d, 1e-250);
+  // Attention can push the noise of a draw below all bounds. Noise of 1e-10 σ is none beside the margins, and
+  // keeps 1/s² and kinks at scale s within reach of double precision.
+  const auto floor = hn::Set(d, 1e-20 * mixture.noiseLevel * mixture.noiseLevel);
   const auto sigma = hn::Set(d, mixture.noiseLevel);
   const bool relevant = mixture.relevantTokens > 0;
   const auto perRelevant = hn::Set(d, relevant ? 1.0 / mixture.relevantTokens : 0.0);
