@@ -37,8 +37,8 @@ class PointSolver {
       return alpha_ == 1.0 ? chance() : explicitPoint(interpolationState);
     const RiskProblem problem{points_, loss(), alpha_, ridge_};
     if (leastSquares && !spec_.general) {
-      const FixedPoint point{leastSquaresState(points_, alpha_, ridge_, runner_), ridge_, {}, true};
-      return outcome(problem, point);
+      const RiskState state = leastSquaresState(points_, alpha_, ridge_, runner_);
+      return outcome(problem, fixedPointAt(problem, state, runner_));
     }
     return outcome(problem, solveFixedPoint(problem, runner_, cancelled_));
   }
@@ -102,8 +102,7 @@ class PointSolver {
     result.separabilityThreshold = threshold_;
     result.status = point.converged ? RiskStatus::kOk : RiskStatus::kNotConverged;
     if (!point.converged || cancelled_) return result;
-    const RiskEquations equations = riskEquations(problem, point, runner_);
-    result.residuals = equations.values;
+    const std::vector<RiskResiduals> residuals = batchResiduals(problem, point);
     const int batches = static_cast<int>(points_.batches.size());
     const double slopeAtZero = hardMargin ? 0.0 : problem.loss == MarginLoss::kLogistic ? 0.5 : 1.0;
     std::vector<ErrorSums> parts(batches);
@@ -119,7 +118,7 @@ class PointSolver {
     for (int batch = 0; batch < batches && batches > 1; ++batch) {
       std::array<double, 4> shift{};
       // A singular Jacobian leaves the state as it is.
-      if (!solveNewton(equations.jacobian, equations.batches[batch], shift)) shift = {};
+      if (!solveNewton(point.jacobian, residuals[batch], shift)) shift = {};
       const double dR = (state.w2 * shift[1] + state.r * state.r * shift[2] +
                          (points_.uniform ? state.w1 * shift[0] : 0.0)) /
                         R;

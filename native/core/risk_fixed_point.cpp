@@ -25,7 +25,6 @@ constexpr double kLeastVanishingRidge = 1e-14;
 constexpr size_t kPointsWorthThreads = 20000;
 
 using Vector4 = std::array<double, 4>;
-using Matrix4 = std::array<Vector4, 4>;
 
 double largest(const Vector4& f) {
   double size = 0.0;
@@ -78,7 +77,7 @@ class FixedPointSolver {
   // The equations from the sums, with their Jacobian; relative to terms of the size that `reference`, a value
   // of Q, gives them.
   void equations(const MarginSums& sums, double reference, const FixedPoint& point, Vector4& f,
-                 Matrix4* J) const {
+                 RiskJacobian* J) const {
     const auto& [w1, w2, r, chi] = point.state;
     const double lambda = point.ridge;
     const double R = noiseNorm(points_, point.state);
@@ -119,7 +118,8 @@ class FixedPointSolver {
     }
   }
 
-  MarginSums sumsOf(RiskLevel level, const RiskState& state, std::vector<MarginSums>* batches = nullptr) {
+  // The sums of the batches of the level.
+  std::vector<MarginSums> batchSums(RiskLevel level, const RiskState& state) {
     std::vector<MarginSums> parts(level.batches);
     const auto part = [&](int batch, int) {
       parts[batch] = marginSums(points_, batch, level.draws, problem_.loss, state);
@@ -129,11 +129,23 @@ class FixedPointSolver {
       SerialRunner().run(level.batches, part);
     else
       runner_.run(level.batches, part);
-    MarginSums total{};
-    for (const MarginSums& sums : parts)
-      for (int i = 0; i < kMarginSums; ++i) total[i] += sums[i] / level.batches;
-    if (batches != nullptr) *batches = std::move(parts);
-    return total;
+    return parts;
+  }
+
+  static MarginSums meanOf(const std::vector<MarginSums>& batches) {
+    MarginSums mean{};
+    for (const MarginSums& sums : batches)
+      for (int i = 0; i < kMarginSums; ++i) mean[i] += sums[i] / static_cast<double>(batches.size());
+    return mean;
+  }
+
+  MarginSums sumsOf(RiskLevel level, const RiskState& state) { return meanOf(batchSums(level, state)); }
+
+  // Residuals and Jacobian at the point's state.
+  void evaluate(RiskLevel level, FixedPoint& point) {
+    point.batches = batchSums(level, point.state);
+    const MarginSums sums = meanOf(point.batches);
+    equations(sums, sums[kQ], point, point.residuals, &point.jacobian);
   }
 
  private:
@@ -150,33 +162,23 @@ class FixedPointSolver {
   }
 
   FixedPoint newton(RiskLevel level, FixedPoint point, double target) {
-    Vector4 f;
-    Matrix4 J;
-    const MarginSums sums = sumsOf(level, point.state);
-    equations(sums, sums[kQ], point, f, &J);
-    point.residuals = f;
+    evaluate(level, point);
     for (int iteration = 0; iteration < kMaximumNewtonSteps && !cancelled_; ++iteration) {
-      const double before = squares(f);
-      if (largest(f) <= target || !std::isfinite(before)) break;
+      const double before = squares(point.residuals);
       Vector4 step;
-      if (!solveNewton(J, f, step)) break;
+      if (largest(point.residuals) <= target || !std::isfinite(before) ||
+          !solveNewton(point.jacobian, point.residuals, step))
+        break;
       // A factor e⁴ of r or χ in one step leaves the region where the linear model means anything.
       double length = std::min(1.0, 4.0 / std::max({std::abs(step[2]), std::abs(step[3]), 4.0}));
-      FixedPoint next{};
       bool accepted = false;
       for (int halving = 0; halving < kMaximumHalvings && !accepted; ++halving, length *= 0.5) {
-        next = moved(point, step, length);
-        Matrix4 nextJ;
-        const MarginSums nextSums = sumsOf(level, next.state);
-        equations(nextSums, nextSums[kQ], next, next.residuals, &nextJ);
-        if (squares(next.residuals) < before * (1.0 - 1e-4 * length)) {
-          accepted = true;
-          J = nextJ;
-        }
+        FixedPoint next = moved(point, step, length);
+        evaluate(level, next);
+        accepted = squares(next.residuals) < before * (1.0 - 1e-4 * length);
+        if (accepted) point = std::move(next);
       }
       if (!accepted) break;
-      point = next;
-      f = point.residuals;
     }
     return point;
   }
@@ -286,7 +288,7 @@ class FixedPointSolver {
 
 }  // namespace
 
-bool solveNewton(Matrix4 J, Vector4 f, Vector4& x) {
+bool solveNewton(RiskJacobian J, Vector4 f, Vector4& x) {
   for (int i = 0; i < 4; ++i) {
     double size = 0.0;
     for (const double value : J[i]) size = std::max(size, std::abs(value));
@@ -331,16 +333,23 @@ FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner,
   return FixedPointSolver(problem, runner, cancelled).solve();
 }
 
-RiskEquations riskEquations(const RiskProblem& problem, const FixedPoint& point, PartRunner& runner) {
+FixedPoint fixedPointAt(const RiskProblem& problem, const RiskState& state, PartRunner& runner) {
   const std::atomic<bool> never{false};
-  FixedPointSolver solver(problem, runner, never);
-  std::vector<MarginSums> batches;
-  RiskEquations equations{};
-  const MarginSums total = solver.sumsOf(riskLevels(problem.points).back(), point.state, &batches);
-  solver.equations(total, total[kQ], point, equations.values, &equations.jacobian);
-  for (const MarginSums& sums : batches)
-    solver.equations(sums, total[kQ], point, equations.batches.emplace_back(), nullptr);
-  return equations;
+  FixedPoint point{state, problem.ridge, {}, {}, {}, false};
+  FixedPointSolver(problem, runner, never).evaluate(riskLevels(problem.points).back(), point);
+  point.converged = largest(point.residuals) <= kRiskTolerance;
+  return point;
+}
+
+std::vector<RiskResiduals> batchResiduals(const RiskProblem& problem, const FixedPoint& point) {
+  const std::atomic<bool> never{false};
+  SerialRunner serial;
+  const FixedPointSolver solver(problem, serial, never);
+  const double reference = FixedPointSolver::meanOf(point.batches)[kQ];
+  std::vector<RiskResiduals> residuals(point.batches.size());
+  for (size_t batch = 0; batch < residuals.size(); ++batch)
+    solver.equations(point.batches[batch], reference, point, residuals[batch], nullptr);
+  return residuals;
 }
 
 double separabilityThreshold(const RiskPoints& points, PartRunner& runner) {

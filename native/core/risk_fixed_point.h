@@ -38,30 +38,29 @@ struct RiskProblem {
   double ridge;        // λ
 };
 
+using RiskJacobian = std::array<std::array<double, 4>, 4>;
+
 struct FixedPoint {
   RiskState state;
-  double ridge;             // λ, or ν of the hard margin
-  RiskResiduals residuals;  // of the equations above, relative
-  bool converged;           // residuals ≤ kRiskTolerance
-};
-
-// The equations at a fixed point: over all draws, their Jacobian by (w1, w2, log r, log χ or log ν), and over
-// each batch alone.
-struct RiskEquations {
-  std::array<double, 4> values;
-  std::array<std::array<double, 4>, 4> jacobian;
-  std::vector<std::array<double, 4>> batches;
+  double ridge;                     // λ, or ν of the hard margin
+  RiskResiduals residuals;          // of the equations above, relative
+  RiskJacobian jacobian;            // of the residuals by (w1, w2, log r, log χ or log ν)
+  std::vector<MarginSums> batches;  // the sums of each batch at the state
+  bool converged;                   // residuals ≤ kRiskTolerance
 };
 
 // λ > 0, or λ = 0 for the logistic and hinge loss where the classes are not separable.
 FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner,
                            const std::atomic<bool>& cancelled);
 
-RiskEquations riskEquations(const RiskProblem& problem, const FixedPoint& point, PartRunner& runner);
+// The same at a state that is known.
+FixedPoint fixedPointAt(const RiskProblem& problem, const RiskState& state, PartRunner& runner);
+
+// The residuals of each batch alone, on the scale of those of all.
+std::vector<RiskResiduals> batchResiduals(const RiskProblem& problem, const FixedPoint& point);
 
 // Solves J x = −f; false if J is singular.
-bool solveNewton(std::array<std::array<double, 4>, 4> jacobian, std::array<double, 4> f,
-                 std::array<double, 4>& x);
+bool solveNewton(RiskJacobian jacobian, std::array<double, 4> f, std::array<double, 4>& x);
 
 // 1/α_c = min_w E[(−ω)₊²/s²] at r = 1: classes are linearly separable in the limit if and only if α < α_c.
 double separabilityThreshold(const RiskPoints& points, PartRunner& runner);

@@ -79,21 +79,22 @@ HWY_INLINE V logisticProximal(V omega, V c) {
     const V q = hn::Mul(e, hn::Sub(one, e));
     const V value = hn::NegMulAdd(c, e, hn::Sub(p, omega));
     const V slope = hn::MulAdd(c, q, one);
-    const V newton = hn::Div(value, slope);
-    // F'' = −c q (2e − 1)
-    const V bend = hn::Div(hn::Mul(hn::Mul(c, q), hn::Sub(one, hn::Add(e, e))), slope);
-    const V halley =
-        hn::Div(newton, hn::Max(hn::NegMulAdd(hn::Mul(newton, bend), constant(0.5), one), constant(0.5)));
+    // 2FF′/(2F′² − FF″) with F″ = c q (2e − 1); the denominator is kept above F′², a step of twice Newton's.
+    const V bend = hn::Mul(hn::Mul(c, q), hn::Sub(hn::Add(e, e), one));
+    const V square = hn::Mul(slope, slope);
+    const V bottom = hn::Max(hn::NegMulAdd(value, bend, hn::Add(square, square)), square);
+    const V halley = hn::Div(hn::Mul(hn::Add(value, value), slope), bottom);
     const auto positive = hn::Gt(value, hn::Zero(d));
     high = hn::IfThenElse(positive, p, high);
     low = hn::IfThenElse(positive, low, p);
     V next = hn::Sub(p, halley);
     const auto outside = hn::Or(hn::Lt(next, low), hn::Gt(next, high));
     next = hn::IfThenElse(outside, hn::Mul(hn::Add(low, high), constant(0.5)), next);
+    // After a step of Halley's of size x the error is below x³/2, because |F″| and |F‴| are below F′.
     const V change = hn::Abs(hn::Sub(next, p));
-    const V tolerance = hn::Mul(constant(1e-15), hn::Add(one, hn::Abs(next)));
+    const V precise = hn::Mul(constant(1e-15), hn::Add(one, hn::Abs(next)));
     p = next;
-    if (hn::AllTrue(d, hn::Le(change, tolerance))) break;
+    if (hn::AllTrue(d, hn::Le(change, hn::IfThenElse(outside, precise, constant(1e-5))))) break;
   }
   return p;
 }
