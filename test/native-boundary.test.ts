@@ -141,13 +141,16 @@ const requests = {
     labels: Float64Array.of(1, -1),
     head: { kind: 'hinge', ridge: 0.1 },
   },
+  holdTokens: { tokens: Float64Array.of(1, 2, 3) },
+  dropTokens: { held: 1 },
+  measureLimit: { kind: 'triad', rows: 64, columns: 1, milliseconds: 1, threads: 1 },
   randomNumbers: { ...key, kind: 'normal', purpose: 0, trial: 0, first: 0, count: 3 },
 } as const;
 
 type Entry = keyof typeof requests;
 const call = async (entry: Entry, request: object): Promise<unknown> => {
   const result = (native[entry] as (request: object) => unknown)(request);
-  return (result as { promise?: Promise<unknown> }).promise ?? result;
+  return (result as { promise?: Promise<unknown> } | undefined)?.promise ?? result;
 };
 
 function detached(): Float64Array {
@@ -252,6 +255,12 @@ test('getters that throw pass their error on; arguments that are no request are 
         throw marker;
       },
       get head() {
+        throw marker;
+      },
+      get tokens() {
+        throw marker;
+      },
+      get held() {
         throw marker;
       },
     };

@@ -8,11 +8,20 @@ export {
   type RiskHead,
 } from './known-prompt.js';
 export { type LongContextOptions, type LongContextRisk, longContext } from './long-context.js';
+export { type OptimalOptions, type OptimalParameter, type Optimum, optimal } from './optimal.js';
 export {
   type PopulationGradient,
   type PopulationGradientOptions,
   populationGradient,
 } from './population-gradient.js';
+export {
+  type ReachableError,
+  type SampleComplexity,
+  type SampleComplexityExperiment,
+  type SampleComplexityOptions,
+  sampleComplexity,
+  type UnreachableError,
+} from './sample-complexity.js';
 export {
   type Separation,
   type SeparationCeiling,

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kMaximumIterations = 200;
 constexpr int kRowsPerBlock = 256;
-constexpr double kTargetResidual = 1e-10;
+constexpr double kTargetResidual = 1e-9;
 constexpr double kToBoundary = 0.995;
 // Steps shorter than this no longer make progress.
 constexpr double kLeastStep = 1e-12;

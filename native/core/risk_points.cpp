@@ -1,5 +1,7 @@
 #include "core/risk_points.h"
 
+#include "core/simd.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/risk_points.cpp"
 #include <hwy/foreach_target.h>
@@ -17,7 +19,7 @@ namespace prompt_attention {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Points of one (y, δ) from score sums, as pool() of attention.h; returns Σ A.
+// Points of one (y, δ) from score sums, as pool() of pooling.h; returns Σ A.
 double poolPointsOf(const Mixture& mixture, const LabelTerm& term, double scoreGap, const ScoreSumBatch& sums,
                     double* b1, double* b2, double* variances) {
   const hn::ScalableTag<double> d;
@@ -77,7 +79,6 @@ double poolPointsOf(const Mixture& mixture, const LabelTerm& term, double scoreG
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include "core/attention.h"
 #include "core/running_mean.h"
 
 namespace prompt_attention {
@@ -118,19 +119,20 @@ RiskPoints undrawnPoints(const Mixture& mixture, PlaneVector q, bool withNormals
   const double share = static_cast<double>(mixture.relevantTokens) / mixture.tokens;
   const bool quadrature = withNormals && !points.noiseless;
   const int nodes = quadrature ? 2 * kNodesPerUnit * kNodeRange + 1 : 1;
-  // Without noise every irrelevant score is its mean.
-  const double m = mixture.irrelevantTokens();
   for (const LabelTerm& term : labelTerms(mixture)) {
-    const Pooling pooled =
-        points.uniform ? Pooling{share, 1.0 - share, 0.0,
-                                 mixture.noiseLevel * mixture.noiseLevel * (1.0 - share) / mixture.tokens}
-                       : pool(mixture, dot(term.r, q), dot(term.mu, q), ScoreSums{0.0, m, m, 0.0});
-    const PlaneVector u = pooled.relevantMass * term.r + pooled.irrelevantMass * term.mu;
-    points.relevantAttention += term.probability * pooled.relevantMass;
+    // Without noise every irrelevant score is its mean; at τ = 0 every weight is 1/T.
+    const double odds = std::exp(dot(term.mu, q) - dot(term.r, q)) * mixture.irrelevantTokens();
+    const bool oneKind = mixture.relevantTokens == 0 || mixture.irrelevantTokens() == 0;
+    const double A =
+        points.uniform || oneKind ? share : mixture.relevantTokens / (mixture.relevantTokens + odds);
+    const double variance =
+        points.noiseless ? 0.0 : mixture.noiseLevel * mixture.noiseLevel * (1.0 - share) / mixture.tokens;
+    const PlaneVector u = A * term.r + (1.0 - A) * term.mu;
+    points.relevantAttention += term.probability * A;
     points.batches[0].push_back({points.b1.size(), 0, nodes, term.probability});
     points.b1.insert(points.b1.end(), nodes, term.y * u.e1);
     points.b2.insert(points.b2.end(), nodes, term.y * u.e2);
-    points.variances.insert(points.variances.end(), nodes, points.noiseless ? 0.0 : pooled.variance);
+    points.variances.insert(points.variances.end(), nodes, variance);
   }
   if (withNormals) points.normals.assign(nodes, 0.0);
   for (int node = 0; quadrature && node < nodes; ++node) {
@@ -154,8 +156,8 @@ RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamK
   runner.run(kRiskBatches, [&](int batch, int) {
     if (cancelled) return;
     ScoreSumBatch sums;
-    drawScoreSums(Stream(key, Sample::kRisk, Field::kScore, batch), perBatch, mixture.irrelevantTokens(),
-                  mixture.noiseLevel * q.e1, sums);
+    drawLatticeSums(Stream(key, Sample::kRisk, Field::kScore, batch), perBatch, mixture.irrelevantTokens(),
+                    mixture.noiseLevel * q.e1, sums);
     const size_t normals = static_cast<size_t>(batch) * perBatch;
     if (withNormals) {
       std::vector<double> x;

@@ -1,5 +1,7 @@
 #include "core/risk_sums.h"
 
+#include "core/simd.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/risk_sums.cpp"
 #include <hwy/foreach_target.h>
@@ -10,7 +12,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/normal_tail-inl.h"
+#include "core/normal-tail-inl.h"
 
 #ifndef PROMPT_ATTENTION_RISK_COLUMNS
 #define PROMPT_ATTENTION_RISK_COLUMNS
@@ -173,8 +175,8 @@ HWY_INLINE KinkMoments narrowKink(V z, V delta) {
   for (int i = 0; i < 6; ++i) {
     const V node = constant(kNodes[i]);
     const V at = hn::NegMulAdd(delta, node, z);
-    const V x = hn::Mul(hn::Min(hn::Abs(at), constant(40.0)), constant(0.70710678118654752));
-    const V weight = hn::Mul(gaussian(d, x), constant(kWeights[i] * 0.39894228040143268));
+    const V power = gaussPower(d, hn::Min(hn::Abs(at), constant(40.0)));
+    const V weight = hn::Mul(power, constant(kWeights[i] * 0.39894228040143268));
     moments.j0 = hn::Add(moments.j0, weight);
     moments.j1 = hn::MulAdd(weight, node, moments.j1);
     moments.j2 = hn::MulAdd(weight, hn::Mul(node, node), moments.j2);
@@ -197,8 +199,8 @@ HWY_INLINE PointTerms hingeTerms(V a, V t, V c, V variance) {
   const V one = constant(1.0);
   const V z = hn::Div(hn::Sub(one, a), t);
   const V delta = hn::Div(c, t);
-  const NormalTail<V> upper = normalTail(d, hn::Neg(z));
-  const NormalTail<V> lower = normalTail(d, hn::Sub(delta, z));
+  const NormalTail<V> upper = normalTailAndDensity(d, hn::Neg(z));
+  const NormalTail<V> lower = normalTailAndDensity(d, hn::Sub(delta, z));
   const auto narrow = hn::Lt(delta, constant(0.5));
   KinkMoments j = wideKink(z, delta, upper, lower);
   if (!hn::AllFalse(d, narrow)) {
@@ -234,7 +236,7 @@ HWY_INLINE PointTerms hardMarginTerms(V a, V t, V variance, double margin) {
   const Reals d;
   const V zero = hn::Zero(d);
   const V z = hn::Div(hn::Sub(constant(margin), a), t);
-  const NormalTail<V> at = normalTail(d, hn::Neg(z));
+  const NormalTail<V> at = normalTailAndDensity(d, hn::Neg(z));
   const V precision = hn::Div(constant(1.0), variance);
   const V reach = hn::Max(hn::MulAdd(z, at.tail, at.density), zero);  // E(z − x)₊
   const V e = hn::Mul(hn::Mul(t, reach), precision);
@@ -384,8 +386,8 @@ void errorSumsOf(const RiskColumns& points, const RiskState& state, double R, do
     const V a = hn::MulAdd(constant(state.w1), c1, hn::Mul(constant(state.w2), c2));
     const V perT = hn::Div(constant(1.0), hn::Mul(s, constant(R)));
     const V z = hn::Mul(a, perT);
-    const NormalTail<V> test = normalTail(d, z);
-    const V trained = normalTail(d, hn::Mul(hn::MulAdd(shift, variance, a), perT)).tail;
+    const NormalTail<V> test = normalTailAndDensity(d, z);
+    const V trained = normalTail(d, hn::Mul(hn::MulAdd(shift, variance, a), perT));
     error = hn::MulAdd(weight, test.tail, error);
     training = hn::MulAdd(weight, trained, training);
     const V density = hn::Mul(weight, hn::Mul(test.density, perT));

@@ -1,5 +1,7 @@
 #include "core/score_lattice.h"
 
+#include "core/simd.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/score_lattice.cpp"
 #include <hwy/foreach_target.h>
@@ -12,7 +14,7 @@
 #include <tuple>
 #include <utility>
 
-#include "core/normal_tail-inl.h"
+#include "core/normal-tail-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace prompt_attention {
@@ -88,7 +90,6 @@ void addTokenOf(int64_t N, int64_t cell, int64_t step, size_t count, const doubl
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include "core/attention.h"
 
 namespace prompt_attention {
 
@@ -196,17 +197,22 @@ class LatticeBatch {
           if (draw >= first && draw < first + count) scores[(draw - first) * m_ + t] = own[t][index];
         });
       }
-      for (int64_t i = 0; i < count; ++i) {
-        const ScoreSums sums = scoreSums(scores.data() + i * m_, m_, c);
-        out.shift[first + i] = sums.shift;
-        out.exponentials[first + i] = sums.exponentials;
-        out.squares[first + i] = sums.squares;
-        out.weighted[first + i] = sums.weighted;
-      }
+      for (int64_t i = 0; i < count; ++i) sumScores(scores.data() + i * m_, c, first + i, out);
     }
   }
 
  private:
+  void sumScores(const double* g, double c, int64_t draw, ScoreSumBatch& out) const {
+    double& shift = out.shift[draw] = c * g[0];
+    for (int t = 1; t < m_; ++t) shift = std::max(shift, c * g[t]);
+    for (int t = 0; t < m_; ++t) {
+      const double e = std::exp(c * g[t] - shift);
+      out.exponentials[draw] += e;
+      out.squares[draw] += e * e;
+      out.weighted[draw] += e * g[t];
+    }
+  }
+
   static void powers(const std::vector<double>& g, double c, std::vector<double>& power,
                      std::vector<double>& product) {
     HWY_DYNAMIC_DISPATCH(powersOf)(g.data(), g.size(), c, power.data(), product.data());
@@ -250,7 +256,7 @@ int primeFrom(int n) {
   return candidate;
 }
 
-void drawScoreSums(const Stream& stream, int draws, int m, double c, ScoreSumBatch& out) {
+void drawLatticeSums(const Stream& stream, int draws, int m, double c, ScoreSumBatch& out) {
   for (std::vector<double>* sums : {&out.shift, &out.exponentials, &out.squares, &out.weighted})
     sums->assign(draws, 0.0);
   LatticeBatch batch(stream, draws, m);

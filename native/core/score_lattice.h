@@ -1,4 +1,4 @@
-// Draws of the score sums S1, S2, Sg of m irrelevant tokens (attention.h) by Latin hypercube sampling.
+// Draws of the score sums S1, S2, Sg of m irrelevant tokens (pooling.h) by Latin hypercube sampling.
 //
 // A batch of N draws, N prime, places every token once in each of the N cells of equal probability: token t
 // of draw i is in cell j = (i z_t + k_t) mod N with z_t in 1 … N−1 and k_t in 0 … N−1 uniform. Within its
@@ -10,8 +10,7 @@
 // independent.
 //
 // e^{c g} takes N values per batch and parity, so that a draw costs two table look-ups per token, no normal
-// and no exponential. For |c| > kLargestTableScale, where powers could overflow, the tables give g only and
-// scoreSums the rest.
+// and no exponential. For |c| > kLargestTableScale, where powers could overflow, the tables give g only.
 #pragma once
 
 #include <vector>
@@ -22,7 +21,7 @@ namespace prompt_attention {
 
 constexpr double kLargestTableScale = 30.0;
 
-// The sums of N draws, relative to e^shift as in ScoreSums.
+// The sums of N draws, relative to e^shift as in ScoreSums of pooling.h.
 struct ScoreSumBatch {
   std::vector<double> shift;         // [N]
   std::vector<double> exponentials;  // [N]
@@ -34,7 +33,7 @@ struct ScoreSumBatch {
 int primeFrom(int n);
 
 // Sums of m ≥ 1 scores c g_t for `draws` draws, prime; uniforms 0 … of the stream.
-void drawScoreSums(const Stream& stream, int draws, int m, double c, ScoreSumBatch& out);
+void drawLatticeSums(const Stream& stream, int draws, int m, double c, ScoreSumBatch& out);
 
 // One normal per draw, one in each of `draws` cells, in random order; uniforms 0 … of the stream.
 void drawStratifiedNormals(const Stream& stream, int draws, std::vector<double>& out);
