@@ -504,7 +504,7 @@ test('a result does not depend on the threads', async (t) => {
           threads: 3,
         })
       ).error,
-      one.error[2],
+      one.error[2] as number,
     );
   }
 });
