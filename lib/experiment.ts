@@ -19,8 +19,24 @@ export interface LeastSquaresHead {
   readonly ridge?: number | undefined;
 }
 
+/** Logistic regression without intercept: the minimiser of (1/n) Σ log(1 + e^(−y_i wᵀv_i)) + (λ/2)‖w‖². */
+export interface LogisticHead {
+  /** Always `'logistic'`. */
+  readonly kind: 'logistic';
+  /** λ ≥ 0. At 0 there is no minimiser if a hyperplane through the origin separates the classes. Default 0. */
+  readonly ridge?: number | undefined;
+}
+
+/** Support vector machine without intercept: the minimiser of (1/n) Σ max(0, 1 − y_i wᵀv_i) + (λ/2)‖w‖². */
+export interface HingeHead {
+  /** Always `'hinge'`. */
+  readonly kind: 'hinge';
+  /** λ > 0. */
+  readonly ridge: number;
+}
+
 /** A head fitted on pooled features v_i. */
-export type HeadOptions = AveragingHead | LeastSquaresHead;
+export type HeadOptions = AveragingHead | LeastSquaresHead | LogisticHead | HingeHead;
 
 /**
  * Known prompt q = τ q⋆; the head is learned from n examples on the features v_i = X_iᵀ softmax(X_i q). Plain JSON: the
@@ -118,8 +134,10 @@ export const headSchema = z.discriminatedUnion(
   [
     z.strictObject({ kind: z.literal('averaging') }),
     z.strictObject({ kind: z.literal('least-squares'), ridge: nonNegativeNumber.default(0) }),
+    z.strictObject({ kind: z.literal('logistic'), ridge: nonNegativeNumber.default(0) }),
+    z.strictObject({ kind: z.literal('hinge'), ridge: positiveNumber }),
   ],
-  { error: "a head: an object whose kind is 'averaging' or 'least-squares'" },
+  { error: "a head: an object whose kind is 'averaging', 'least-squares', 'logistic' or 'hinge'" },
 );
 
 /** A head with every default filled in. */

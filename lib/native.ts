@@ -34,7 +34,7 @@ export interface NativeJob<Result> {
 }
 
 export interface NativeHead {
-  readonly kind: 'averaging' | 'least-squares';
+  readonly kind: 'averaging' | 'least-squares' | 'logistic' | 'hinge';
   readonly ridge: number;
 }
 
@@ -99,6 +99,13 @@ export interface NativeKnownPromptRisk {
   /** Two numbers per sample ratio. */
   readonly inPlaneHead: Float64Array;
   readonly orthogonalNorm: Float64Array;
+  readonly trainingError: Float64Array;
+  /** NaN where it does not matter. */
+  readonly separabilityThreshold: Float64Array;
+  /** Four numbers per sample ratio. */
+  readonly residuals: Float64Array;
+  /** 1 where the fixed point was found, else 0. */
+  readonly converged: Float64Array;
   readonly relevantAttention: number;
   readonly relevantAttentionStandardError: number;
 }
@@ -300,11 +307,23 @@ export interface NativeAddon {
     request: NativeKey & {
       readonly mixture: NativeMixture;
       readonly sampleRatios: Float64Array;
+      /** One per sample ratio. */
+      readonly ridges: Float64Array;
       readonly inverseTemperature: number;
-      readonly head: NativeHead;
+      readonly head: NativeHead['kind'];
       readonly draws: number;
+      readonly threads: number;
+      /** Solve least squares by the general fixed point too. Default false. */
+      readonly general?: boolean | undefined;
     },
   ): NativeJob<NativeKnownPromptRisk>;
+  /** Proximal operator of a head's loss of the margin, at `margins` with step sizes `scales`. */
+  proximalOperator(request: {
+    readonly head: NativeHead['kind'];
+    readonly margins: Float64Array;
+    /** As many, ≥ 0. */
+    readonly scales: Float64Array;
+  }): Float64Array;
   longContextRisk(request: {
     readonly mixture: NativeMixture;
     readonly sampleRatio: number;
@@ -323,17 +342,15 @@ export interface NativeAddon {
   }>;
   /** Counts steps. */
   fitModel(request: NativeFitRequest): NativeJob<NativeFit>;
-  fitGivenHead(
-    request: NativeKey & {
-      readonly examples: number;
-      readonly dimension: number;
-      /** n×d. */
-      readonly features: Float64Array;
-      /** n. */
-      readonly labels: Float64Array;
-      readonly head: { readonly kind: 'averaging' | 'least-squares' | 'logistic' | 'hinge'; readonly ridge: number };
-    },
-  ): NativeJob<{
+  fitGivenHead(request: {
+    readonly examples: number;
+    readonly dimension: number;
+    /** n×d. */
+    readonly features: Float64Array;
+    /** n. */
+    readonly labels: Float64Array;
+    readonly head: NativeHead;
+  }): NativeJob<{
     readonly head: Float64Array;
     readonly status: 'ok' | 'singular' | 'separable' | 'not-converged';
     readonly iterations: number;

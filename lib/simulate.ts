@@ -34,6 +34,10 @@ export const TrialStatus = Object.freeze({
   singular: 1,
   /** The loss, a parameter or an iterate was no longer finite (the step sizes are too large); its metrics are NaN. */
   diverged: 2,
+  /** A hyperplane separates the classes: a logistic head without ridge does not exist; its metrics are NaN. */
+  separable: 3,
+  /** The solver of the head did not reach its tolerance; its metrics are NaN. */
+  notConverged: 4,
 });
 
 /** Options of {@link simulate}. */

@@ -189,6 +189,10 @@ const ksSets: [string, KnownPromptExperiment][] = (
     [25, 0.8, { kind: 'least-squares' }, {}],
     [60, 1.5, { kind: 'least-squares', ridge: 0.05 }, { correlation: -0.7, positiveRate: 0.8 }],
     [25, 0, { kind: 'least-squares', ridge: 0.2 }, { correlation: 0.9 }],
+    [60, 0.8, { kind: 'logistic', ridge: 0.01 }, {}],
+    [25, 1.5, { kind: 'logistic', ridge: 0.1 }, { correlation: -0.7, positiveRate: 0.8 }],
+    [60, 0.8, { kind: 'hinge', ridge: 0.05 }, {}],
+    [25, 0, { kind: 'hinge', ridge: 0.01 }, { correlation: 0.9 }],
     [60, 0.5, { kind: 'averaging' }, { noiseLevel: 1.5 }],
     [25, -0.6, { kind: 'averaging' }, { tokens: 5, relevantTokens: 1, relevance: 'random' }],
   ] as const

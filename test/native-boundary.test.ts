@@ -86,7 +86,17 @@ const requests = {
     relevance: Uint8Array.of(1, 0, 0, 0, 0, 1, 0, 0),
   },
   testError: { ...key, mixture, prompt: new Float64Array(3), head: new Float64Array(3), intercept: 0.5, draws: 3 },
-  knownPromptRisk: { ...key, mixture, sampleRatios: Float64Array.of(2), inverseTemperature: 1, head, draws: 64 },
+  knownPromptRisk: {
+    ...key,
+    mixture,
+    sampleRatios: Float64Array.of(2),
+    ridges: Float64Array.of(0.1),
+    inverseTemperature: 1,
+    head: 'logistic',
+    draws: 64,
+    threads: 1,
+  },
+  proximalOperator: { head: 'logistic', margins: Float64Array.of(0.5), scales: Float64Array.of(2) },
   longContextRisk: { mixture, sampleRatio: 2, inverseTemperature: 1, head },
   simulateDescent: {
     ...key,
@@ -125,7 +135,6 @@ const requests = {
     patience: 1,
   },
   fitGivenHead: {
-    ...key,
     examples: 2,
     dimension: 3,
     features: Float64Array.of(1, 2, 3, -1, 0, 1),

@@ -28,6 +28,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("populationGradient", populationGradient);
   add("testError", testError);
   add("knownPromptRisk", knownPromptRiskCurve);
+  add("proximalOperator", proximalOperator);
   add("longContextRisk", longContextRiskPoint);
   add("firstNonFinite", firstNonFinite);
   add("holdTokens", holdTokens);

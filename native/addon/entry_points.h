@@ -18,6 +18,7 @@ Napi::Value threeStepRisk(const Napi::CallbackInfo& info);
 Napi::Value populationGradient(const Napi::CallbackInfo& info);
 Napi::Value testError(const Napi::CallbackInfo& info);
 Napi::Value knownPromptRiskCurve(const Napi::CallbackInfo& info);
+Napi::Value proximalOperator(const Napi::CallbackInfo& info);
 Napi::Value longContextRiskPoint(const Napi::CallbackInfo& info);
 Napi::Value firstNonFinite(const Napi::CallbackInfo& info);
 Napi::Value holdTokens(const Napi::CallbackInfo& info);

@@ -91,15 +91,15 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
   spec.mixture = readMixture(request);
   spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
   spec.inverseTemperature = request.number("inverseTemperature");
-  spec.head = readHead(request);
+  spec.head = readFittedHead(request);
   spec.method = readMethod(request, spec.mixture);
   spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));
   spec.key = readKey(request);
   return startTrials<KnownPromptMetrics>(
       info.Env(), request, kKnownPromptFields,
-      [spec = std::move(spec)](uint64_t trial, const std::atomic<bool>&, Workspace& workspace,
+      [spec = std::move(spec)](uint64_t trial, const std::atomic<bool>& cancelled, Workspace& workspace,
                                KnownPromptMetrics& metrics) {
-        return runKnownPromptTrial(spec, trial, workspace.knownPrompt, metrics);
+        return runKnownPromptTrial(spec, trial, cancelled, workspace.knownPrompt, metrics);
       });
 }
 

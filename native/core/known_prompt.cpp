@@ -130,7 +130,8 @@ HeadInFrame averageProjected(const KnownPromptSpec& spec, uint64_t trial, KnownP
 
 }  // namespace
 
-TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial, KnownPromptWorkspace& workspace,
+TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
+                                const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
                                 KnownPromptMetrics& metrics) {
   const int d = spec.mixture.dimension;
   const PlaneVector prompt = spec.inverseTemperature * spec.mixture.contextVector();
@@ -147,10 +148,10 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial, Kno
     TrialStatus status;
     if (spec.method == Method::kProjected) {
       ProjectedFeatures features(spec, trial, workspace);
-      status = fitHead(features, spec.head, workspace.head, w.data());
+      status = fitHead(features, spec.head, workspace.head, w.data(), cancelled);
     } else {
       DenseFeatures features(spec, q, trial, workspace);
-      status = fitHead(features, spec.head, workspace.head, w.data());
+      status = fitHead(features, spec.head, workspace.head, w.data(), cancelled);
     }
     if (status != TrialStatus::kOk) {
       const double none = std::numeric_limits<double>::quiet_NaN();

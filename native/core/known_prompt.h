@@ -13,6 +13,8 @@
 // Dense: tokens are drawn, scored and pooled one example at a time; any noise.
 #pragma once
 
+#include <atomic>
+
 #include "core/head.h"
 #include "core/mixture.h"
 #include "core/test_error.h"
@@ -46,7 +48,8 @@ struct KnownPromptWorkspace {
 };
 
 // One trial, a function of (spec, trial) only. If the status is not kOk every metric is NaN.
-TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial, KnownPromptWorkspace& workspace,
+TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
+                                const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
                                 KnownPromptMetrics& metrics);
 
 }  // namespace prompt_attention
