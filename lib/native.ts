@@ -82,6 +82,8 @@ export interface NativeTrialRange {
 
 export interface NativeTrials {
   readonly metrics: Record<string, Float64Array>;
+  /** trials×records per metric. */
+  readonly path?: Record<string, Float64Array> | undefined;
   readonly status: Uint8Array;
 }
 
@@ -213,10 +215,10 @@ export interface NativeAddon {
         readonly head: NativeHead;
       },
   ): NativeJob<NativeTrials>;
-  /** Dense only. */
+  /** Projected for vector models and rules other than Adam only. */
   simulateDescent(
     request: NativeKey &
-      Omit<NativeTrialRange, 'method'> & {
+      NativeTrialRange & {
         readonly mixture: NativeMixture;
         readonly examples: number;
         /** Of the mixture's sizes; self-attention with a pooled head. */
@@ -228,6 +230,11 @@ export interface NativeAddon {
         readonly headStep: number;
         /** 0 to start at zero. */
         readonly initialScale: number;
+        readonly freshExamples: boolean;
+        /** 0 for no path. */
+        readonly recordEvery: number;
+        /** Bytes that all threads may use together. */
+        readonly memory: number;
       },
   ): NativeJob<NativeTrials>;
   simulateThreeStep(

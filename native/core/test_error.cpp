@@ -79,6 +79,48 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
   return {error.mean(), error.standardError(), attention / draws};
 }
 
+TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout, const Stream& scores,
+                                  int draws, std::vector<double>& buffer) {
+  const int k = mixture.relevantTokens;
+  const int m = mixture.irrelevantTokens();
+  const int T = mixture.tokens;
+  const double scoreScale = mixture.noiseLevel * readout.promptNorm;
+  const double headScale = mixture.noiseLevel * readout.headAlongPrompt;
+  const double deviation = mixture.noiseLevel * readout.headOrthogonal / T;
+  const std::vector<LabelTerm> terms = labelTerms(mixture);
+  buffer.resize(static_cast<size_t>(kDrawsPerBlock) * m);
+  RunningMean error;
+  for (int first = 0; first < draws; first += kDrawsPerBlock) {
+    const int count = std::min(kDrawsPerBlock, draws - first);
+    scores.normals(static_cast<uint64_t>(first) * m, static_cast<size_t>(count) * m, buffer.data());
+    for (int draw = 0; draw < count; ++draw) {
+      const double* g = buffer.data() + static_cast<size_t>(draw) * m;
+      double sum = 0.0;
+      double squares = 0.0;
+      for (int t = 0; t < m; ++t) {
+        sum += g[t];
+        squares += g[t] * g[t];
+      }
+      double drawError = 0.0;
+      for (const LabelTerm& term : terms) {
+        const double score = dot(term.mu, readout.prompt);
+        const double head = dot(term.mu, readout.head);
+        const double relevant = k * dot(term.r, readout.prompt) * dot(term.r, readout.head);
+        const double irrelevant =
+            m * score * head + (scoreScale * head + score * headScale) * sum + scoreScale * headScale * squares;
+        // Σ a_t²
+        const double scoreSquares =
+            m * score * score + 2.0 * score * scoreScale * sum + scoreScale * scoreScale * squares;
+        const double mean = (relevant + irrelevant) / T - readout.intercept;
+        drawError += term.probability *
+                     misclassification(term.y * mean, deviation * std::sqrt(std::max(scoreSquares, 0.0)));
+      }
+      error.add(drawError);
+    }
+  }
+  return {error.mean(), error.standardError(), 0.0};
+}
+
 void DenseExample::resize(const Mixture& mixture) {
   X.resize(static_cast<size_t>(mixture.tokens) * mixture.dimension);
   phi.resize(mixture.tokens);
