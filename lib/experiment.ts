@@ -19,6 +19,14 @@ export interface LeastSquaresHead {
   readonly ridge?: number | undefined;
 }
 
+/** Logistic regression without intercept: the minimiser of (1/n) Σ log(1 + e^(−y_i wᵀv_i)) + (λ/2)‖w‖². */
+export interface RidgeLogisticHead {
+  /** Always `'logistic'`. */
+  readonly kind: 'logistic';
+  /** λ > 0. */
+  readonly ridge: number;
+}
+
 /** A head fitted on pooled features v_i. */
 export type HeadOptions = AveragingHead | LeastSquaresHead;
 
@@ -36,7 +44,16 @@ export interface KnownPromptExperiment {
   /** τ, any finite number: the prompt is τ q⋆. */
   readonly inverseTemperature: number;
   /** How the head is learned. */
-  readonly head: HeadOptions;
+  readonly head: HeadOptions | RidgeLogisticHead;
+  /**
+   * How the head's equations are solved with `method: 'projected'`; both ways have the same law. `'direct'` draws the features in
+   * all d dimensions and factorises a matrix of order min(n, d): time n·d·min(n, d). `'iterative'` draws their noise only
+   * where conjugate gradients (for the logistic head Newton's method with conjugate gradients) look at it: I iterations take time
+   * n·I² and memory for 2·n·I numbers, whatever d; they end at a gradient 1e-10 of the one at w = 0, or with the status
+   * `notConverged` after 512. `'auto'` takes what is predicted to be cheaper; {@link Simulation.solver} tells which. The
+   * averaging head has no equations to solve. Default `'auto'`.
+   */
+  readonly solver?: 'auto' | 'direct' | 'iterative' | undefined;
 }
 
 /** What the third step starts from; see {@link ThreeStepExperiment}. */
@@ -143,12 +160,17 @@ export const headSchema = z.discriminatedUnion(
 /** A head with every default filled in. */
 export type Head = z.output<typeof headSchema>;
 
+const ridgeLogistic = z.strictObject({ kind: z.literal('logistic'), ridge: positiveNumber });
+
 export const knownPromptSchema = z.strictObject({
   kind: z.literal('known-prompt'),
   mixture: mixtureSchema,
   examples: integerFrom(1, 2 ** 31 - 1),
   inverseTemperature: finiteNumber,
-  head: headSchema,
+  head: z.discriminatedUnion('kind', [...headSchema.options, ridgeLogistic], {
+    error: "a head: an object whose kind is 'averaging', 'least-squares' or 'logistic'",
+  }),
+  solver: oneOf(['auto', 'direct', 'iterative']).optional(),
 });
 
 const exampleCount = integerFrom(1, 2 ** 31 - 1);
@@ -266,7 +288,7 @@ export function canonicalJson(value: unknown): string {
 /** Parts of an experiment that never enter the random number key: what they name is compared on common random numbers. */
 const kMethodKeys = new Set([
   ...['kind', 'head', 'debias', 'model', 'loss', 'optimizer'],
-  ...['data', 'steps', 'recordEvery'],
+  ...['data', 'steps', 'recordEvery', 'solver'],
 ]);
 
 /**

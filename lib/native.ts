@@ -34,7 +34,7 @@ export interface NativeJob<Result> {
 }
 
 export interface NativeHead {
-  readonly kind: 'averaging' | 'least-squares';
+  readonly kind: 'averaging' | 'least-squares' | 'logistic';
   readonly ridge: number;
 }
 
@@ -213,6 +213,10 @@ export interface NativeAddon {
         readonly examples: number;
         readonly inverseTemperature: number;
         readonly head: NativeHead;
+        /** Not read for the averaging head. */
+        readonly solver: 'direct' | 'iterative';
+        /** Bytes that all threads may use together. */
+        readonly memory: number;
       },
   ): NativeJob<NativeTrials>;
   /** Projected for vector models and rules other than Adam only. */

@@ -23,6 +23,7 @@ import {
   toNativeThreeStep,
 } from './native.js';
 import { abortSignal, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from './options.js';
+import { type HeadSolver, resolveSolver } from './solver.js';
 import { toNativeOptimizer } from './training/optimizer.js';
 
 export type { SimulationMethod } from './experiment.js';
@@ -33,6 +34,8 @@ export const TrialStatus = Object.freeze({
   ok: 0,
   /** The system of the head was singular to working precision; its metrics are NaN. */
   singular: 1,
+  /** The iterative solver ended before its tolerance; its metrics are NaN but `solverIterations` and `solverResidual`. */
+  notConverged: 3,
   /** The loss, a parameter or an iterate was no longer finite (the step sizes are too large); its metrics are NaN. */
   diverged: 2,
 });
@@ -78,9 +81,12 @@ export interface Simulation {
   readonly firstTrial: number;
   /** How they were run. */
   readonly method: SimulationMethod;
+  /** How the heads of a known-prompt experiment were found; absent where there is nothing to solve. */
+  readonly solver?: HeadSolver | undefined;
   /**
    * One array of length `trials` per metric; NaN where a trial failed. `error` is the test error in [0, 1],
-   * `relevantAttention` the mean attention mass on relevant tokens in [0, 1]. Known prompt: `headNorm` is ‖w‖. Three
+   * `relevantAttention` the mean attention mass on relevant tokens in [0, 1]. Known prompt: `headNorm` is ‖w‖; with
+   * the iterative solver `solverIterations` and `solverResidual`, the gradient's norm at the head over that at w = 0. Three
    * steps: `contextOverlap` is ⟨q1, q⋆⟩, `signalOverlap` ⟨q1, w⋆⟩, `promptNorm` ‖q1‖, and `w1ContextCosine`,
    * `w1SignalCosine`, `q1ContextCosine`, … `w2SignalCosine` are the cosines of the iterates with q⋆ and w⋆ (0 where a
    * norm is 0). Gradient descent: `headNorm`, `trainingLoss` and `trainingError` at the last parameters, over the examples of the
@@ -122,7 +128,12 @@ function nativeModel({ model, mixture }: ResolvedGradientDescent): NativeModel {
   return { kind: 'matrix-attention', ...size, ...head, trainsAttention: true, trainsWeights: true };
 }
 
-function startTrials(experiment: ResolvedExperiment, seed: bigint, range: NativeTrialRange): NativeJob<NativeTrials> {
+function startTrials(
+  experiment: ResolvedExperiment,
+  solver: HeadSolver | undefined,
+  seed: bigint,
+  range: NativeTrialRange,
+): NativeJob<NativeTrials> {
   const common = { mixture: toNativeMixture(experiment.mixture), seed, cellKey: cellKey(experiment), ...range };
   switch (experiment.kind) {
     case 'known-prompt':
@@ -131,6 +142,8 @@ function startTrials(experiment: ResolvedExperiment, seed: bigint, range: Native
         examples: experiment.examples,
         inverseTemperature: experiment.inverseTemperature,
         head: toNativeHead(experiment.head),
+        solver: solver ?? 'direct',
+        memory: memoryLimit(),
       });
     case 'three-step':
       return native.simulateThreeStep({
@@ -190,9 +203,10 @@ export async function simulate(experiment: Experiment, options: SimulationOption
     '',
   );
   const method = resolveMethod(resolved, rest.method);
+  const solver = resolveSolver(resolved, method);
   const { metrics, path, status } = await runJob(
     () =>
-      startTrials(resolved, BigInt(seed), {
+      startTrials(resolved, solver, BigInt(seed), {
         method,
         firstTrial,
         trials,
@@ -206,6 +220,7 @@ export async function simulate(experiment: Experiment, options: SimulationOption
     trials,
     firstTrial,
     method,
+    ...(solver !== undefined && { solver }),
     metrics: metrics as Simulation['metrics'],
     ...(path !== undefined && { path: { steps: recordedSteps(resolved), metrics: path } }),
     status,

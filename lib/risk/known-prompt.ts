@@ -4,12 +4,14 @@ import { type HeadOptions, hashKey, headSchema } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
 import { native, toNativeHead, toNativeMixture } from '../native.js';
-import { abortSignal, finiteNumber, integerFrom, parseOptions, positiveNumber, seedSchema } from '../options.js';
+import { abortSignal, finiteNumber, integerFrom, oneOf, parseOptions, positiveNumber, seedSchema } from '../options.js';
 
 /** What the risk of a known prompt depends on, apart from the number of examples. */
 export interface KnownPromptRiskOptions extends JobOptions {
   /** Allowed so that a known-prompt experiment can be passed as it is. */
   readonly kind?: 'known-prompt' | undefined;
+  /** Allowed for the same reason; the law does not depend on it. */
+  readonly solver?: 'auto' | 'direct' | 'iterative' | undefined;
   /** The mixture; its noise must be Gaussian. */
   readonly mixture: ContextualMixtureOptions | ContextualMixture;
   /** τ, any finite number: the prompt is τ q⋆. */
@@ -64,6 +66,7 @@ export interface KnownPromptRiskCurve {
 
 const common = {
   kind: z.literal('known-prompt').optional(),
+  solver: oneOf(['auto', 'direct', 'iterative']).optional(),
   mixture: mixtureSchema,
   inverseTemperature: finiteNumber,
   head: headSchema,

@@ -7,10 +7,12 @@ import type { Estimate } from './statistics.js';
 function law(
   experiment: Exclude<ResolvedExperiment, { kind: 'gradient-descent' }>,
   options: { readonly seed: number | bigint; readonly signal: AbortSignal | undefined },
-): Promise<{ readonly error: number; readonly standardError: number }> {
+): Promise<{ readonly error: number; readonly standardError: number }> | null {
   switch (experiment.kind) {
-    case 'known-prompt':
-      return knownPrompt({ ...experiment, ...options });
+    case 'known-prompt': {
+      const { head } = experiment;
+      return head.kind === 'logistic' ? null : knownPrompt({ ...experiment, head, ...options });
+    }
     case 'three-step': {
       const fluctuations = experiment.mixture.dimension >= kLeastThreeStepDimension;
       return threeStep({ ...experiment, ...options, fluctuations });
@@ -29,6 +31,6 @@ export async function cellTheory(
   signal: AbortSignal | undefined,
 ): Promise<Estimate | null> {
   if (cell.experiment.mixture.noise !== 'gaussian' || cell.experiment.kind === 'gradient-descent') return null;
-  const { error, standardError } = await law(cell.experiment, { seed, signal });
-  return { mean: error, standardError };
+  const limit = await law(cell.experiment, { seed, signal });
+  return limit && { mean: limit.error, standardError: limit.standardError };
 }

@@ -1,11 +1,6 @@
 // Trials of the gradient-descent experiment.
 #include "core/descent.h"
 
-#include <algorithm>
-#include <cmath>
-#include <iomanip>
-#include <sstream>
-
 #include "addon/entry_points.h"
 #include "addon/model_request.h"
 #include "addon/trials.h"
@@ -115,23 +110,6 @@ std::span<const MetricField<Metrics>> fieldsOf(ModelKind kind) {
       return kSelfAttentionFields;
   }
   return {};
-}
-
-std::string bytesText(double bytes) {
-  std::ostringstream text;
-  text << std::fixed << std::setprecision(0) << bytes << " bytes";
-  return text.str();
-}
-
-// Threads that fit the memory together, each with a trial of its own.
-int threadsThatFit(const Request& request, double bytes, size_t trials) {
-  const auto limit = static_cast<double>(request.integer("memory", 0, kMaximumInteger));
-  const int64_t threads = request.integer("threads", 1, kMaximumThreads);
-  if (bytes > limit)
-    throw Napi::RangeError::New(request.env(), "out of memory: a trial needs up to " + bytesText(bytes) +
-                                                   "; " + bytesText(limit) + " are there");
-  return static_cast<int>(std::min({static_cast<double>(threads), static_cast<double>(trials),
-                                    std::max(std::floor(limit / std::max(bytes, 1.0)), 1.0)}));
 }
 
 }  // namespace

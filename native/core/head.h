@@ -16,11 +16,11 @@
 
 namespace prompt_attention {
 
-enum class HeadKind { kAveraging, kLeastSquares };
+enum class HeadKind { kAveraging, kLeastSquares, kLogistic };
 
 struct HeadOptions {
   HeadKind kind;
-  double ridge;  // λ ≥ 0; least squares only
+  double ridge;  // λ ≥ 0; > 0 for logistic
 };
 
 constexpr double kLeastReciprocalCondition = 1e-12;

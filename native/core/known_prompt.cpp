@@ -5,18 +5,13 @@
 #include <limits>
 
 #include "core/blas.h"
+#include "core/known_prompt_lazy.h"
 
 namespace prompt_attention {
 
 namespace {
 
 constexpr int kExamplesPerBlock = 256;
-
-struct PooledExample {
-  double y;
-  PlaneVector inPlane;  // A r + (1−A) μ + t̃ e1
-  double deviation;     // s
-};
 
 // Labels, in-plane parts and noise scales of the training examples, from their scores alone.
 class PooledSampler {
@@ -157,14 +152,29 @@ HeadInFrame averageProjected(const KnownPromptSpec& spec, uint64_t trial, KnownP
 
 }  // namespace
 
-TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial, KnownPromptWorkspace& workspace,
+void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, KnownPromptWorkspace& workspace,
+                          const std::function<void(int, const PooledExample&)>& visit) {
+  PooledSampler(spec, trial, workspace).forEach(0, spec.examples, visit);
+}
+
+TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
+                                const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
                                 KnownPromptMetrics& metrics) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  metrics = {kNone, kNone, kNone, 0.0, 0.0};
   const int d = spec.mixture.dimension;
   const PlaneVector prompt = spec.inverseTemperature * spec.mixture.contextVector();
   const bool averaging = spec.head.kind == HeadKind::kAveraging;
   HeadInFrame head{};
   if (spec.method == Method::kProjected && averaging) {
     head = averageProjected(spec, trial, workspace);
+  } else if (spec.method == Method::kProjected && spec.solver == Solver::kIterative) {
+    LazyHead lazy;
+    const TrialStatus status = fitLazily(spec, trial, cancelled, workspace, lazy);
+    metrics.iterations = lazy.iterations;
+    metrics.residual = lazy.residual;
+    if (status != TrialStatus::kOk) return status;
+    head = {lazy.inPlane, lazy.rest};
   } else {
     std::vector<double>& w = workspace.w;
     w.resize(2 * static_cast<size_t>(d));
@@ -179,16 +189,12 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial, Kno
       DenseFeatures features(spec, q, trial, workspace);
       status = fitHead(features, spec.head, workspace.head, w.data());
     }
-    if (status != TrialStatus::kOk) {
-      const double none = std::numeric_limits<double>::quiet_NaN();
-      metrics = {none, none, none};
-      return status;
-    }
+    if (status != TrialStatus::kOk) return status;
     head = {{w[0], d > 1 ? w[1] : 0.0}, d > 2 ? std::sqrt(dot(w.data() + 2, w.data() + 2, d - 2)) : 0.0};
     if (spec.mixture.noise != NoiseKind::kGaussian) {
       const TestError test = countedTestError(spec.mixture, q, w.data(), 0.0, spec.key, trial, spec.testDraws,
                                               workspace.example);
-      metrics = {test.error, test.relevantAttention, std::sqrt(dot(w.data(), w.data(), d))};
+      metrics = {test.error, test.relevantAttention, std::sqrt(dot(w.data(), w.data(), d)), 0.0, 0.0};
       return status;
     }
   }
@@ -202,7 +208,9 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial, Kno
   const TestError test =
       gaussianTestError(spec.mixture, readout, Stream(spec.key, Sample::kTest, Field::kScore, trial),
                         spec.testDraws, workspace.scores);
-  metrics = {test.error, test.relevantAttention, norm};
+  metrics.error = test.error;
+  metrics.relevantAttention = test.relevantAttention;
+  metrics.headNorm = norm;
   return TrialStatus::kOk;
 }
 

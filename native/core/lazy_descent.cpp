@@ -10,6 +10,8 @@ namespace prompt_attention {
 
 namespace {
 
+// Smaller weights are 0: what is made of them would be subnormal, and slow.
+constexpr double kLeastExponent = -300.0;
 constexpr size_t kBytesKept = size_t{256} << 20;  // larger noise is given back after the trial
 
 double movingParameters(const DescentSpec& spec) {
@@ -156,7 +158,11 @@ class LazyTrial {
     for (int t = 0; t < tokens; ++t) shift = std::max(shift, irrelevantScore + c[t]);
     const double relevant = k_ > 0 ? std::exp(relevantScore - shift) : 0.0;
     double total = k_ * relevant;
-    for (int t = 0; t < tokens; ++t) total += each * (c[t] = std::exp(irrelevantScore + c[t] - shift));
+    for (int t = 0; t < tokens; ++t) {
+      const double exponent = irrelevantScore + c[t] - shift;
+      c[t] = exponent < kLeastExponent ? 0.0 : std::exp(exponent);
+      total += each * c[t];
+    }
     for (int t = 0; t < tokens; ++t) c[t] /= total;
     return relevant / total;
   }

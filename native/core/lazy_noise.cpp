@@ -11,9 +11,12 @@ namespace prompt_attention {
 
 namespace {
 
-constexpr double kSpanTolerance = 1e-12;
-// A vector that keeps less than this of its length has lost digits of its orthogonality.
+// What is left of a vector in the span by rounding is smaller.
+constexpr double kSpanTolerance = 1e-14;
+// A vector that keeps less than this of its length has lost digits of its orthogonality: Gram–Schmidt again,
+// at least twice and at most kMostPasses times.
 constexpr double kLossOfLength = 0.1;
+constexpr int kMostPasses = 5;
 
 double norm(const double* x, int n) {
   return std::sqrt(dot(x, x, n));
@@ -63,10 +66,11 @@ void LazyNoise::addDirection(const double* v, double* coefficients) {
   rest_.assign(v, v + R);
   part_.resize(directions_);
   const double length = norm(v, R);
-  for (int pass = 0; pass < 2 && directions_ > 0; ++pass) {
+  for (int pass = 0; pass < kMostPasses && directions_ > 0; ++pass) {
     multiplyVector(false, 1.0, B_.data(), directions_, R, capacity(), rest_.data(), 0.0, part_.data());
     multiplyVector(true, -1.0, B_.data(), directions_, R, capacity(), part_.data(), 1.0, rest_.data());
     addScaled(1.0, part_.data(), directions_, coefficients);
+    if (pass > 0 && !(norm(part_.data(), directions_) > kLossOfLength * norm(rest_.data(), R))) break;
   }
   const double remaining = norm(rest_.data(), R);
   if (directions_ == frame_->dimension() || !(remaining > kSpanTolerance * length)) return;
@@ -122,21 +126,29 @@ void LazyNoise::queryAll() {
   }
 }
 
-// c_i ← its part orthogonal to C; coefficients_i[columns of C] += those of the rest. Twice is enough, unless
-// nothing but rounding is left, which is then dropped.
+// c_i ← its part orthogonal to C; coefficients_i[columns of C] += those of the rest.
 void LazyNoise::removeProduced(std::span<double* const> c, std::span<double* const> coefficients) {
-  const size_t products = C_.columns();
+  const int products = C_.columns();
   if (products == 0) return;
-  correction_.resize(2 * kLazyVectors * products);
+  correction_.resize(2 * kLazyVectors * static_cast<size_t>(products));
   const auto first = rowsOf(correction_.data(), products);
-  const auto second = rowsOf(correction_.data() + kLazyVectors * products, products);
+  const auto second = rowsOf(correction_.data() + kLazyVectors * static_cast<size_t>(products), products);
   const std::span firstPass(first.data(), c.size());
   const std::span secondPass(second.data(), c.size());
   C_.products(c, firstPass);
   C_.addCombinationsThenProducts(-1.0, firstPass, c, secondPass);
   C_.addCombinations(-1.0, secondPass, c);
-  for (size_t i = 0; i < c.size(); ++i)
-    for (size_t j = 0; j < products; ++j) coefficients[i][j] += firstPass[i][j] + secondPass[i][j];
+  for (size_t i = 0; i < c.size(); ++i) {
+    addScaled(1.0, first[i], products, coefficients[i]);
+    addScaled(1.0, second[i], products, coefficients[i]);
+    // Where little is left, what the second pass leaves of C is that of C's own rounding.
+    for (int pass = 2; pass < kMostPasses; ++pass) {
+      if (!(norm(second[i], products) > kLossOfLength * norm(c[i], C_.rows()))) break;
+      C_.products(c.subspan(i, 1), secondPass.subspan(i, 1));
+      C_.addCombinations(-1.0, secondPass.subspan(i, 1), c.subspan(i, 1));
+      addScaled(1.0, second[i], products, coefficients[i]);
+    }
+  }
 }
 
 // Rows of M for the columns of C that lack them.
@@ -201,7 +213,7 @@ void LazyNoise::produce(std::span<double* const> c, std::span<double* const> out
         remaining = norm(c[i], N);
       }
     }
-    if (!(remaining > kSpanTolerance * lengths[i])) continue;
+    if (C_.columns() == N || !(remaining > kSpanTolerance * lengths[i])) continue;
     double* r = C_.append();
     for (int t = 0; t < N; ++t) r[t] = c[i][t] / remaining;
     coefficients[i][C_.columns() - 1] += remaining;

@@ -1,0 +1,62 @@
+import { OptionRangeError } from './errors.js';
+import type { ResolvedExperiment, SimulationMethod } from './experiment.js';
+
+/** `'direct'`: factorises the Gram matrix of the features. `'iterative'`: conjugate gradients on lazily drawn noise. */
+export type HeadSolver = 'direct' | 'iterative';
+
+/** Conjugate gradients give up after so many iterations. */
+const kMostIterations = 512;
+/** Relative residual that they reach. */
+const kTolerance = 1e-10;
+/** Features of examples have different noise, which spreads the spectrum beyond that of equal ones: measured. */
+const kSpread = 1.5;
+/** Nanoseconds, one thread of the machine of docs/lazy-noise.md: a normal, an operation of BLAS 3, a number read from memory. */
+const kNormal = 2;
+const kOperation = 0.025;
+const kRead = 0.8;
+
+/**
+ * Iterations of conjugate gradients: the singular values of noise n×d lie between |√n − √d| and √n + √d, and the error
+ * falls by (κ − 1)/(κ + 1) per iteration, κ the ratio of the ends with the ridge added to both.
+ */
+function predictedIterations(examples: number, dimension: number, ridge: number): number {
+  const penalty = examples * ridge;
+  const ends = [Math.sqrt(examples) + Math.sqrt(dimension), Math.sqrt(examples) - Math.sqrt(dimension)] as const;
+  const kappa = Math.sqrt((ends[0] ** 2 + penalty) / (ends[1] ** 2 + penalty));
+  const iterations = (kSpread * Math.log(2 / kTolerance)) / Math.log((kappa + 1) / (kappa - 1));
+  return Math.min(Number.isNaN(iterations) ? 1 : iterations, examples, dimension);
+}
+
+/** Predicted nanoseconds of one trial by each solver. */
+function predictedCost(examples: number, dimension: number, ridge: number): Readonly<Record<HeadSolver, number>> {
+  const smaller = Math.min(examples, dimension);
+  const operations = examples * dimension * smaller + smaller ** 3 / 3;
+  const iterations = predictedIterations(examples, dimension, ridge);
+  return {
+    direct: kNormal * examples * dimension + kOperation * operations,
+    // An iteration reads all that is stored of n × iterations numbers seven times over.
+    iterative:
+      iterations < kMostIterations
+        ? 3.5 * kRead * examples * iterations ** 2 + kNormal * examples * iterations
+        : Infinity,
+  };
+}
+
+/**
+ * The solver of a known-prompt experiment's head: the one asked for, or the one of lower predicted cost, a function of the
+ * experiment only. Undefined where there is nothing to solve.
+ *
+ * @throws {@link OptionRangeError} if the experiment asks for a solver that it cannot have.
+ */
+export function resolveSolver(experiment: ResolvedExperiment, method: SimulationMethod): HeadSolver | undefined {
+  if (experiment.kind !== 'known-prompt' || experiment.head.kind === 'averaging') return undefined;
+  const { head, examples, mixture, solver = 'auto' } = experiment;
+  if (method === 'dense') {
+    if (solver === 'iterative')
+      throw new OptionRangeError('experiment.solver', "'direct' or 'auto' with method 'dense'", solver);
+    return 'direct';
+  }
+  if (solver !== 'auto') return solver;
+  const cost = predictedCost(examples, mixture.dimension, head.ridge);
+  return cost.iterative < cost.direct ? 'iterative' : 'direct';
+}
