@@ -13,7 +13,7 @@ const kSpread = 1.5;
 /** Nanoseconds, one thread of the machine of docs/lazy-noise.md: a normal, an operation of BLAS 3, a number read from memory. */
 const kNormal = 2;
 const kOperation = 0.025;
-const kRead = 0.8;
+const kRead = 0.35;
 
 /**
  * Iterations of conjugate gradients: the singular values of noise n×d lie between |√n − √d| and √n + √d, and the error
@@ -51,6 +51,12 @@ function predictedCost(examples: number, dimension: number, ridge: number): Read
 export function resolveSolver(experiment: ResolvedExperiment, method: SimulationMethod): HeadSolver | undefined {
   if (experiment.kind !== 'known-prompt' || experiment.head.kind === 'averaging') return undefined;
   const { head, examples, mixture, solver = 'auto' } = experiment;
+  if (head.kind === 'logistic') {
+    if (method === 'dense') throw new OptionRangeError('method', "'projected' for the logistic head", method);
+    if (solver === 'direct')
+      throw new OptionRangeError('experiment.solver', "'iterative' or 'auto' for the logistic head", solver);
+    return 'iterative';
+  }
   if (method === 'dense') {
     if (solver === 'iterative')
       throw new OptionRangeError('experiment.solver', "'direct' or 'auto' with method 'dense'", solver);

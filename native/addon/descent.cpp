@@ -134,8 +134,8 @@ Napi::Value simulateDescent(const Napi::CallbackInfo& info) {
   spec.freshExamples = request.boolean("freshExamples");
   spec.recordEvery = static_cast<int>(request.integer("recordEvery", 0, kMaximumCount));
   spec.method = readMethod(request, spec.mixture);
-  if (spec.method == Method::kProjected && (spec.model.kind == ModelKind::kMatrixAttention ||
-                                            spec.optimizer.kind == OptimizerKind::kAdam))
+  if (spec.method == Method::kProjected &&
+      (spec.model.kind == ModelKind::kMatrixAttention || spec.optimizer.kind == OptimizerKind::kAdam))
     request.failRange("method", "'dense' for self-attention and for Adam");
   if (spec.method == Method::kProjected && lazyDescentRows(spec) > static_cast<double>(kMaximumCount))
     request.failRange("examples", "such that there are fewer than 2^31 irrelevant tokens");
@@ -147,9 +147,8 @@ Napi::Value simulateDescent(const Napi::CallbackInfo& info) {
   const std::span<const MetricField<Metrics>> fields = fieldsOf(spec.model.kind);
   const size_t recorded = checkedProduct(env, trials, static_cast<size_t>(recordCount(spec)) + 1);
   const size_t bytes = checkedProduct(env, checkedProduct(env, recorded, fields.size()), sizeof(double));
-  auto job = allocating(env, bytes, [&] {
-    return std::make_shared<DescentJob>(std::move(spec), fields, firstTrial, trials);
-  });
+  auto job = allocating(
+      env, bytes, [&] { return std::make_shared<DescentJob>(std::move(spec), fields, firstTrial, trials); });
   job->maximumThreads = threads;
   return Environment::of(env).start(env, job);
 }

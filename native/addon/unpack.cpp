@@ -196,8 +196,8 @@ StreamKey readKey(const Request& request) {
 }
 
 int threadsThatFit(const Request& request, double bytes, size_t trials) {
-  const int64_t threads = std::min(request.integer("threads", 1, kMaximumThreads),
-                                   static_cast<int64_t>(trials));
+  const int64_t threads =
+      std::min(request.integer("threads", 1, kMaximumThreads), static_cast<int64_t>(trials));
   if (bytes == 0.0) return static_cast<int>(threads);
   const auto memory = static_cast<double>(request.integer("memory", 0, kMaximumInteger));
   if (bytes > memory)

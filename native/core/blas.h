@@ -27,8 +27,8 @@ void addTransposedProduct(double scale, const double* A, int rows, int columns, 
 // y[rows] = A x with A[rows×columns] row-major, x[columns].
 void product(const double* A, int rows, int columns, const double* x, double* y);
 
-// y = scale · op(A) x + beta · y with A[rows×columns], row-major, rows `stride` ≥ columns apart; op(A) is A, or
-// Aᵀ if `transpose`. Does nothing for an empty y; for an empty x only y is scaled.
+// y = scale · op(A) x + beta · y with A[rows×columns], row-major, rows `stride` ≥ columns apart; op(A) is A,
+// or Aᵀ if `transpose`. Does nothing for an empty y; for an empty x only y is scaled.
 void multiplyVector(bool transpose, double scale, const double* A, int rows, int columns, int stride,
                     const double* x, double beta, double* y);
 

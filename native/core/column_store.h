@@ -46,7 +46,7 @@ class ColumnStore {
 
   int rows_ = 0;
   int columns_ = 0;
-  size_t groupRows_ = 0;                            // rows that a group has room for
+  size_t groupRows_ = 0;                           // rows that a group has room for
   std::vector<std::unique_ptr<double[]>> groups_;  // [kColumnsPerGroup×rows], row-major
 };
 

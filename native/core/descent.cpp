@@ -104,8 +104,8 @@ DescentMetrics denseMetrics(const DescentSpec& spec, uint64_t trial, const Evalu
   if (hasGaussianMetrics(spec))
     return gaussianMetrics(spec, trial, model.promptSize() > 0 ? theta : nullptr, head, model.dimension,
                            training, workspace.scores);
-  DescentMetrics metrics = parameterMetrics(spec, model.promptSize() > 0 ? theta : nullptr, head,
-                                            model.dimension, training);
+  DescentMetrics metrics =
+      parameterMetrics(spec, model.promptSize() > 0 ? theta : nullptr, head, model.dimension, training);
   metrics.weightNorm = norm(theta + model.promptSize(), model.weightSize());
   const TestError test = countedError(spec, trial, cancelled, workspace);
   metrics.error = test.error;

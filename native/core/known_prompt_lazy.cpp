@@ -94,9 +94,7 @@ class LazyFeatures {
     const double c = dot(u2_, u2_);
     const double mean = 0.5 * (a + c);
     const double spread = std::hypot(0.5 * (a - c), b);
-    const int rank = mean + spread <= 0.0                                      ? 0
-                     : mean - spread <= kRankTolerance * (mean + spread)       ? 1
-                                                                               : 2;
+    const int rank = mean + spread <= 0.0 ? 0 : mean - spread <= kRankTolerance * (mean + spread) ? 1 : 2;
     return std::min(n_, dimension) > rank;
   }
 
@@ -105,7 +103,7 @@ class LazyFeatures {
   const bool hasNoise_;
   LazyFrame frame_;
   LazyNoise& noise_;
-  Vector u1_;          // [n], as the rest
+  Vector u1_;  // [n], as the rest
   Vector u2_;
   Vector deviations_;  // s
   Vector labels_;      // y
@@ -349,7 +347,10 @@ TrialStatus solve(Solution solution, LazyHead& head) {
   head.iterations = solution.iterations();
   head.residual = solution.residual();
   head.inPlane = {w[0], w.size() > 1 ? w[1] : 0.0};
-  head.rest = w.size() > 2 ? std::sqrt(prompt_attention::dot(w.data() + 2, w.data() + 2, static_cast<int>(w.size()) - 2)) : 0.0;
+  head.rest =
+      w.size() > 2
+          ? std::sqrt(prompt_attention::dot(w.data() + 2, w.data() + 2, static_cast<int>(w.size()) - 2))
+          : 0.0;
   return converged ? TrialStatus::kOk : TrialStatus::kNotConverged;
 }
 

@@ -100,8 +100,8 @@ class LazyTrial {
     lazy_.noise.query(std::span(vectors, count), std::span(answers, count));
   }
 
-  // Loss and gradient of one example: its part of the plane is added up, the coefficients of its noise replace
-  // the noise of its scores.
+  // Loss and gradient of one example: its part of the plane is added up, the coefficients of its noise
+  // replace the noise of its scores.
   void addExample(int i, LossSums& sums) {
     const ExampleLabel label = lazy_.labels[i];
     const PlaneVector r = mixture_.relevantMean(label.y);

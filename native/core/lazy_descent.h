@@ -13,9 +13,9 @@
 //             coefficients
 //
 // and the update of q and w is the optimiser's, coordinate by coordinate: a linear rule commutes with the
-// choice of frame, Adam does not. A prompt with step size 0 gets no gradient. Mean pooling sees the mean noise
-// of an example only, N(0, σ²m/T²) in every direction: one row per example. With fresh examples every step has
-// a Z of its own over the same frame.
+// choice of frame, Adam does not. A prompt with step size 0 gets no gradient. Mean pooling sees the mean
+// noise of an example only, N(0, σ²m/T²) in every direction: one row per example. With fresh examples every
+// step has a Z of its own over the same frame.
 //
 // Cost: S steps O(n m S²) for reused examples, O(n m S) for fresh ones, plus testDraws·m per record; nothing
 // grows with d. Memory: lazyDescentBytes.

@@ -6,8 +6,8 @@
 //   query(v) = Z v,    v ∈ R^d known before          scores X q, X w; V p in conjugate gradients
 //   produce(c) = Zᵀc,  c ∈ R^N known before          gradients Σ c_t x_t; Vᵀr
 //
-// What was asked so far is kept as Z B = K for orthonormal directions B ∈ R^{d×S} and Zᵀ C = M for orthonormal
-// C ∈ R^{N×S'}; vectors of R^d are coordinates in a frame of R axes (lazy_frame.h).
+// What was asked so far is kept as Z B = K for orthonormal directions B ∈ R^{d×S} and Zᵀ C = M for
+// orthonormal C ∈ R^{N×S'}; vectors of R^d are coordinates in a frame of R axes (lazy_frame.h).
 //
 // Derivation. Let P, Q be the orthogonal projections onto span C and span B. Z = PZ + (1−P) Z Q + (1−P) Z
 // (1−Q): the first two parts are known (PZ = C Mᵀ, Z Q = K Bᵀ). The third is independent of them, because a
@@ -18,11 +18,12 @@
 //   query: v = B a + ρ b with b ⟂ B;     Z b = k = g + C (Mᵀb − Cᵀg),  g ~ N(0, σ² I_N);   Z v = K a + ρ k
 //   produce: c = C a + ρ r with r ⟂ C;   Zᵀr = m = h + B (Kᵀr − Bᵀh),  h ~ N(0, σ² I_d);   Zᵀc = M a + ρ m
 //
-// and (b, k), (r, m) join what is known. h has R normals along the axes; what it has outside them is isotropic
-// and independent of everything before, so its direction becomes axis R + 1 with the coordinate σ χ_{d−R}.
-// That is exact in distribution for every adaptive algorithm and any N, d ≥ 1; nothing is asymptotic. Once R =
-// d no axis is opened any more, and once S = d all of Z is known (Z = K Bᵀ) and nothing is drawn. As soon as
-// S' = d the missing queries are made up, so neither K nor C ever has more than d columns.
+// and (b, k), (r, m) join what is known. h has R normals along the axes; what it has outside them is
+// isotropic and independent of everything before, so its direction becomes axis R + 1 with the coordinate σ
+// χ_{d−R}. That is exact in distribution for every adaptive algorithm and any N, d ≥ 1; nothing is
+// asymptotic. Once R = d no axis is opened any more, and once S = d all of Z is known (Z = K Bᵀ) and nothing
+// is drawn. As soon as S' = d the missing queries are made up, so neither K nor C ever has more than d
+// columns.
 //
 // Several vectors at once share the passes over K and C: that is all that makes them cheaper.
 //
@@ -55,7 +56,9 @@ class LazyNoise {
   void produce(std::span<double* const> c, std::span<double* const> out);
 
   // Bytes kept between trials, and giving them back.
-  size_t heldBytes() const { return K_.bytes() + C_.bytes() + (B_.capacity() + M_.capacity()) * sizeof(double); }
+  size_t heldBytes() const {
+    return K_.bytes() + C_.bytes() + (B_.capacity() + M_.capacity()) * sizeof(double);
+  }
   void release();
 
   // Most bytes needed for so many rows, dimensions, axes, queries and products.

@@ -106,8 +106,8 @@ TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout
         const double score = dot(term.mu, readout.prompt);
         const double head = dot(term.mu, readout.head);
         const double relevant = k * dot(term.r, readout.prompt) * dot(term.r, readout.head);
-        const double irrelevant =
-            m * score * head + (scoreScale * head + score * headScale) * sum + scoreScale * headScale * squares;
+        const double irrelevant = m * score * head + (scoreScale * head + score * headScale) * sum +
+                                  scoreScale * headScale * squares;
         // Σ a_t²
         const double scoreSquares =
             m * score * score + 2.0 * score * scoreScale * sum + scoreScale * scoreScale * squares;

@@ -9,8 +9,8 @@ enum class Method { kProjected, kDense };
 
 enum class TrialStatus : uint8_t {
   kOk = 0,
-  kSingular = 1,  // the system of the head is singular to working precision
-  kDiverged = 2,  // an iterate is not finite
+  kSingular = 1,     // the system of the head is singular to working precision
+  kDiverged = 2,     // an iterate is not finite
   kNotConverged = 3  // an iterative solver stopped before its tolerance
 };
 
