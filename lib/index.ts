@@ -27,6 +27,7 @@ export type {
   ThreeStepHead,
 } from './experiment.js';
 export type { JobOptions } from './job.js';
+export { type MachineLimits, type MeasureLimitsOptions, measureLimits } from './limits.js';
 export {
   type ConfusionAtom,
   type ContextualMixture,

@@ -348,12 +348,21 @@ export interface NativeAddon {
     readonly iterations: number;
     readonly residual: number;
   }>;
+  /** Work per second that each thread did, in its fastest pass and on the mean: numbers, operations or bytes. */
+  measureLimit(request: {
+    readonly kind: 'normals' | 'exponentials' | 'products' | 'least-squares' | 'triad';
+    /** Sizes of the matrix of 'products' and 'least-squares'; `rows` numbers in each array of 'triad'. */
+    readonly rows: number;
+    readonly columns: number;
+    readonly milliseconds: number;
+    readonly threads: number;
+  }): NativeJob<{ readonly fastest: Float64Array; readonly mean: Float64Array }>;
   /** One block of Philox4x32-10: four words from four counter words and two key words. */
   philox4x32(counter: Uint32Array, key: Uint32Array): Uint32Array;
   /** Numbers `first … first + count − 1` of the stream (seed, cellKey, purpose, trial). */
   randomNumbers(
     request: NativeKey & {
-      readonly kind: 'normal' | 'uniform' | 'sign';
+      readonly kind: 'normal' | 'single-normal' | 'uniform' | 'sign';
       readonly purpose: number;
       readonly trial: number;
       readonly first: number;

@@ -17,11 +17,12 @@ double norm(const double* x, size_t count) {
 
 // Examples first … first+count−1 of a sample: tokens, labels and, unless null, relevance masks.
 void drawExamples(const DescentSpec& spec, Sample sample, uint64_t trial, uint64_t first, int count,
-                  double* X, double* y, uint8_t* relevance, const std::atomic<bool>& cancelled) {
+                  double* X, double* y, uint8_t* relevance, const std::atomic<bool>& cancelled,
+                  TokenScratch& scratch) {
   const TokenFrame canonical;
   const size_t T = spec.mixture.tokens;
   LabelSampler labels(spec.mixture, spec.key, sample, trial);
-  TokenSampler tokens(spec.mixture, canonical, spec.key, sample, trial);
+  TokenSampler tokens(spec.mixture, canonical, spec.key, sample, trial, scratch);
   std::vector<uint8_t> mask(T);
   for (int i = 0; i < count && !cancelled; ++i) {
     ExampleLabel label;
@@ -74,7 +75,7 @@ TestError countedError(const DescentSpec& spec, uint64_t trial, const std::atomi
   for (int first = 0; first < spec.testDraws && !cancelled; first += size) {
     const int count = std::min(size, spec.testDraws - first);
     drawExamples(spec, Sample::kTest, trial, first, count, workspace.testX.data(), workspace.testY.data(),
-                 workspace.relevance.data(), cancelled);
+                 workspace.relevance.data(), cancelled, workspace.tokens);
     addBlockLoss(spec.model, spec.loss, workspace.theta.data(),
                  {count, workspace.testX.data(), workspace.testY.data(), workspace.relevance.data()}, 0.0,
                  sums, nullptr, workspace.model);
@@ -103,7 +104,7 @@ DescentMetrics denseMetrics(const DescentSpec& spec, uint64_t trial, const Evalu
   const double* head = theta + model.promptSize() + model.weightSize();
   if (hasGaussianMetrics(spec))
     return gaussianMetrics(spec, trial, model.promptSize() > 0 ? theta : nullptr, head, model.dimension,
-                           training, workspace.scores);
+                           training, workspace.pooling);
   DescentMetrics metrics =
       parameterMetrics(spec, model.promptSize() > 0 ? theta : nullptr, head, model.dimension, training);
   metrics.weightNorm = norm(theta + model.promptSize(), model.weightSize());
@@ -128,7 +129,7 @@ TrialStatus runDenseDescentTrial(const DescentSpec& spec, uint64_t trial, const 
   for (int step = 0; step <= spec.steps && !cancelled; ++step) {
     if (step == 0 || spec.freshExamples)
       drawExamples(spec, Sample::kTraining, trial, static_cast<uint64_t>(step) * spec.examples, spec.examples,
-                   workspace.X.data(), workspace.y.data(), nullptr, cancelled);
+                   workspace.X.data(), workspace.y.data(), nullptr, cancelled, workspace.tokens);
     const bool moves = step < spec.steps;
     objective.begin(theta.data(), nullptr, spec.examples, moves);
     for (int part = 0; part < objective.parts(); ++part) objective.runPart(part, workspace.model, cancelled);
@@ -166,13 +167,13 @@ TrialStatus finishRecords(const DescentSpec& spec, int recorded, DescentMetrics*
 }
 
 DescentMetrics gaussianMetrics(const DescentSpec& spec, uint64_t trial, const double* q, const double* w,
-                               int axes, const Evaluation& training, std::vector<double>& scores) {
+                               int axes, const Evaluation& training, PoolingWorkspace& pooling) {
   DescentMetrics metrics = parameterMetrics(spec, q, w, axes, training);
   const Readout readout = readoutOf(q, w, axes);
   const Stream draws(spec.key, Sample::kTest, Field::kScore, trial);
   const auto law =
       spec.model.kind == ModelKind::kLinearAttention ? gaussianLinearTestError : gaussianTestError;
-  const TestError test = law(spec.mixture, readout, draws, spec.testDraws, scores);
+  const TestError test = law(spec.mixture, readout, draws, spec.testDraws, pooling);
   metrics.error = test.error;
   metrics.relevantAttention = test.relevantAttention;
   return metrics;

@@ -75,7 +75,7 @@ TrialStatus finishRecords(const DescentSpec& spec, int recorded, DescentMetrics*
 // What is recorded under Gaussian noise of a model other than self-attention: coordinates q[axes] (null for
 // mean pooling) and w[axes] in any orthonormal frame that begins with e1, e2 (axes ≥ 2 unless d = 1).
 DescentMetrics gaussianMetrics(const DescentSpec& spec, uint64_t trial, const double* q, const double* w,
-                               int axes, const Evaluation& training, std::vector<double>& scores);
+                               int axes, const Evaluation& training, PoolingWorkspace& pooling);
 
 // Scratch of one thread, kept over trials.
 struct DescentWorkspace {
@@ -86,7 +86,8 @@ struct DescentWorkspace {
   std::vector<double> testX;     // of a block of test examples, as the next two
   std::vector<double> testY;
   std::vector<uint8_t> relevance;
-  std::vector<double> scores;  // of the exact test error
+  TokenScratch tokens;
+  PoolingWorkspace pooling;  // of the exact test error
   ModelWorkspace model;
   LazyDescentWorkspace lazy;
 };

@@ -77,7 +77,7 @@ class LazyTrial {
 
   DescentMetrics record(const Evaluation& training) {
     return gaussianMetrics(spec_, trial_, kind_ == ModelKind::kMeanPooling ? nullptr : prompt(), head(),
-                           frame_.axes(), training, workspace_.scores);
+                           frame_.axes(), training, workspace_.pooling);
   }
 
   size_t parameters() const { return gradient_.size(); }
