@@ -55,6 +55,7 @@ const cases: readonly LawCase[] = [
     dimension: 25,
     records: [1, 4, 8],
     trials: 8000,
+    level: 0.001,
   },
   { change: { examples: 60 }, dimension: 40, records: [1, 4, 8], trials: 8000, level: 0.001 },
   // 18 axes at most would be needed: the frame fills R^d at the fifth step, and all of the noise is known at the last.
