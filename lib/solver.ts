@@ -22,9 +22,10 @@ const kRead = 0.35;
 function predictedIterations(examples: number, dimension: number, ridge: number): number {
   const penalty = examples * ridge;
   const ends = [Math.sqrt(examples) + Math.sqrt(dimension), Math.sqrt(examples) - Math.sqrt(dimension)] as const;
-  const kappa = Math.sqrt((ends[0] ** 2 + penalty) / (ends[1] ** 2 + penalty));
-  const iterations = (kSpread * Math.log(2 / kTolerance)) / Math.log((kappa + 1) / (kappa - 1));
-  return Math.min(Number.isNaN(iterations) ? 1 : iterations, examples, dimension);
+  // 1/κ, which is 0 at n = d without a ridge.
+  const inverse = Math.sqrt((ends[1] ** 2 + penalty) / (ends[0] ** 2 + penalty));
+  const iterations = (-kSpread * Math.log(2 / kTolerance)) / Math.log((1 - inverse) / (1 + inverse));
+  return Math.min(iterations, examples, dimension);
 }
 
 /** Predicted nanoseconds of one trial by each solver. */
