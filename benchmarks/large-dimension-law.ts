@@ -16,7 +16,12 @@ console.log('| set | n/d | head | simulation | law | z | iterations | largest re
 console.log('|--:|--:|---|--:|--:|--:|--:|--:|--:|');
 let largest = 0;
 for (const [set, { mixture, inverseTemperature, sampleRatio, ridge }] of knownPromptSettings.entries()) {
-  for (const head of [{ kind: 'averaging' }, { kind: 'least-squares' }, { kind: 'least-squares', ridge }] as const) {
+  for (const head of [
+    { kind: 'averaging' },
+    { kind: 'least-squares' },
+    { kind: 'least-squares', ridge },
+    { kind: 'logistic', ridge },
+  ] as const) {
     if (kind !== undefined && head.kind !== kind) continue;
     const examples = Math.round(sampleRatio * dimension);
     const experiment = {

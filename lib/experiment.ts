@@ -20,15 +20,23 @@ export interface LeastSquaresHead {
 }
 
 /** Logistic regression without intercept: the minimiser of (1/n) Σ log(1 + e^(−y_i wᵀv_i)) + (λ/2)‖w‖². */
-export interface RidgeLogisticHead {
+export interface LogisticHead {
   /** Always `'logistic'`. */
   readonly kind: 'logistic';
+  /** λ ≥ 0. At 0 there is no minimiser if a hyperplane through the origin separates the classes. Default 0. */
+  readonly ridge?: number | undefined;
+}
+
+/** Support vector machine without intercept: the minimiser of (1/n) Σ max(0, 1 − y_i wᵀv_i) + (λ/2)‖w‖². */
+export interface HingeHead {
+  /** Always `'hinge'`. */
+  readonly kind: 'hinge';
   /** λ > 0. */
   readonly ridge: number;
 }
 
 /** A head fitted on pooled features v_i. */
-export type HeadOptions = AveragingHead | LeastSquaresHead;
+export type HeadOptions = AveragingHead | LeastSquaresHead | LogisticHead | HingeHead;
 
 /**
  * Known prompt q = τ q⋆; the head is learned from n examples on the features v_i = X_iᵀ softmax(X_i q). Plain JSON: the
@@ -44,13 +52,14 @@ export interface KnownPromptExperiment {
   /** τ, any finite number: the prompt is τ q⋆. */
   readonly inverseTemperature: number;
   /** How the head is learned. */
-  readonly head: HeadOptions | RidgeLogisticHead;
+  readonly head: HeadOptions;
   /**
    * How the head's equations are solved with `method: 'projected'`; both ways have the same law. `'direct'` draws the features in
-   * all d dimensions and factorises a matrix of order min(n, d): time n·d·min(n, d). `'iterative'` draws their noise only
+   * all d dimensions and factorises a matrix of order min(n, d), in time n·d·min(n, d),
+   * or for the other heads iterates on them. `'iterative'` draws their noise only
    * where conjugate gradients (for the logistic head Newton's method with conjugate gradients) look at it: I iterations take time
    * n·I² and memory for 2·n·I numbers, whatever d; they end at a gradient 1e-10 of the one at w = 0, or with the status
-   * `notConverged` after 512. `'auto'` takes what is predicted to be cheaper; {@link Simulation.solver} tells which. The
+   * `notConverged` after 512; the hinge head and the logistic head without ridge have no such solver. `'auto'` takes what is predicted to be cheaper; {@link Simulation.solver} tells which. The
    * averaging head has no equations to solve. Default `'auto'`.
    */
   readonly solver?: 'auto' | 'direct' | 'iterative' | undefined;
@@ -153,23 +162,21 @@ export const headSchema = z.discriminatedUnion(
   [
     z.strictObject({ kind: z.literal('averaging') }),
     z.strictObject({ kind: z.literal('least-squares'), ridge: nonNegativeNumber.default(0) }),
+    z.strictObject({ kind: z.literal('logistic'), ridge: nonNegativeNumber.default(0) }),
+    z.strictObject({ kind: z.literal('hinge'), ridge: positiveNumber }),
   ],
-  { error: "a head: an object whose kind is 'averaging' or 'least-squares'" },
+  { error: "a head: an object whose kind is 'averaging', 'least-squares', 'logistic' or 'hinge'" },
 );
 
 /** A head with every default filled in. */
 export type Head = z.output<typeof headSchema>;
-
-const ridgeLogistic = z.strictObject({ kind: z.literal('logistic'), ridge: positiveNumber });
 
 export const knownPromptSchema = z.strictObject({
   kind: z.literal('known-prompt'),
   mixture: mixtureSchema,
   examples: integerFrom(1, 2 ** 31 - 1),
   inverseTemperature: finiteNumber,
-  head: z.discriminatedUnion('kind', [...headSchema.options, ridgeLogistic], {
-    error: "a head: an object whose kind is 'averaging', 'least-squares' or 'logistic'",
-  }),
+  head: headSchema,
   solver: oneOf(['auto', 'direct', 'iterative']).optional(),
 });
 

@@ -5,6 +5,7 @@
  */
 export { type EngineInfo, engineInfo } from './engine.js';
 export {
+  ConvergenceError,
   type ErrorCode,
   NativeError,
   OptionRangeError,
@@ -19,9 +20,10 @@ export type {
   Experiment,
   GradientDescentExperiment,
   HeadOptions,
+  HingeHead,
   KnownPromptExperiment,
   LeastSquaresHead,
-  RidgeLogisticHead,
+  LogisticHead,
   SimulationMethod,
   ThreeStepExperiment,
   ThreeStepHead,

@@ -34,7 +34,7 @@ export interface NativeJob<Result> {
 }
 
 export interface NativeHead {
-  readonly kind: 'averaging' | 'least-squares' | 'logistic';
+  readonly kind: 'averaging' | 'least-squares' | 'logistic' | 'hinge';
   readonly ridge: number;
 }
 
@@ -101,6 +101,13 @@ export interface NativeKnownPromptRisk {
   /** Two numbers per sample ratio. */
   readonly inPlaneHead: Float64Array;
   readonly orthogonalNorm: Float64Array;
+  readonly trainingError: Float64Array;
+  /** NaN where it does not matter. */
+  readonly separabilityThreshold: Float64Array;
+  /** Four numbers per sample ratio. */
+  readonly residuals: Float64Array;
+  /** 1 where the fixed point was found, else 0. */
+  readonly converged: Float64Array;
   readonly relevantAttention: number;
   readonly relevantAttentionStandardError: number;
 }
@@ -139,8 +146,10 @@ export type NativeModel =
 
 export interface NativeModelExamples {
   readonly examples: number;
-  /** n×T×d. */
-  readonly tokens: Float64Array;
+  /** n×T×d; not read if `held` is given. */
+  readonly tokens?: Float64Array | undefined;
+  /** The name of tokens that `holdTokens` keeps. */
+  readonly held?: number | undefined;
   /** n; needed where there is a loss. */
   readonly labels?: Float64Array | undefined;
   /** n×T. */
@@ -309,11 +318,23 @@ export interface NativeAddon {
     request: NativeKey & {
       readonly mixture: NativeMixture;
       readonly sampleRatios: Float64Array;
+      /** One per sample ratio. */
+      readonly ridges: Float64Array;
       readonly inverseTemperature: number;
-      readonly head: NativeHead;
+      readonly head: NativeHead['kind'];
       readonly draws: number;
+      readonly threads: number;
+      /** Solve least squares by the general fixed point too. Default false. */
+      readonly general?: boolean | undefined;
     },
   ): NativeJob<NativeKnownPromptRisk>;
+  /** Proximal operator of a head's loss of the margin, at `margins` with step sizes `scales`. */
+  proximalOperator(request: {
+    readonly head: NativeHead['kind'];
+    readonly margins: Float64Array;
+    /** As many, ≥ 0. */
+    readonly scales: Float64Array;
+  }): Float64Array;
   longContextRisk(request: {
     readonly mixture: NativeMixture;
     readonly sampleRatio: number;
@@ -332,22 +353,24 @@ export interface NativeAddon {
   }>;
   /** Counts steps. */
   fitModel(request: NativeFitRequest): NativeJob<NativeFit>;
-  fitGivenHead(
-    request: NativeKey & {
-      readonly examples: number;
-      readonly dimension: number;
-      /** n×d. */
-      readonly features: Float64Array;
-      /** n. */
-      readonly labels: Float64Array;
-      readonly head: { readonly kind: 'averaging' | 'least-squares' | 'logistic' | 'hinge'; readonly ridge: number };
-    },
-  ): NativeJob<{
+  fitGivenHead(request: {
+    readonly examples: number;
+    readonly dimension: number;
+    /** n×d. */
+    readonly features: Float64Array;
+    /** n. */
+    readonly labels: Float64Array;
+    readonly head: NativeHead;
+  }): NativeJob<{
     readonly head: Float64Array;
     readonly status: 'ok' | 'singular' | 'separable' | 'not-converged';
     readonly iterations: number;
     readonly residual: number;
   }>;
+  /** Keep a copy of tokens for later calls, under the name that is returned. */
+  holdTokens(request: { readonly tokens: Float64Array }): number;
+  /** Forget them, once the calls under way are done. Does nothing for an unknown name. */
+  dropTokens(request: { readonly held: number }): void;
   /** Work per second that each thread did, in its fastest pass and on the mean: numbers, operations or bytes. */
   measureLimit(request: {
     readonly kind: 'normals' | 'exponentials' | 'products' | 'least-squares' | 'triad';

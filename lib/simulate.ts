@@ -34,10 +34,12 @@ export const TrialStatus = Object.freeze({
   ok: 0,
   /** The system of the head was singular to working precision; its metrics are NaN. */
   singular: 1,
-  /** The iterative solver ended before its tolerance; its metrics are NaN but `solverIterations` and `solverResidual`. */
-  notConverged: 3,
   /** The loss, a parameter or an iterate was no longer finite (the step sizes are too large); its metrics are NaN. */
   diverged: 2,
+  /** A hyperplane separates the classes: a logistic head without ridge does not exist; its metrics are NaN. */
+  separable: 3,
+  /** The solver of the head did not reach its tolerance; its metrics are NaN but `solverIterations` and `solverResidual`. */
+  notConverged: 4,
 });
 
 /** Options of {@link simulate}. */

@@ -26,21 +26,19 @@ const experiment: KnownPromptExperiment = {
   head: { kind: 'least-squares' },
 };
 
-for (const [examples, inverseTemperature, ridge] of [
-  [20, 0.7, 0],
-  [48, 0.7, 0],
-  [120, 0.7, 0],
-  [20, 0, 0.1],
-  [48, -0.5, 0.05],
-  [120, 1.5, 0.01],
+for (const [examples, inverseTemperature, kind, ridge] of [
+  [20, 0.7, 'least-squares', 0],
+  [48, 0.7, 'least-squares', 0],
+  [120, 0.7, 'least-squares', 0],
+  [20, 0, 'least-squares', 0.1],
+  [48, -0.5, 'least-squares', 0.05],
+  [120, 1.5, 'least-squares', 0.01],
+  [20, 0.7, 'logistic', 0.1],
+  [48, 0.7, 'logistic', 0.01],
+  [120, 0.7, 'logistic', 0.05],
 ] as const)
-  test(`the iterative and the direct solver have the same law: n/d = ${examples / 40}, λ = ${ridge}`, async (t) => {
-    const options: KnownPromptExperiment = {
-      ...experiment,
-      examples,
-      inverseTemperature,
-      head: { kind: 'least-squares', ridge },
-    };
+  test(`the iterative and the direct solver have the same law: n/d = ${examples / 40}, ${kind}, λ = ${ridge}`, async (t) => {
+    const options: KnownPromptExperiment = { ...experiment, examples, inverseTemperature, head: { kind, ridge } };
     const run = (solver: 'iterative' | 'direct', seed: number) =>
       simulate({ ...options, solver }, { trials: 4000, seed, testDraws: 50 });
     const iterative = await run('iterative', 41);
@@ -49,7 +47,7 @@ for (const [examples, inverseTemperature, ridge] of [
     t.is(direct.solver, 'direct');
     t.true([...iterative.status, ...direct.status].every((code) => code === TrialStatus.ok));
     t.true(iterative.metrics.solverResidual?.every((residual) => residual <= 1e-10));
-    t.true(iterative.metrics.solverIterations?.every((iterations) => iterations <= 48));
+    t.true(iterative.metrics.solverIterations?.every((iterations) => iterations <= (kind === 'logistic' ? 120 : 48)));
     for (const name of Object.keys(direct.metrics)) {
       if (name === 'relevantAttention' && inverseTemperature === 0) continue;
       const p = twoSampleKolmogorovSmirnov(
@@ -60,10 +58,14 @@ for (const [examples, inverseTemperature, ridge] of [
     }
   });
 
-test('the law holds at d = 2000 without an allowance for finite sizes: twelve parameter sets, two heads', async (t) => {
+test('the law holds at d = 2000 without an allowance for finite sizes: twelve parameter sets, three heads', async (t) => {
   // At d = 100,000 and for all heads: benchmarks/large-dimension-law.ts.
   for (const { mixture: setting, inverseTemperature, sampleRatio, ridge } of knownPromptSettings)
-    for (const head of [{ kind: 'least-squares' }, { kind: 'least-squares', ridge }] as const) {
+    for (const head of [
+      { kind: 'least-squares' },
+      { kind: 'least-squares', ridge },
+      { kind: 'logistic', ridge },
+    ] as const) {
       const dimension = 2000;
       const options = {
         kind: 'known-prompt',
@@ -102,6 +104,14 @@ test('the cheaper solver is chosen, either can be forced, and the dense method h
     instanceOf: RangeError,
     message: /^experiment\.solver must be 'direct' or 'auto' with method 'dense'/,
   });
+  for (const head of [{ kind: 'hinge', ridge: 0.1 }, { kind: 'logistic' }] as const) {
+    t.is(await run({ ...sized(60, 40), head }), 'direct');
+    await t.throwsAsync(run({ ...experiment, head, solver: 'iterative' }), {
+      instanceOf: RangeError,
+      message: new RegExp(`^experiment\\.solver must be 'direct' or 'auto' for the ${head.kind} head`),
+    });
+  }
+  t.is(await run({ ...sized(2000, 1000), head: { kind: 'logistic', ridge: 0.01 } }), 'iterative');
   await t.throwsAsync(run({ ...experiment, solver: 'newton' as 'auto' }), {
     message: /^experiment\.solver must be one of/,
   });

@@ -7,12 +7,10 @@ import type { Estimate } from './statistics.js';
 function law(
   experiment: Exclude<ResolvedExperiment, { kind: 'gradient-descent' }>,
   options: { readonly seed: number | bigint; readonly signal: AbortSignal | undefined },
-): Promise<{ readonly error: number; readonly standardError: number }> | null {
+): Promise<{ readonly error: number; readonly standardError: number }> {
   switch (experiment.kind) {
-    case 'known-prompt': {
-      const { head } = experiment;
-      return head.kind === 'logistic' ? null : knownPrompt({ ...experiment, head, ...options });
-    }
+    case 'known-prompt':
+      return knownPrompt({ ...experiment, ...options });
     case 'three-step': {
       const fluctuations = experiment.mixture.dimension >= kLeastThreeStepDimension;
       return threeStep({ ...experiment, ...options, fluctuations });
@@ -31,6 +29,6 @@ export async function cellTheory(
   signal: AbortSignal | undefined,
 ): Promise<Estimate | null> {
   if (cell.experiment.mixture.noise !== 'gaussian' || cell.experiment.kind === 'gradient-descent') return null;
-  const limit = await law(cell.experiment, { seed, signal });
-  return limit && { mean: limit.error, standardError: limit.standardError };
+  const { error, standardError } = await law(cell.experiment, { seed, signal });
+  return { mean: error, standardError };
 }

@@ -28,8 +28,11 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("populationGradient", populationGradient);
   add("testError", testError);
   add("knownPromptRisk", knownPromptRiskCurve);
+  add("proximalOperator", proximalOperator);
   add("longContextRisk", longContextRiskPoint);
   add("firstNonFinite", firstNonFinite);
+  add("holdTokens", holdTokens);
+  add("dropTokens", dropTokens);
   add("modelScores", modelScores);
   add("modelAttention", modelAttention);
   add("modelGradient", modelGradient);

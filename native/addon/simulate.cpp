@@ -21,9 +21,13 @@ constexpr size_t kDirectFields = 3;
 
 Solver readSolver(const Request& request, const KnownPromptSpec& spec) {
   const std::string solver = request.text("solver");
-  if (solver == "direct" && spec.head.kind != HeadKind::kLogistic) return Solver::kDirect;
-  if (solver == "iterative" && spec.method == Method::kProjected) return Solver::kIterative;
-  request.failRange("solver", "'direct' or, with method 'projected', 'iterative'");
+  if (solver == "direct") return Solver::kDirect;
+  if (solver != "iterative") request.failRange("solver", "'direct' or 'iterative'");
+  const bool isLogistic = spec.head.kind == HeadKind::kLogistic;
+  if (spec.method == Method::kDense || spec.head.kind == HeadKind::kHinge ||
+      (isLogistic && spec.head.ridge == 0.0))
+    request.failRange("solver", "'direct' for this method or head");
+  return Solver::kIterative;
 }
 
 class ExamplesJob final : public PromiseJob {
@@ -102,7 +106,7 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
   spec.mixture = readMixture(request);
   spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
   spec.inverseTemperature = request.number("inverseTemperature");
-  spec.head = readHead(request);
+  spec.head = readFittedHead(request);
   spec.method = readMethod(request, spec.mixture);
   spec.solver = readSolver(request, spec);
   const bool isIterative = spec.solver == Solver::kIterative && spec.head.kind != HeadKind::kAveraging;

@@ -170,15 +170,26 @@ Mixture readMixture(const Request& request) {
   return mixture;
 }
 
+HeadKind readHeadKind(const std::string& kind, const Request& request) {
+  if (kind == "averaging") return HeadKind::kAveraging;
+  if (kind == "least-squares") return HeadKind::kLeastSquares;
+  if (kind == "logistic") return HeadKind::kLogistic;
+  if (kind == "hinge") return HeadKind::kHinge;
+  request.failRange("head", "'averaging', 'least-squares', 'logistic' or 'hinge'");
+}
+
 HeadOptions readHead(const Request& request) {
   const Request fields = request.object("head");
-  const std::string kind = fields.text("kind");
   const double ridge = fields.number("ridge");
   if (ridge < 0.0) fields.failRange("ridge", "at least 0");
-  if (kind == "averaging") return {HeadKind::kAveraging, ridge};
-  if (kind == "least-squares") return {HeadKind::kLeastSquares, ridge};
-  if (kind == "logistic") return {HeadKind::kLogistic, ridge};
-  fields.failRange("kind", "'averaging', 'least-squares' or 'logistic'");
+  return {readHeadKind(fields.text("kind"), fields), ridge};
+}
+
+HeadOptions readFittedHead(const Request& request) {
+  const HeadOptions head = readHead(request);
+  if (head.kind == HeadKind::kHinge && head.ridge == 0.0)
+    request.object("head").failRange("ridge", "above 0 for the hinge");
+  return head;
 }
 
 Method readMethod(const Request& request, const Mixture& mixture) {

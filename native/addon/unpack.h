@@ -55,7 +55,9 @@ constexpr int64_t kMaximumInteger = 9007199254740991;  // 2⁵³ − 1
 constexpr int64_t kMaximumThreads = 1024;
 
 Mixture readMixture(const Request& request);
+HeadKind readHeadKind(const std::string& kind, const Request& request);
 HeadOptions readHead(const Request& request);
+HeadOptions readFittedHead(const Request& request);  // the same, one that data have: ridge > 0 for the hinge
 Method readMethod(const Request& request, const Mixture& mixture);  // projected for Gaussian noise only
 StreamKey readKey(const Request& request);                          // from the fields seed and cellKey
 

@@ -105,4 +105,10 @@ double solvePositiveDefinite(double* A, int n, double* b, double* work, int* int
   return reciprocalCondition;
 }
 
+void solveFactored(const double* A, int n, double* b) {
+  const int one = 1;
+  int info = 0;
+  dpotrs_("U", &n, &one, A, &n, b, &n, &info);
+}
+
 }  // namespace prompt_attention

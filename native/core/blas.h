@@ -51,4 +51,7 @@ void addScaled(double scale, const double* x, int n, double* y);
 // integerWork[n].
 double solvePositiveDefinite(double* A, int n, double* b, double* work, int* integerWork);
 
+// Solves A x = b in place by the factor that solvePositiveDefinite left in A[n×n].
+void solveFactored(const double* A, int n, double* b);
+
 }  // namespace prompt_attention

@@ -137,7 +137,8 @@ void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, KnownProm
   forEachTrainingBlock(spec, trial, 0, spec.examples, workspace.pooling, [&](int begin, int size) {
     for (int i = 0; i < size; ++i) {
       const LabelTerm& term = pooling.terms[pooling.labels[i].term];
-      visit(begin + i, {term.y, inPlaneFeature(term, pooling.pooled, i), std::sqrt(pooling.pooled.variance[i])});
+      visit(begin + i,
+            {term.y, inPlaneFeature(term, pooling.pooled, i), std::sqrt(pooling.pooled.variance[i])});
     }
   });
 }
@@ -169,10 +170,10 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
     TrialStatus status;
     if (spec.method == Method::kProjected) {
       ProjectedFeatures features(spec, trial, workspace);
-      status = fitHead(features, spec.head, workspace.head, w.data());
+      status = fitHead(features, spec.head, workspace.head, w.data(), cancelled);
     } else {
       DenseFeatures features(spec, q, trial, workspace);
-      status = fitHead(features, spec.head, workspace.head, w.data());
+      status = fitHead(features, spec.head, workspace.head, w.data(), cancelled);
     }
     if (status != TrialStatus::kOk) return status;
     head = {{w[0], d > 1 ? w[1] : 0.0}, d > 2 ? std::sqrt(dot(w.data() + 2, w.data() + 2, d - 2)) : 0.0};

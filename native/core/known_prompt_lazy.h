@@ -44,8 +44,8 @@ struct LazyHead {
 // Most bytes of a trial.
 double lazyHeadBytes(const KnownPromptSpec& spec);
 
-// Least squares or logistic head. If the status is not kOk, only iterations and residual are results. Throws
-// std::bad_alloc.
+// Least squares head, or logistic with λ > 0. If the status is not kOk, only iterations and residual are
+// results. Throws std::bad_alloc.
 TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
                       KnownPromptWorkspace& workspace, LazyHead& head);
 

@@ -111,7 +111,8 @@ void LimitProbe::pass() {
       return;
     case LimitKind::kLeastSquares: {
       StoredFeatures source(A_.data(), rows, columns);
-      fitHead(source, {HeadKind::kLeastSquares, 0.0}, head_, B_.data());
+      const std::atomic<bool> never{false};
+      fitHead(source, {HeadKind::kLeastSquares, 0.0}, head_, B_.data(), never);
       return;
     }
     case LimitKind::kTriad:

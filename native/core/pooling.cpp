@@ -29,8 +29,8 @@ using HalfFloats = hn::Half<Floats>;
 
 // Tokens whose normals are made at a time: they stay in the first-level cache.
 constexpr int kChunk = 32;
-// Tokens that are added in single precision before their sum goes to the double one: it rounds no more than the
-// exponentials themselves.
+// Tokens that are added in single precision before their sum goes to the double one: it rounds no more than
+// the exponentials themselves.
 constexpr int kRun = 4;
 
 // Σ over two vectors of examples, in double.
