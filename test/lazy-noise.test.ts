@@ -1,110 +1,13 @@
 import test from 'ava';
-import { type GradientDescentExperiment, type Simulation, simulate, TrialStatus } from '../lib/index.js';
+import { type GradientDescentExperiment, simulate, TrialStatus } from '../lib/index.js';
+import { cases, compareMethods, experiment, linear, mixture, recordsAt, start } from './support/lazy-cases.js';
 import { energyDistanceTest, twoSampleKolmogorovSmirnov } from './support/statistics.js';
 
-/** Two atoms, ρ ≠ 0, unequal classes. */
-const mixture = {
-  tokens: 5,
-  dimension: 25,
-  relevantTokens: 2,
-  contextNorm: 1.5,
-  signalNorm: 1,
-  correlation: 0.4,
-  noiseLevel: 0.9,
-  positiveRate: 0.6,
-  confusion: [
-    { deltaQ: 0.3, deltaW: -0.4, probability: 0.6 },
-    { deltaQ: -0.2, deltaW: 0.5, probability: 0.4 },
-  ],
-};
-const experiment: GradientDescentExperiment = {
-  kind: 'gradient-descent',
-  mixture,
-  examples: 20,
-  model: 'prompt-attention',
-  steps: 8,
-  stepSizes: { head: 0.5, prompt: 1 },
-};
-
-function recordsAt({ path, trials }: Simulation, step: number, name: string): Float64Array {
-  if (path === undefined) throw new Error('the simulation has no path');
-  const { steps, metrics } = path;
-  const record = steps.indexOf(step);
-  return Float64Array.from({ length: trials }, (_, trial) => metrics[name]?.[trial * steps.length + record] as number);
-}
-
-interface LawCase {
-  readonly change: Omit<Partial<GradientDescentExperiment>, 'mixture'>;
-  readonly dimension: number;
-  readonly records: readonly number[];
-  readonly trials: number;
-  /** Every p-value is above it. */
-  readonly level: number;
-}
-
-/** Level of each of so many tests, of which one in a hundred families fails somewhere. */
-const kLevelOfMany = 0.01 / 16;
-
-const start = { initial: { scale: 0.3 } } as const;
-const linear = { model: 'linear-attention', stepSizes: { head: 0.1, prompt: 0.15 }, ...start } as const;
-const cases: readonly LawCase[] = [
-  { change: {}, dimension: 25, records: [1, 4, 8], trials: 8000, level: 0.001 },
-  { change: { loss: 'logistic', ...start }, dimension: 40, records: [1, 4, 8], trials: 8000, level: 0.001 },
-  {
-    change: { examples: 60, loss: 'logistic', optimizer: 'momentum' },
-    dimension: 25,
-    records: [1, 4, 8],
-    trials: 8000,
-    level: 0.001,
-  },
-  { change: { examples: 60 }, dimension: 40, records: [1, 4, 8], trials: 8000, level: 0.001 },
-  // 18 axes at most would be needed: the frame fills R^d at the fifth step, and all of the noise is known at the last.
-  { change: start, dimension: 12, records: [1, 4, 8], trials: 8000, level: 0.001 },
-  {
-    change: { data: 'fresh', loss: 'logistic', ...start },
-    dimension: 25,
-    records: [1, 4],
-    trials: 4000,
-    level: kLevelOfMany,
-  },
-  { change: { data: 'fresh' }, dimension: 6, records: [8], trials: 4000, level: kLevelOfMany },
-  { change: linear, dimension: 25, records: [1, 8], trials: 4000, level: kLevelOfMany },
-  {
-    change: { ...linear, loss: 'logistic', optimizer: 'momentum' },
-    dimension: 8,
-    records: [8],
-    trials: 4000,
-    level: kLevelOfMany,
-  },
-  { change: { model: 'mean-pooling', ...start }, dimension: 25, records: [1, 8], trials: 4000, level: kLevelOfMany },
-  {
-    change: { model: 'mean-pooling', loss: 'logistic' },
-    dimension: 4,
-    records: [8],
-    trials: 4000,
-    level: kLevelOfMany,
-  },
-];
-for (const { change, dimension, records, trials, level } of cases)
-  test(`projected and dense trials have the same law: d = ${dimension}, ${JSON.stringify(change)}`, async (t) => {
-    const steps = records.at(-1) as number;
-    const options = { ...experiment, ...change, mixture: { ...mixture, dimension }, steps, recordEvery: 1 };
-    // Different seeds: with common labels the two samples would not be independent.
-    const projected = await simulate(options, { trials, seed: 21, method: 'projected', testDraws: 50 });
-    const dense = await simulate(options, { trials, seed: 22, method: 'dense', testDraws: 50 });
-    t.true([...projected.status, ...dense.status].every((code) => code === TrialStatus.ok));
-    for (const step of records) {
-      for (const name of Object.keys(dense.metrics)) {
-        const p = twoSampleKolmogorovSmirnov(recordsAt(projected, step, name), recordsAt(dense, step, name));
-        t.true(p > level, `${name} after ${step} steps: p = ${p}`);
-      }
-    }
-    if (options.model !== 'prompt-attention') return;
-    // 500 of the trials: the test is quadratic in their number.
-    const joint = (simulation: Simulation) =>
-      ['error', 'contextOverlap', 'trainingLoss'].map((name) => recordsAt(simulation, steps, name).subarray(0, 500));
-    const p = energyDistanceTest(joint(projected), joint(dense));
-    t.true(p > level, `joint law after ${steps} steps: p = ${p}`);
+for (const lawCase of cases)
+  test(`projected and dense trials have the same law: d = ${lawCase.dimension}, ${JSON.stringify(lawCase.change)}`, async (t) => {
+    const { single, joint } = await compareMethods(lawCase);
+    for (const { name, step, p } of single) t.true(p > lawCase.level, `${name} after ${step} steps: p = ${p}`);
+    if (joint !== undefined) t.true(joint > lawCase.level, `joint law: p = ${joint}`);
   });
 
 test('the two-sample tests see a step size that differs by a tenth', async (t) => {
