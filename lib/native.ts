@@ -82,6 +82,8 @@ export interface NativeTrialRange {
 
 export interface NativeTrials {
   readonly metrics: Record<string, Float64Array>;
+  /** trials×records per metric. */
+  readonly path?: Record<string, Float64Array> | undefined;
   readonly status: Uint8Array;
 }
 
@@ -220,12 +222,16 @@ export interface NativeAddon {
         readonly examples: number;
         readonly inverseTemperature: number;
         readonly head: NativeHead;
+        /** Not read for the averaging head. */
+        readonly solver: 'direct' | 'iterative';
+        /** Bytes that all threads may use together. */
+        readonly memory: number;
       },
   ): NativeJob<NativeTrials>;
-  /** Dense only. */
+  /** Projected for vector models and rules other than Adam only. */
   simulateDescent(
     request: NativeKey &
-      Omit<NativeTrialRange, 'method'> & {
+      NativeTrialRange & {
         readonly mixture: NativeMixture;
         readonly examples: number;
         /** Of the mixture's sizes; self-attention with a pooled head. */
@@ -237,6 +243,11 @@ export interface NativeAddon {
         readonly headStep: number;
         /** 0 to start at zero. */
         readonly initialScale: number;
+        readonly freshExamples: boolean;
+        /** 0 for no path. */
+        readonly recordEvery: number;
+        /** Bytes that all threads may use together. */
+        readonly memory: number;
       },
   ): NativeJob<NativeTrials>;
   simulateThreeStep(

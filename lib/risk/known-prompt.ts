@@ -9,6 +9,7 @@ import {
   abortSignal,
   finiteNumber,
   integerFrom,
+  oneOf,
   parseOptions,
   positiveNumber,
   seedSchema,
@@ -29,6 +30,8 @@ export type RiskHead =
 export interface KnownPromptRiskOptions extends JobOptions {
   /** Allowed so that a known-prompt experiment can be passed as it is. */
   readonly kind?: 'known-prompt' | undefined;
+  /** Allowed for the same reason; the law does not depend on it. */
+  readonly solver?: 'auto' | 'direct' | 'iterative' | undefined;
   /** The mixture; its noise must be Gaussian. */
   readonly mixture: ContextualMixtureOptions | ContextualMixture;
   /** τ, any finite number: the prompt is τ q⋆. */
@@ -133,6 +136,7 @@ export const riskHeadSchema = z.custom<unknown>().transform((head, context) => {
 /** The options that every law of a known prompt shares. */
 export const knownPromptRiskSchema = {
   kind: z.literal('known-prompt').optional(),
+  solver: oneOf(['auto', 'direct', 'iterative']).optional(),
   mixture: mixtureSchema,
   inverseTemperature: finiteNumber,
   head: riskHeadSchema,

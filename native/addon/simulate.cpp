@@ -3,7 +3,7 @@
 
 #include "addon/entry_points.h"
 #include "addon/trials.h"
-#include "core/known_prompt.h"
+#include "core/known_prompt_lazy.h"
 
 namespace prompt_attention {
 
@@ -13,7 +13,22 @@ constexpr MetricField<KnownPromptMetrics> kKnownPromptFields[] = {
     {"error", &KnownPromptMetrics::error},
     {"relevantAttention", &KnownPromptMetrics::relevantAttention},
     {"headNorm", &KnownPromptMetrics::headNorm},
+    // Of the iterative solver only.
+    {"solverIterations", &KnownPromptMetrics::iterations},
+    {"solverResidual", &KnownPromptMetrics::residual},
 };
+constexpr size_t kDirectFields = 3;
+
+Solver readSolver(const Request& request, const KnownPromptSpec& spec) {
+  const std::string solver = request.text("solver");
+  if (solver == "direct") return Solver::kDirect;
+  if (solver != "iterative") request.failRange("solver", "'direct' or 'iterative'");
+  const bool isLogistic = spec.head.kind == HeadKind::kLogistic;
+  if (spec.method == Method::kDense || spec.head.kind == HeadKind::kHinge ||
+      (isLogistic && spec.head.ridge == 0.0))
+    request.failRange("solver", "'direct' for this method or head");
+  return Solver::kIterative;
+}
 
 class ExamplesJob final : public PromiseJob {
  public:
@@ -93,14 +108,19 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
   spec.inverseTemperature = request.number("inverseTemperature");
   spec.head = readFittedHead(request);
   spec.method = readMethod(request, spec.mixture);
+  spec.solver = readSolver(request, spec);
+  const bool isIterative = spec.solver == Solver::kIterative && spec.head.kind != HeadKind::kAveraging;
+  const double trialBytes = isIterative ? lazyHeadBytes(spec) : 0.0;
   spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));
   spec.key = readKey(request);
+  const auto fields = std::span(kKnownPromptFields);
   return startTrials<KnownPromptMetrics>(
-      info.Env(), request, kKnownPromptFields,
+      info.Env(), request, isIterative ? fields : fields.first(kDirectFields),
       [spec = std::move(spec)](uint64_t trial, const std::atomic<bool>& cancelled, Workspace& workspace,
                                KnownPromptMetrics& metrics) {
         return runKnownPromptTrial(spec, trial, cancelled, workspace.knownPrompt, metrics);
-      });
+      },
+      trialBytes);
 }
 
 Napi::Value sampleExamples(const Napi::CallbackInfo& info) {

@@ -6,6 +6,7 @@
 
 #include "core/attention.h"
 #include "core/blas.h"
+#include "core/known_prompt_lazy.h"
 
 namespace prompt_attention {
 
@@ -130,15 +131,36 @@ HeadInFrame averageProjected(const KnownPromptSpec& spec, uint64_t trial, KnownP
 
 }  // namespace
 
+void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, KnownPromptWorkspace& workspace,
+                          const std::function<void(int, const PooledExample&)>& visit) {
+  const PoolingWorkspace& pooling = workspace.pooling;
+  forEachTrainingBlock(spec, trial, 0, spec.examples, workspace.pooling, [&](int begin, int size) {
+    for (int i = 0; i < size; ++i) {
+      const LabelTerm& term = pooling.terms[pooling.labels[i].term];
+      visit(begin + i,
+            {term.y, inPlaneFeature(term, pooling.pooled, i), std::sqrt(pooling.pooled.variance[i])});
+    }
+  });
+}
+
 TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
                                 const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
                                 KnownPromptMetrics& metrics) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  metrics = {kNone, kNone, kNone, 0.0, 0.0};
   const int d = spec.mixture.dimension;
   const PlaneVector prompt = spec.inverseTemperature * spec.mixture.contextVector();
   const bool averaging = spec.head.kind == HeadKind::kAveraging;
   HeadInFrame head{};
   if (spec.method == Method::kProjected && averaging) {
     head = averageProjected(spec, trial, workspace);
+  } else if (spec.method == Method::kProjected && spec.solver == Solver::kIterative) {
+    LazyHead lazy;
+    const TrialStatus status = fitLazily(spec, trial, cancelled, workspace, lazy);
+    metrics.iterations = lazy.iterations;
+    metrics.residual = lazy.residual;
+    if (status != TrialStatus::kOk) return status;
+    head = {lazy.inPlane, lazy.rest};
   } else {
     std::vector<double>& w = workspace.w;
     w.resize(2 * static_cast<size_t>(d));
@@ -153,16 +175,12 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
       DenseFeatures features(spec, q, trial, workspace);
       status = fitHead(features, spec.head, workspace.head, w.data(), cancelled);
     }
-    if (status != TrialStatus::kOk) {
-      const double none = std::numeric_limits<double>::quiet_NaN();
-      metrics = {none, none, none};
-      return status;
-    }
+    if (status != TrialStatus::kOk) return status;
     head = {{w[0], d > 1 ? w[1] : 0.0}, d > 2 ? std::sqrt(dot(w.data() + 2, w.data() + 2, d - 2)) : 0.0};
     if (spec.mixture.noise != NoiseKind::kGaussian) {
       const TestError test = countedTestError(spec.mixture, q, w.data(), 0.0, spec.key, trial, spec.testDraws,
                                               workspace.example);
-      metrics = {test.error, test.relevantAttention, std::sqrt(dot(w.data(), w.data(), d))};
+      metrics = {test.error, test.relevantAttention, std::sqrt(dot(w.data(), w.data(), d)), 0.0, 0.0};
       return status;
     }
   }
@@ -176,7 +194,9 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
   const TestError test =
       gaussianTestError(spec.mixture, readout, Stream(spec.key, Sample::kTest, Field::kScore, trial),
                         spec.testDraws, workspace.pooling);
-  metrics = {test.error, test.relevantAttention, norm};
+  metrics.error = test.error;
+  metrics.relevantAttention = test.relevantAttention;
+  metrics.headNorm = norm;
   return TrialStatus::kOk;
 }
 

@@ -174,13 +174,13 @@ double Stream::normal(uint64_t position) const {
   return value;
 }
 
-double drawChi(int64_t degrees, const Stream& normals, const Stream& uniforms) {
+double drawChi(int64_t degrees, const Stream& normals, const Stream& uniforms, uint64_t first) {
   if (degrees == 0) return 0.0;
   // χ² with ν degrees is twice a Gamma(ν/2); for ν = 1 that is below the method's range, but χ₁ is |N(0, 1)|.
-  if (degrees == 1) return std::abs(normals.normal(0));
+  if (degrees == 1) return std::abs(normals.normal(first));
   const double d = 0.5 * static_cast<double>(degrees) - 1.0 / 3.0;
   const double c = 1.0 / std::sqrt(9.0 * d);
-  for (uint64_t attempt = 0;; ++attempt) {
+  for (uint64_t attempt = first;; ++attempt) {
     const double x = normals.normal(attempt);
     const double root = 1.0 + c * x;
     if (root <= 0.0) continue;

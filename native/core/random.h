@@ -86,8 +86,9 @@ class Stream {
 };
 
 // A draw of the chi distribution (norm of `degrees` independent standard normals); 0 for degrees = 0.
-// Marsaglia–Tsang rejection on position `attempt` of both streams: exact, and a function of the streams only.
-double drawChi(int64_t degrees, const Stream& normals, const Stream& uniforms);
+// Marsaglia–Tsang rejection on position first + `attempt` of both streams: exact, and a function of the
+// streams and `first` only. An attempt is accepted with probability 0.95 or more.
+double drawChi(int64_t degrees, const Stream& normals, const Stream& uniforms, uint64_t first = 0);
 
 // A uniformly random permutation of 0 … n−1 into order[n], from uniforms 0 … n−1 of the stream
 // (Fisher–Yates).

@@ -79,6 +79,42 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
   return {error.mean(), error.standardError(), attention / draws};
 }
 
+TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout, const Stream& scores,
+                                  int draws, PoolingWorkspace& workspace) {
+  const int m = mixture.irrelevantTokens();
+  const int T = mixture.tokens;
+  const double scoreScale = mixture.noiseLevel * readout.promptNorm;
+  const double headScale = mixture.noiseLevel * readout.headAlongPrompt;
+  const double deviation = mixture.noiseLevel * readout.headOrthogonal / T;
+  const std::vector<LabelTerm> terms = labelTerms(mixture);
+  double* sums = workspace.gaps;
+  double* squares = workspace.values;
+  RunningMean error;
+  for (int first = 0; first < draws; first += kPooledBlock) {
+    const int count = std::min(kPooledBlock, draws - first);
+    drawPowerSums(scores, first, count, m, sums, squares);
+    for (int draw = 0; draw < count; ++draw) {
+      double drawError = 0.0;
+      for (const LabelTerm& term : terms) {
+        const double score = dot(term.mu, readout.prompt);
+        const double head = dot(term.mu, readout.head);
+        const double relevant =
+            mixture.relevantTokens * dot(term.r, readout.prompt) * dot(term.r, readout.head);
+        const double irrelevant = m * score * head + (scoreScale * head + score * headScale) * sums[draw] +
+                                  scoreScale * headScale * squares[draw];
+        // Σ a_t²
+        const double scoreSquares = m * score * score + 2.0 * score * scoreScale * sums[draw] +
+                                    scoreScale * scoreScale * squares[draw];
+        const double mean = (relevant + irrelevant) / T - readout.intercept;
+        drawError += term.probability *
+                     misclassification(term.y * mean, deviation * std::sqrt(std::max(scoreSquares, 0.0)));
+      }
+      error.add(drawError);
+    }
+  }
+  return {error.mean(), error.standardError(), 0.0};
+}
+
 void DenseExample::resize(const Mixture& mixture) {
   X.resize(static_cast<size_t>(mixture.tokens) * mixture.dimension);
   phi.resize(mixture.tokens);
