@@ -147,7 +147,7 @@ async function runBatch(
 async function storedTheory(store: StudyStore, spec: StudySpec, cell: StudyCell, signal: AbortSignal | undefined) {
   const stored = await store.readTheory(cell.key);
   if (stored !== null) return stored;
-  const theory = await cellTheory(cell, spec.seed, signal);
+  const theory = (await cellTheory(cell, spec.seed, signal))?.error ?? null;
   if (theory !== null) await store.writeTheory(cell.key, theory);
   return theory;
 }
