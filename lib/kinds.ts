@@ -36,16 +36,19 @@ export interface TrialResults {
   readonly status: Uint8Array;
 }
 
-/** What a law says of one metric. */
-export interface MetricLaw {
+/** A value and its standard error. */
+export interface Estimate {
+  /** The value. */
   readonly mean: number;
-  /** Numerical standard error of `mean`; NaN where the law does not give one. */
+  /** Its standard error; NaN where it is not known. */
   readonly standardError: number;
 }
 
 /** How the law of an experiment is computed. */
 export interface LawOptions {
   readonly seed: number | bigint;
+  /** Draws behind the law; by default the law's own choice. */
+  readonly draws: number | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -56,7 +59,7 @@ export interface ExperimentKind<Resolved> {
   /** Run trials. They depend on the seed, the experiment and their indices only. */
   simulate(experiment: Resolved, request: TrialRequest): Promise<TrialResults>;
   /** What the law of the experiment says of the metrics it covers, `error` among them; null where there is no law. */
-  theory(experiment: Resolved, options: LawOptions): Promise<Readonly<Record<string, MetricLaw>> | null>;
+  theory(experiment: Resolved, options: LawOptions): Promise<Readonly<Record<string, Estimate>> | null>;
 }
 
 type Kinds = { readonly [Kind in Experiment['kind']]: ExperimentKind<Extract<ResolvedExperiment, { kind: Kind }>> };

@@ -35,7 +35,7 @@ for (const [name, experiment] of Object.entries(experiments)) {
     const declared = kindOf(resolved).metrics(resolved);
     t.is(declared[0], 'error');
     t.deepEqual([...declared].sort(), Object.keys(metrics).sort());
-    const law = await kindOf(resolved).theory(resolved, { seed: 1, signal: undefined });
+    const law = await kindOf(resolved).theory(resolved, { seed: 1, draws: 500, signal: undefined });
     for (const [metric, { mean }] of Object.entries(law ?? {})) {
       t.true(declared.includes(metric));
       t.true(Number.isFinite(mean));

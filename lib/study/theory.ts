@@ -1,15 +1,15 @@
-import { kindOf } from '../kinds.js';
+import { type Estimate, kindOf } from '../kinds.js';
 import type { StudyCell } from './cells.js';
-import type { Estimate } from './statistics.js';
+import type { StudySpec } from './spec.js';
+
+/** What the law of a cell says of the means of its metrics; null where there is no law. */
+export type CellTheory = Readonly<Record<string, Estimate>> | null;
 
 /**
- * What the law of a cell's experiment says of the means of its metrics, with numerical standard errors; null where there is
- * no law. Its draws depend on the seed alone, so that neighbouring cells share them and curves are smooth.
+ * The law of a cell, with numerical standard errors. Its draws depend on the seed alone, so that neighbouring cells share
+ * them and curves are smooth.
  */
-export function cellTheory(
-  cell: StudyCell,
-  seed: number | bigint,
-  signal: AbortSignal | undefined,
-): Promise<Readonly<Record<string, Estimate>> | null> {
-  return kindOf(cell.experiment).theory(cell.experiment, { seed, signal });
+export function cellTheory(spec: StudySpec, cell: StudyCell, signal: AbortSignal | undefined): Promise<CellTheory> {
+  const draws = typeof spec.theory === 'object' ? spec.theory.draws : undefined;
+  return kindOf(cell.experiment).theory(cell.experiment, { seed: spec.seed, draws, signal });
 }
