@@ -22,7 +22,7 @@ export interface WorkItem {
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 /** What the queue holds: numbers only. */
-export const payloadSchema = z.strictObject({
+const payloadSchema = z.strictObject({
   /** [cell, firstTrial, trials] of every item. */
   items: z
     .array(z.tuple([count, count, count]))
@@ -35,6 +35,13 @@ export type JobPayload = z.output<typeof payloadSchema>;
 
 export function toPayload(items: readonly WorkItem[]): JobPayload {
   return { items: items.map(({ cell, firstTrial, trials }) => [cell, firstTrial, trials]) };
+}
+
+/** The items of a payload; throws if it is not one of this package. */
+export function fromPayload(payload: unknown): readonly WorkItem[] {
+  const parsed = payloadSchema.safeParse(payload);
+  if (!parsed.success) throw new Error('its payload is not one of prompt-attention');
+  return parsed.data.items.map(([cell, firstTrial, trials]) => ({ cell, firstTrial, trials }));
 }
 
 /** Cut an item into pieces of at most `trials` trials. */

@@ -1,13 +1,12 @@
 import type PgBoss from 'pg-boss';
-import { StoreError } from '../errors.js';
 import { type ClusterConnection, kSchema, type SqlRunner } from './connection.js';
-import { type JobPayload, payloadSchema, toPayload, type WorkItem } from './plan.js';
+import { toPayload, type WorkItem } from './plan.js';
 
 /** A worker that was killed or lost the server costs its jobs one attempt; a job that fails by itself fails every time. */
 const kRetries = 10;
 const kRetrySeconds = 1;
 /** How often the workers look for jobs that have expired. */
-const kMaintenanceSeconds = 5;
+const kMaintenanceSeconds = 2;
 const kJobsPerInsert = 500;
 /** A queue has the name of its study after this. */
 const kPrefix = 'study-';
@@ -15,23 +14,21 @@ const kPrefix = 'study-';
 /** A job under way. */
 export interface ActiveJob {
   readonly id: string;
-  readonly items: readonly WorkItem[];
+  /** Its payload, not validated yet. */
+  readonly data: unknown;
   readonly expireSeconds: number;
 }
 
 /** The jobs of the studies of a cluster: pg-boss, one queue per study. */
 export class JobQueue {
-  private constructor(
-    private readonly boss: PgBoss,
-    private readonly where: string,
-  ) {}
+  private constructor(private readonly boss: PgBoss) {}
 
   /**
    * Open the queue, and make its tables where they are missing.
    *
    * @param supervise Whether to give jobs of dead workers to others; workers do.
    */
-  static async open({ runner, store }: ClusterConnection, supervise: boolean): Promise<JobQueue> {
+  static async open({ runner }: ClusterConnection, supervise: boolean): Promise<JobQueue> {
     const { default: Boss } = await import('pg-boss');
     const boss = new Boss({
       db: runner,
@@ -43,7 +40,7 @@ export class JobQueue {
     // Maintenance fails while the server is away, and is repeated.
     boss.on('error', () => {});
     await boss.start();
-    return new JobQueue(boss, store.where);
+    return new JobQueue(boss);
   }
 
   private static queueOf(study: string): string {
@@ -77,23 +74,10 @@ export class JobQueue {
       );
   }
 
-  /**
-   * Take a job; undefined if none waits.
-   *
-   * @throws {@link StoreError} if its payload is not one of this package.
-   */
+  /** Take a job; undefined if none waits. */
   async take(study: string): Promise<ActiveJob | undefined> {
-    const [job] = await this.boss.fetch<JobPayload>(JobQueue.queueOf(study));
-    if (job === undefined) return undefined;
-    const payload = payloadSchema.safeParse(job.data);
-    if (!payload.success) {
-      await this.fail(study, job.id, 'its payload is not one of prompt-attention');
-      throw new StoreError(
-        `${this.where}: job ${job.id} has a payload that is not one of prompt-attention; it is left alone`,
-      );
-    }
-    const items = payload.data.items.map(([cell, firstTrial, trials]) => ({ cell, firstTrial, trials }));
-    return { id: job.id, items, expireSeconds: Number(job.expireInSeconds) };
+    const [job] = await this.boss.fetch(JobQueue.queueOf(study));
+    return job && { id: job.id, data: job.data, expireSeconds: Number(job.expireInSeconds) };
   }
 
   /** Mark a job as done, as a part of the transaction of `runner`; false if it is no longer this worker's. */
@@ -142,7 +126,8 @@ export class JobQueue {
   }
 
   /** Remove the queue of a study with all its jobs. */
-  async remove(study: string): Promise<void> {
+  async remove(study: string, runner: SqlRunner): Promise<void> {
+    await runner.executeSql(`delete from ${kSchema}_jobs.job where name = $1`, [JobQueue.queueOf(study)]);
     await this.boss.deleteQueue(JobQueue.queueOf(study));
   }
 

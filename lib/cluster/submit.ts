@@ -248,9 +248,9 @@ export async function read(options: ClusterStudyOptions): Promise<StudyResult> {
 /** Remove a study with its results and jobs from a cluster. */
 export async function remove(options: ClusterStudyOptions): Promise<void> {
   const { url: address, id } = parseOptions(studySchema, options, '');
-  await withQueue(address, async ({ store }, queue) => {
+  await withQueue(address, async ({ store, runner }, queue) => {
     await required(store, id);
-    await queue.remove(id);
+    await queue.remove(id, runner);
     await store.deleteStudy(id);
   });
 }

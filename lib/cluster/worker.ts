@@ -11,7 +11,7 @@ import { gapsIn } from '../study/schedule.js';
 import type { StudyHeader, StudyStore, TheoryResult } from '../study/store.js';
 import { cellTheory } from '../study/theory.js';
 import { type ClusterConnection, connectCluster, isPassing } from './connection.js';
-import { kJobSeconds, planJobs, type WorkItem } from './plan.js';
+import { fromPayload, kJobSeconds, planJobs, type WorkItem } from './plan.js';
 import { type ActiveJob, JobQueue } from './queue.js';
 
 /** How a worker works. */
@@ -127,7 +127,7 @@ class Worker {
       results = await this.compute(header, job);
     } catch (error) {
       if (isPassing(error)) throw error;
-      const reason = (error as Error).message;
+      const reason = `job ${job.id} of ${header.spec.name}: ${(error as Error).message}`;
       await this.queue.fail(header.id, job.id, reason);
       this.onEvent({ kind: 'failure', reason });
       return;
@@ -145,7 +145,8 @@ class Worker {
   }
 
   /** Work on the items of a job, in order, for about {@link kJobSeconds} seconds. */
-  private async compute(header: StudyHeader, { items }: ActiveJob): Promise<JobResults> {
+  private async compute(header: StudyHeader, { data }: ActiveJob): Promise<JobResults> {
+    const items = fromPayload(data);
     const { spec, id } = header;
     const cells = StudyCells.of(spec);
     const run = await this.runOf(header);

@@ -1,4 +1,5 @@
 import type { TopLevelSpec } from 'vega-lite';
+import { metricNames, StudyCells } from '../study/cells.js';
 import type { PairedDifference } from '../study/compare.js';
 import type { StudyResult } from '../study/rows.js';
 import { curvesSpec, kTestError, metricQuantity } from './curves.js';
@@ -53,7 +54,8 @@ export function reportFigures(
         'their random numbers. An interval that does not cross the dashed line tells the two methods apart.',
       spec: differencesSpec(spec.name, differences),
     });
-  const metrics = [...new Set(rows.flatMap((row) => Object.keys(row.metrics)))];
+  const present = new Set(rows.flatMap((row) => Object.keys(row.metrics)));
+  const metrics = metricNames(StudyCells.of(spec)).filter((name) => present.has(name));
   const drawn = new Set<string>();
   if (metrics.includes('relevantAttention')) {
     drawn.add('relevantAttention');

@@ -7,6 +7,11 @@ import { isLogarithmic, kConfig, kFrame, kHeatScheme, titleOf } from './style.js
 /** A factor needs this many levels to be an axis of a map. */
 const kLeastLevels = 4;
 const kMostPanels = 6;
+/** Up to so many levels each get a tick of their own. */
+const kMostTicks = 10;
+
+/** A level that went through a logarithm and back. */
+const rounded = (level: number) => Number(level.toPrecision(12));
 
 /** The two factors that a map of the rows has as its axes; undefined if it would be no map. */
 export function mapAxes(rows: readonly StudyRow[]): readonly [string, string] | undefined {
@@ -71,19 +76,21 @@ export function heatmapSpec(rows: readonly StudyRow[], axes: readonly [string, s
       field,
       type: 'quantitative',
       scale: {
-        type: logarithmic ? 'log' : 'linear',
+        ...(logarithmic ? { type: 'log' } : { type: 'linear', zero: false }),
         nice: false,
-        zero: false,
         domain: [Math.min(...bounds), Math.max(...bounds)],
       },
       axis: {
         title: `${symbol === words ? words : `${words} ${symbol}`}${logarithmic ? ' (logarithmic scale)' : ''}`,
         grid: false,
-        tickCount: 6,
+        ...(map.size <= kMostTicks
+          ? { values: [...map.keys()].map(rounded), labelExpr: 'datum.value' }
+          : { tickCount: 6 }),
       },
     };
   };
   const logarithmicColor = isLogarithmic(errors, 30);
+  const legend = { title: `test error${logarithmicColor ? ' (logarithmic)' : ''}`, gradientLength: 220 };
   const scale = { type: logarithmicColor ? 'log' : 'linear', scheme: kHeatScheme, nice: false };
   return {
     ...kFrame,
@@ -94,7 +101,7 @@ export function heatmapSpec(rows: readonly StudyRow[], axes: readonly [string, s
     spec: {
       width: 260,
       height: 240,
-      mark: { type: 'rect', strokeWidth: 0.3 },
+      mark: { type: 'rect' },
       encoding: {
         x: encode(xs, 'left'),
         x2: { field: 'right' },
@@ -104,10 +111,8 @@ export function heatmapSpec(rows: readonly StudyRow[], axes: readonly [string, s
           field: 'value',
           type: 'quantitative',
           scale,
-          legend: { title: `test error${logarithmicColor ? ' (logarithmic)' : ''}`, gradientLength: 220 },
+          legend,
         },
-        // The same colour, so that no light seam shows between tiles.
-        stroke: { field: 'value', type: 'quantitative', scale, legend: null },
       },
     },
     config: kConfig,

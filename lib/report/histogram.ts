@@ -37,8 +37,13 @@ export function zScoresSpec(study: string, scores: readonly number[]): TopLevelS
     layer: [
       {
         data: { values: bins },
-        mark: { type: 'bar', fill: kColors[6], stroke: 'white', binSpacing: 0 },
-        encoding: { x: { ...x, field: 'left' }, x2: { field: 'right' }, y: { ...y, field: 'count' } },
+        mark: { type: 'rect', fill: kColors[6], stroke: 'white' },
+        encoding: {
+          x: { ...x, field: 'left' },
+          x2: { field: 'right' },
+          y: { ...y, field: 'count' },
+          y2: { datum: 0 },
+        },
       },
       {
         data: { values: density },

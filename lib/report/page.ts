@@ -1,4 +1,4 @@
-import { stringify } from 'yaml';
+import { Document, visit } from 'yaml';
 import type { PairedDifference } from '../study/compare.js';
 import type { StudyRun } from '../study/provenance.js';
 import type { StudyResult } from '../study/rows.js';
@@ -119,6 +119,18 @@ ${tableHtml(headings, rows)}
 </section>`;
 }
 
+/** The study as a study file: lists on one line, what it does not use left out. */
+function studyText({ spec }: StudyResult): string {
+  const isEmpty = (value: unknown) => typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+  const document = new Document(Object.fromEntries(Object.entries(plain(spec)).filter(([, value]) => !isEmpty(value))));
+  visit(document, {
+    Seq(_, node) {
+      node.flow = true;
+    },
+  });
+  return document.toString({ lineWidth: 100 });
+}
+
 function runHtml(run: StudyRun): string {
   const facts: readonly (readonly [string, string])[] = [
     ['host', run.host],
@@ -190,7 +202,7 @@ ${differencesSection(differences)}
 ${resultsSection(result)}
 <section id="study">
 <h2>Study</h2>
-<pre>${escapeHtml(stringify(plain(spec)))}</pre>
+<pre>${escapeHtml(studyText(result))}</pre>
 </section>
 <section id="provenance">
 <h2>Provenance</h2>

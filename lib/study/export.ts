@@ -5,9 +5,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { StoreError } from '../errors.js';
-import { kindOf } from '../kinds.js';
 import { oneOf, parseOptions } from '../options.js';
-import { StudyCells } from './cells.js';
+import { metricNames, StudyCells } from './cells.js';
 import type { FactorValue } from './factors.js';
 import { byCell, consecutive, readRanges, storedCells } from './read.js';
 import type { StudyRow } from './rows.js';
@@ -68,13 +67,6 @@ function factorValues(columns: readonly Column[], factors: StudyRow['factors']):
       return [name, type === 'STRING' && value !== null ? String(value) : value];
     }),
   );
-}
-
-/** Every metric that some cell has, with the cells' order of metrics. */
-function metricNames(cells: StudyCells): readonly string[] {
-  const names = new Set<string>();
-  for (const { experiment } of cells) for (const name of kindOf(experiment).metrics(experiment)) names.add(name);
-  return [...names];
 }
 
 const kRowColumns: readonly Column[] = [

@@ -114,7 +114,10 @@ test('a shard is one of as many as there are', async (t) => {
     { index: 0, count: 3 },
     { index: 4, count: 3 },
   ])
-    await t.throwsAsync(run(smallStudy, { out, shard }), { instanceOf: OptionRangeError, message: /^shard.index must/ });
+    await t.throwsAsync(run(smallStudy, { out, shard }), {
+      instanceOf: OptionRangeError,
+      message: /^shard.index must/,
+    });
   // More shards than cells: some have nothing to do.
   const { rows } = await run({ ...smallStudy, trials: 2 }, { out, shard: { index: 7, count: 9 } });
   t.deepEqual(rows, []);
