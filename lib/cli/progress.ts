@@ -1,7 +1,7 @@
 import type { StudyProgress } from '../study/progress.js';
 
 /** How progress can be shown. */
-export const kProgressKinds = ['bar', 'lines', 'json', 'none'] as const;
+export const kProgressKinds = ['bar', 'lines', 'none', 'json'] as const;
 
 /** One of {@link kProgressKinds}. */
 export type ProgressKind = (typeof kProgressKinds)[number];

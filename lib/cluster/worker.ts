@@ -6,7 +6,7 @@ import type { Batch } from '../study/batches.js';
 import { StudyCells } from '../study/cells.js';
 import { beginRun, type StudyRun } from '../study/provenance.js';
 import { stretchAfter } from '../study/read.js';
-import { runBatch } from '../study/run.js';
+import { runBatch, trialsFor } from '../study/run.js';
 import { gapsIn } from '../study/schedule.js';
 import type { StudyHeader, StudyStore, TheoryResult } from '../study/store.js';
 import { cellTheory } from '../study/theory.js';
@@ -57,10 +57,8 @@ const optionsSchema = z.strictObject({
 const kIdleMilliseconds = 500;
 /** A batch is meant to take so long, so that a worker that is asked to stop does so soon. */
 const kBatchSeconds = 3;
-/** The first batch of a cell has at most so many trials, whatever those of the cell before cost … */
+/** The first batch of a cell has at most so many trials, whatever those of the cell before cost. */
 const kFirstBatchTrials = 64;
-/** … and no batch more than this. */
-const kMostBatchTrials = 16_384;
 /** After the loss of the server a worker tries again, at first soon, then less and less often. */
 const kFirstRetryMilliseconds = 200;
 const kLongestRetryMilliseconds = 5000;
@@ -183,8 +181,7 @@ class Worker {
         batches.push(batch);
         done += range.trials;
         rate = batch.wallSeconds / range.trials;
-        const wanted = Math.min(kBatchSeconds, kJobSeconds - seconds()) / rate;
-        size = Math.max(this.threads, Math.min(Math.ceil(wanted), kMostBatchTrials, 16 * size));
+        size = trialsFor(Math.min(kBatchSeconds, kJobSeconds - seconds()), rate, this.threads);
       }
     }
     return { batches, theories, rest };

@@ -8,7 +8,7 @@ import { ProgressEstimate, type StudyProgress } from './progress.js';
 import { beginRun, type StudyRun } from './provenance.js';
 import { consecutive, readStudy } from './read.js';
 import type { StudyResult } from './rows.js';
-import { nextBatch, type TrialRange } from './schedule.js';
+import { kMostBatchTrials, nextBatch, type TrialRange } from './schedule.js';
 import { define, type StudyOptions, type StudySpec } from './spec.js';
 import { openForRun } from './sqlite.js';
 import { CellAccumulator } from './statistics.js';
@@ -50,6 +50,16 @@ const optionsSchema = z.strictObject({
     .custom<NonNullable<StudyRunOptions['onProgress']>>((value) => typeof value === 'function', { error: 'a function' })
     .optional(),
 });
+
+/** A batch is meant to take at most so long: what a killed process loses. */
+const kBatchSeconds = 1;
+/** The first batch of a cell, whose cost is not known yet. */
+const kFirstBatchTrials = 64;
+
+/** How many trials take about `seconds`, when one takes `each`: at least one per thread, and no more than a batch may have. */
+export function trialsFor(seconds: number, each: number, threads: number): number {
+  return Math.min(Math.max(threads, Math.ceil(seconds / each)), kMostBatchTrials);
+}
 
 /** The trials of a range of a cell; `share` is the part of the machine's threads that they may take. */
 export async function runBatch(
@@ -138,10 +148,13 @@ class StudyRunner {
       this.estimate.look(slot, accumulator.trials, estimate);
       return estimate;
     };
+    // The first batch tells what a trial costs.
+    let most = kFirstBatchTrials;
     for (;;) {
-      const range = nextBatch(spec.trials, accumulator.trials, look);
+      const range = nextBatch(spec.trials, accumulator.trials, look, most);
       if (range === undefined) break;
       const threads = Math.max(1, Math.floor(this.options.threads / this.lanes));
+      const begin = performance.now();
       const batch = await runBatch(spec, cell, range, this.run, {
         threads,
         share: threads / this.options.threads,
@@ -153,6 +166,7 @@ class StudyRunner {
       });
       accumulator.add(batch);
       await this.writer.addBatch(batch);
+      most = trialsFor(kBatchSeconds, (performance.now() - begin) / 1000 / range.trials, threads);
       this.estimate.advance(slot, accumulator.trials);
       report();
     }

@@ -35,7 +35,7 @@ const kBatchTrials = 64;
 /** … unless the stretch between two looks would then need more than this many batches … */
 const kBatchesPerStretch = 32;
 /** … and never more than this many. */
-const kMostBatchTrials = 16_384;
+export const kMostBatchTrials = 16_384;
 
 /** Whether a cell whose metric was estimated at a look needs no more trials. NaN counts as too large. */
 export function isEnough(rule: TrialsRule, { mean, standardError }: Estimate): boolean {
@@ -88,16 +88,22 @@ export function gapsIn(rule: TrialsRule, ranges: readonly TrialRange[]): readonl
  * The next batch of a cell that has `done` trials, or undefined if the cell is finished.
  *
  * For looks see {@link TrialsRule}. The stretch between two looks is cut into batches of 64 trials, or into 32 batches if that
- * makes them larger, of at most 16 384 trials: a killed process loses little. Everything follows from the trial count and the
- * stored trials, never from time or threads, so that an interrupted and resumed study ends with the same trials as an
+ * makes them larger, of at most `most` trials: a killed process loses little. How many trials there are in the end follows from
+ * the rule and the trials, never from time or threads, so that an interrupted and resumed study ends with the same ones as an
  * uninterrupted one.
  *
  * @param look Estimate of the rule's metric from the `done` trials; called only at a look.
+ * @param most An integer in [1, 16 384]: what can be computed soon enough.
  */
-export function nextBatch(rule: TrialsRule, done: number, look: () => Estimate): TrialRange | undefined {
+export function nextBatch(
+  rule: TrialsRule,
+  done: number,
+  look: () => Estimate,
+  most = kMostBatchTrials,
+): TrialRange | undefined {
   if (nextStretch(rule, done, look) === undefined) return undefined;
   const { from, to } = stretchAt(rule, done);
-  const size = Math.min(Math.max(kBatchTrials, Math.ceil((to - from) / kBatchesPerStretch)), kMostBatchTrials);
+  const size = Math.min(Math.max(kBatchTrials, Math.ceil((to - from) / kBatchesPerStretch)), most);
   const end = Math.min(to, from + size * (Math.floor((done - from) / size) + 1));
   return { firstTrial: done, trials: end - done };
 }

@@ -177,8 +177,8 @@ export class StudyStore {
     const same = stored.specHash === specHash(spec);
     if (!same || !isGrowth(stored.spec.trials, spec.trials))
       throw new StoreError(
-        `${this.where}: holds ${same ? 'more trials of this study' : 'another study'}: ${differences}; of a stored study ` +
-          'only trials may change, and only grow; choose another file (out, or --out), or delete this one',
+        `${this.where}: holds ${same ? 'more trials of this study' : 'another study'} (${differences}); of a stored study only ` +
+          'trials may change, and only grow; choose another file (out, or --out), or delete this one',
       );
     await this.transaction(async (_, transaction) => {
       const trials = JSON.stringify(spec.trials);

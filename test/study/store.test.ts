@@ -120,13 +120,13 @@ test('two at a time cannot run a study into one file, and the first one is not d
 });
 
 const otherStudies: readonly (readonly [string, Partial<StudyOptions>, RegExp])[] = [
-  ['seed', { seed: 8 }, /holds another study: seed is 7, here 8; .* --out\), or delete this one$/],
+  ['seed', { seed: 8 }, /holds another study \(seed is 7, here 8\); .* --out\), or delete this one$/],
   [
     'factor',
     { factors: { examples: [40], inverseTemperature: [1] } },
     /factors.examples is \[40,80\], here \[40\]; factors.inverseTemperature is/,
   ],
-  ['fewer trials', { trials: 10 }, /holds more trials of this study: trials.minimum is 50, here 10; .*only grow/],
+  ['fewer trials', { trials: 10 }, /holds more trials of this study \(trials.minimum is 50, here 10; .*only grow/],
 ];
 for (const [name, change, message] of otherStudies) {
   test(`a study that differs in more than more trials is refused and the file left alone: ${name}`, async (t) => {
