@@ -74,7 +74,9 @@ class Evaluation {
     const path = this.path(node);
     let value: unknown = this.options;
     for (const part of path) {
-      const isOwn = typeof value === 'object' && value !== null && Object.hasOwn(value, part);
+      // Of an array only its elements.
+      const isNamed = !Array.isArray(value) || typeof part === 'number';
+      const isOwn = isNamed && typeof value === 'object' && value !== null && Object.hasOwn(value, part);
       if (!isOwn) this.fail(`the experiment has no option ${path.join('.')} here`);
       value = (value as Record<string | number, unknown>)[part];
     }

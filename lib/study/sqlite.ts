@@ -1,7 +1,7 @@
 import { rmSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Kysely, SqliteDialect } from 'kysely';
+import { type DatabaseConnection, Kysely, SqliteDialect, SqliteDriver } from 'kysely';
 import Database from 'libsql';
 import { StoreError } from '../errors.js';
 import type { StudyCells } from './cells.js';
@@ -81,8 +81,29 @@ function lock(file: string): { release(): void } {
   }
 }
 
+/** Kysely's driver, which rolls back after every failed statement; SQLite has done so by itself where the disk was full. */
+class Driver extends SqliteDriver {
+  override async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    try {
+      await super.rollbackTransaction(connection);
+    } catch (error) {
+      if (!/no transaction is active/.test(String(error))) throw error;
+    }
+  }
+}
+
+class Dialect extends SqliteDialect {
+  constructor(private readonly connection: Database.Database) {
+    super({ database: connection });
+  }
+
+  override createDriver(): Driver {
+    return new Driver({ database: this.connection });
+  }
+}
+
 function storeOn(file: string, connection: Database.Database, close: () => void): StudyStore {
-  const database = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection }) });
+  const database = new Kysely<Tables>({ dialect: new Dialect(connection) });
   return new StudyStore({
     database,
     blob: 'blob',

@@ -80,7 +80,8 @@ export class StudyStore {
     try {
       return await work();
     } catch (cause) {
-      if (cause instanceof StoreError) throw cause;
+      // What this package says itself stays as it is.
+      if (String((cause as { code?: unknown }).code).startsWith('ERR_')) throw cause;
       throw new StoreError(`${this.where}: ${this.connection.reasonOf(cause)}`, { cause });
     }
   }
