@@ -293,7 +293,7 @@ export function canonicalJson(value: unknown): string {
 }
 
 /** Parts of an experiment that never enter the random number key: what they name is compared on common random numbers. */
-const kMethodKeys = new Set([
+export const kMethodKeys: ReadonlySet<string> = new Set([
   ...['kind', 'head', 'debias', 'model', 'loss', 'optimizer'],
   ...['data', 'steps', 'recordEvery', 'solver'],
 ]);

@@ -82,9 +82,12 @@ export interface NativeTrialRange {
 
 export interface NativeTrials {
   readonly metrics: Record<string, Float64Array>;
+  readonly status: Uint8Array;
+}
+
+export interface NativeDescentTrials extends NativeTrials {
   /** trials×records per metric. */
   readonly path?: Record<string, Float64Array> | undefined;
-  readonly status: Uint8Array;
 }
 
 export interface NativeExamples {
@@ -249,7 +252,7 @@ export interface NativeAddon {
         /** Bytes that all threads may use together. */
         readonly memory: number;
       },
-  ): NativeJob<NativeTrials>;
+  ): NativeJob<NativeDescentTrials>;
   simulateThreeStep(
     request: NativeKey &
       NativeTrialRange &

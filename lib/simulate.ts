@@ -1,32 +1,14 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { type EngineInfo, engineInfo } from './engine.js';
-import {
-  cellKey,
-  type Experiment,
-  parseExperiment,
-  type ResolvedExperiment,
-  type ResolvedGradientDescent,
-  resolveMethod,
-  type SimulationMethod,
-} from './experiment.js';
-import { type JobOptions, runJob } from './job.js';
-import { memoryLimit } from './memory.js';
-import {
-  type NativeJob,
-  type NativeModel,
-  type NativeTrialRange,
-  type NativeTrials,
-  native,
-  toNativeHead,
-  toNativeMixture,
-  toNativeThreeStep,
-} from './native.js';
+import { type Experiment, parseExperiment, resolveMethod, type SimulationMethod } from './experiment.js';
+import type { JobOptions } from './job.js';
+import { kindOf, type SimulationPath } from './kinds.js';
 import { abortSignal, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from './options.js';
-import { type HeadSolver, resolveSolver } from './solver.js';
-import { toNativeOptimizer } from './training/optimizer.js';
+import type { HeadSolver } from './solver.js';
 
 export type { SimulationMethod } from './experiment.js';
+export type { SimulationPath } from './kinds.js';
 
 /** Outcome of one trial, as found in {@link Simulation.status}. */
 export const TrialStatus = Object.freeze({
@@ -61,18 +43,6 @@ export interface SimulationOptions extends JobOptions {
   readonly threads?: number | undefined;
   /** Called at most ten times a second with the number of trials finished, and once at the end. */
   readonly onProgress?: ((progress: { readonly completed: number; readonly trials: number }) => void) | undefined;
-}
-
-/** Records along the training of every trial. */
-export interface SimulationPath {
-  /** Steps taken before each record: 0, the multiples of `recordEvery`, and the last step. */
-  readonly steps: Float64Array;
-  /**
-   * One array of trials × records per metric, the records of a trial one after the other. Record j of trial t is at
-   * `t * steps.length + j`; the last record is what {@link Simulation.metrics} holds. A trial that diverged has NaN from the
-   * first record that is not finite.
-   */
-  readonly metrics: Readonly<Record<string, Float64Array>>;
 }
 
 /** What {@link simulate} found. */
@@ -123,54 +93,6 @@ const optionsSchema = z.strictObject({
     .optional(),
 });
 
-function nativeModel({ model, mixture }: ResolvedGradientDescent): NativeModel {
-  const size = { tokens: mixture.tokens, dimension: mixture.dimension };
-  if (model !== 'self-attention') return { kind: model, ...size };
-  const head = { prompts: 0, outputs: 1, pooledHead: true };
-  return { kind: 'matrix-attention', ...size, ...head, trainsAttention: true, trainsWeights: true };
-}
-
-function startTrials(
-  experiment: ResolvedExperiment,
-  solver: HeadSolver | undefined,
-  seed: bigint,
-  range: NativeTrialRange,
-): NativeJob<NativeTrials> {
-  const common = { mixture: toNativeMixture(experiment.mixture), seed, cellKey: cellKey(experiment), ...range };
-  switch (experiment.kind) {
-    case 'known-prompt':
-      return native.simulateKnownPrompt({
-        ...common,
-        examples: experiment.examples,
-        inverseTemperature: experiment.inverseTemperature,
-        head: toNativeHead(experiment.head),
-        solver: solver ?? 'direct',
-        memory: memoryLimit(),
-      });
-    case 'three-step':
-      return native.simulateThreeStep({
-        ...common,
-        ...toNativeThreeStep(experiment),
-        examples: Uint32Array.from(experiment.examples),
-      });
-    case 'gradient-descent':
-      return native.simulateDescent({
-        ...common,
-        examples: experiment.examples,
-        model: nativeModel(experiment),
-        loss: experiment.loss,
-        optimizer: toNativeOptimizer(experiment.optimizer),
-        steps: experiment.steps,
-        promptStep: experiment.stepSizes.prompt,
-        headStep: experiment.stepSizes.head,
-        initialScale: experiment.initial === 'zero' ? 0 : experiment.initial.scale,
-        freshExamples: experiment.data === 'fresh',
-        recordEvery: experiment.recordEvery ?? 0,
-        memory: memoryLimit(),
-      });
-  }
-}
-
 /**
  * Run Monte Carlo trials of an experiment on the addon's own threads.
  *
@@ -205,18 +127,16 @@ export async function simulate(experiment: Experiment, options: SimulationOption
     '',
   );
   const method = resolveMethod(resolved, rest.method);
-  const solver = resolveSolver(resolved, method);
-  const { metrics, path, status } = await runJob(
-    () =>
-      startTrials(resolved, solver, BigInt(seed), {
-        method,
-        firstTrial,
-        trials,
-        testDraws,
-        threads: threads ?? availableParallelism(),
-      }),
-    { signal, onProgress: onProgress && ((completed) => onProgress({ completed, trials })) },
-  );
+  const { metrics, path, solver, status } = await kindOf(resolved).simulate(resolved, {
+    seed,
+    method,
+    firstTrial,
+    trials,
+    testDraws,
+    threads: threads ?? availableParallelism(),
+    signal,
+    onProgress: onProgress && ((completed) => onProgress({ completed, trials })),
+  });
   onProgress?.({ completed: trials, trials });
   return {
     trials,
@@ -224,15 +144,8 @@ export async function simulate(experiment: Experiment, options: SimulationOption
     method,
     ...(solver !== undefined && { solver }),
     metrics: metrics as Simulation['metrics'],
-    ...(path !== undefined && { path: { steps: recordedSteps(resolved), metrics: path } }),
+    ...(path !== undefined && { path }),
     status,
     engine: engineInfo(),
   };
-}
-
-/** Steps taken before each record of a gradient-descent experiment with `recordEvery`. */
-function recordedSteps(experiment: ResolvedExperiment): Float64Array {
-  if (experiment.kind !== 'gradient-descent' || experiment.recordEvery === undefined) return new Float64Array();
-  const { steps, recordEvery } = experiment;
-  return Float64Array.from({ length: Math.ceil(steps / recordEvery) + 1 }, (_, i) => Math.min(i * recordEvery, steps));
 }

@@ -1,0 +1,88 @@
+/**
+ * What a study costs beyond its trials: 10⁵ cells of 10 trials each through the whole path (spec, cells, schedule, statistics, SQLite),
+ * against the same trials run bare. Prints one line of JSON and fails if a limit is exceeded.
+ *
+ *   npx tsx benchmarks/study-overhead.ts [cells per side, default 316]
+ */
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { planJobs } from '../lib/cluster/plan.js';
+import { simulate, study } from '../lib/index.js';
+
+const side = Number(process.argv[2] ?? 316);
+const trials = 10;
+const mixture = { tokens: 8, dimension: 20, relevantFraction: 0.25, contextNorm: 1, signalNorm: 1 };
+const head = { kind: 'averaging' } as const;
+const experiment = { kind: 'known-prompt', mixture, examples: 40, inverseTemperature: 0.5, head } as const;
+const options = {
+  name: 'overhead',
+  seed: 1,
+  experiment,
+  factors: {
+    'mixture.contextNorm': { linspace: [0.5, 3, side] },
+    'mixture.signalNorm': { linspace: [0.5, 3, side + 1] },
+  },
+  testDraws: 100,
+  trials,
+  theory: false,
+} as const;
+
+const directory = mkdtempSync(join(tmpdir(), 'study-overhead-'));
+const out = join(directory, 'x.sqlite');
+const megabytes = (bytes: number) => Math.round(bytes / 2 ** 20);
+try {
+  let highest = 0;
+  const watch = setInterval(() => {
+    highest = Math.max(highest, process.memoryUsage.rss());
+  }, 50);
+  const begin = performance.now();
+  const { rows, cells } = await study.run(options, { out });
+  const total = performance.now() - begin;
+  clearInterval(watch);
+  highest = Math.max(highest, process.memoryUsage.rss());
+  if (rows.length !== cells || rows.some((row) => row.trials !== trials)) throw new Error('rows are missing');
+
+  // The same trials without a study: every hundredth cell, one call each, as the study makes them.
+  const sample = rows.filter((_, i) => i % 100 === 0);
+  const beginBare = performance.now();
+  for (const { factors } of sample) {
+    const norms = { contextNorm: factors['mixture.contextNorm'], signalNorm: factors['mixture.signalNorm'] };
+    const cell = {
+      ...experiment,
+      mixture: { ...mixture, ...(norms as Pick<typeof mixture, 'contextNorm' | 'signalNorm'>) },
+    };
+    await simulate(cell, { trials, seed: 1, testDraws: 100, threads: 1 });
+  }
+  const bare = (performance.now() - beginBare) / sample.length;
+  const store = statSync(out).size;
+
+  // A large study by arithmetic: 10⁹ projected trials at the rate of one that is worth its name.
+  const large = { ...experiment, examples: 400, mixture: { ...mixture, tokens: 32, dimension: 200 } };
+  const beginLarge = performance.now();
+  await simulate(large, { trials: 2000, seed: 1 });
+  const perTrial = (performance.now() - beginLarge) / 2000;
+  const bytesPerTrial = (store / cells / trials) * 1;
+  const result = {
+    cells,
+    trials,
+    seconds: total / 1000,
+    millisecondsPerCell: total / cells,
+    bareMillisecondsPerCell: bare,
+    overheadMillisecondsPerCell: Math.max(0, total / cells - bare / 2),
+    highestRssMegabytes: megabytes(highest),
+    storeMegabytes: megabytes(store),
+    planOfBillionTrials: {
+      millisecondsPerTrial: perTrial,
+      machineHours: (1e9 * perTrial) / 3.6e6,
+      jobs: planJobs([{ cell: 0, firstTrial: 0, trials: 1e9 }], () => perTrial / 1000).length,
+      storeGigabytesAtMost: (1e9 * bytesPerTrial) / 1e9,
+      storeGigabytesOfMetrics: (1e9 * 3 * 8) / 1e9,
+    },
+  };
+  console.log(JSON.stringify(result));
+  if (result.overheadMillisecondsPerCell > 1 || result.highestRssMegabytes > 500 || result.storeMegabytes > 100)
+    process.exitCode = 1;
+} finally {
+  rmSync(directory, { recursive: true });
+}

@@ -1,0 +1,94 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import { StoreError } from '../../lib/errors.js';
+import { simulate } from '../../lib/simulate.js';
+import { exportResults, run } from '../../lib/study/index.js';
+import { smallStudy, temporaryDirectory } from './support.js';
+
+const study = {
+  ...smallStudy,
+  factors: { ...smallStudy.factors, head: [{ kind: 'averaging' }, { kind: 'least-squares' }] },
+  trials: 30,
+} as const;
+
+/** The lines of a CSV file as fields; quotes inside quotes are doubled. */
+function csv(file: string): string[][] {
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+  return lines.map((line) =>
+    [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(
+      ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? '',
+    ),
+  );
+}
+
+test('CSV, JSON and Parquet hold the same rows, to the last digit', async (t) => {
+  const directory = temporaryDirectory(t);
+  const file = join(directory, 'x.sqlite');
+  const { rows, runs } = await run(study, { out: file });
+  const out = (format: string) => join(directory, `x.${format}`);
+  for (const format of ['csv', 'json', 'parquet'] as const) await exportResults(file, { format, out: out(format) });
+  t.deepEqual(readdirSync(directory).sort(), ['x.csv', 'x.json', 'x.parquet', 'x.sqlite']);
+
+  const [head = [], ...lines] = csv(out('csv'));
+  t.is(lines.length, 8);
+  const document = JSON.parse(readFileSync(out('json'), 'utf8'));
+  t.is(document.study, 'small');
+  t.is(document.runs[0].engine, runs[0]?.engine);
+  t.deepEqual(document.spec.factors, study.factors);
+  const buffer = await asyncBufferFromFile(out('parquet'));
+  const parquet = await parquetReadObjects({ file: buffer });
+  const metadata = await parquetMetadataAsync(buffer);
+  t.is(JSON.parse(metadata.key_value_metadata?.[0]?.value ?? '{}').specHash, rows[0]?.specHash);
+  for (const [i, row] of rows.entries()) {
+    const fromCsv = Object.fromEntries(head.map((name, j) => [name, lines[i]?.[j] ?? '']));
+    for (const one of [document.rows[i], parquet[i]]) {
+      t.is(one.cell, row.cell);
+      t.is(one.index, i);
+      t.is(one.examples, row.factors.examples);
+      t.is(one.head, JSON.stringify(row.factors.head));
+      t.is(one.trials, 30);
+      for (const name of ['meanError', 'standardError', 'theory', 'z', 'intervalLow'] as const)
+        t.is(one[name], row[name]);
+      t.is(one.headNorm, row.metrics.headNorm?.mean);
+      t.is(one.relevantAttentionTheory, row.metricTheory.relevantAttention?.mean);
+      t.is(one.headNormTheory, null);
+    }
+    t.is(fromCsv.head, JSON.stringify(row.factors.head));
+    t.is(Number(fromCsv.meanError), row.meanError);
+    t.is(fromCsv.headNormTheory, '');
+  }
+});
+
+test('raw trials are those of simulate', async (t) => {
+  const directory = temporaryDirectory(t);
+  const file = join(directory, 'x.sqlite');
+  await run(smallStudy, { out: file });
+  await exportResults(file, { format: 'parquet', out: join(directory, 'x.parquet'), what: 'trials' });
+  const trials = await parquetReadObjects({ file: await asyncBufferFromFile(join(directory, 'x.parquet')) });
+  const own = trials.filter(({ index }) => index === 3);
+  const cell = { ...smallStudy.experiment, examples: 80, inverseTemperature: 0.5 };
+  const { metrics } = await simulate(cell, { seed: 7, trials: own.length, testDraws: 100 });
+  t.deepEqual(
+    own.map(({ trial }) => trial),
+    [...own.keys()],
+  );
+  t.deepEqual(
+    own.map(({ error }) => error),
+    [...metrics.error],
+  );
+  t.deepEqual(
+    own.map(({ headNorm }) => headNorm),
+    [...(metrics.headNorm as Float64Array)],
+  );
+});
+
+test('an output that cannot be written is an error and leaves nothing', async (t) => {
+  const directory = temporaryDirectory(t);
+  const file = join(directory, 'x.sqlite');
+  await run({ ...smallStudy, trials: 2 }, { out: file });
+  for (const out of [directory, join(directory, 'no', 'x.csv')])
+    await t.throwsAsync(exportResults(file, { format: 'csv', out }), { instanceOf: StoreError });
+  t.deepEqual(readdirSync(directory), ['x.sqlite']);
+});
