@@ -88,7 +88,7 @@ void LazyNoise::drawColumns() {
   if (count == 0) return;
   const int products = C_.columns();
   const size_t stride = std::max(products, 1);
-  correction_.resize(2 * kLazyVectors * stride);
+  correction_.resize(2 * size_t{kLazyVectors} * stride);
   const auto ofColumn = rowsOf(correction_.data(), stride);
   for (size_t i = 0; i < count; ++i) {
     columns[i] = K_.append();
