@@ -37,7 +37,7 @@ await study.run(
 );`;
   const modules = [{ file: 'preparation', code: prepare }, ...blocks];
   const main = modules.map(({ file, code }, i) => {
-    writeFileSync(join(folder, `block-${i}.mts`), code.replaceAll("'prompt-attention'", library));
+    writeFileSync(join(folder, `block-${i}.mts`), code.replaceAll("from 'prompt-attention'", `from ${library}`));
     return `try { await import('./block-${i}.mts'); } catch (error) { console.error(${JSON.stringify(file)}, error); process.exitCode = 1; }`;
   });
   writeFileSync(join(folder, 'main.mts'), main.join('\n'));

@@ -88,7 +88,7 @@ void LazyNoise::drawColumns() {
   if (count == 0) return;
   const int products = C_.columns();
   const size_t stride = std::max(products, 1);
-  correction_.resize(2 * kLazyVectors * stride);
+  correction_.resize(2 * size_t{kLazyVectors} * stride);
   const auto ofColumn = rowsOf(correction_.data(), stride);
   for (size_t i = 0; i < count; ++i) {
     columns[i] = K_.append();
@@ -130,9 +130,9 @@ void LazyNoise::queryAll() {
 void LazyNoise::removeProduced(std::span<double* const> c, std::span<double* const> coefficients) {
   const int products = C_.columns();
   if (products == 0) return;
-  correction_.resize(2 * kLazyVectors * static_cast<size_t>(products));
+  correction_.resize(2 * size_t{kLazyVectors} * products);
   const auto first = rowsOf(correction_.data(), products);
-  const auto second = rowsOf(correction_.data() + kLazyVectors * static_cast<size_t>(products), products);
+  const auto second = rowsOf(correction_.data() + size_t{kLazyVectors} * products, products);
   const std::span firstPass(first.data(), c.size());
   const std::span secondPass(second.data(), c.size());
   C_.products(c, firstPass);

@@ -21,6 +21,7 @@ function start(trials) {
     examples: 2000,
     inverseTemperature: 0.5,
     head: { kind: 'least-squares', ridge: 0 },
+    solver: 'direct',
     method: 'projected',
     seed: 1n,
     cellKey: new Uint32Array(4),
