@@ -19,9 +19,9 @@ constexpr double kLeastPathStep = 1e-3;
 constexpr double kSmallestTerm = 1e-7;
 constexpr double kPathStart = 10.0;
 constexpr int kMaximumStarts = 8;
-// A finite stand-in for λ → 0 from which λ = 0 itself is tried, and the smallest one.
-constexpr double kFirstVanishingRidge = 1e-3;
-constexpr double kLeastVanishingRidge = 1e-14;
+// Powers of ten that stand in for λ → 0: λ = 0 itself is tried from each of them in turn.
+constexpr int kFirstVanishingPower = -3;
+constexpr int kLastVanishingPower = -14;
 // Fewer points than this are not worth the hand-over to another thread.
 constexpr size_t kPointsWorthThreads = 20000;
 
@@ -223,8 +223,8 @@ class FixedPointSolver {
     }
     if (largest(point.residuals) > kPathResidual) return point;
     if (lambda > 0.0) return followTo(level, point, lambda, target);
-    for (double small = kFirstVanishingRidge; small >= kLeastVanishingRidge; small *= 0.1) {
-      point = followTo(level, point, small * explicitFrom, kPathResidual);
+    for (int power = kFirstVanishingPower; power >= kLastVanishingPower; --power) {
+      point = followTo(level, point, std::pow(10.0, power) * explicitFrom, kPathResidual);
       if (largest(point.residuals) > kPathResidual || cancelled_) return point;
       FixedPoint limit = point;
       limit.ridge = 0.0;
