@@ -23,7 +23,7 @@ const mixtures = {
   },
 };
 const kinds = ['logistic', 'hinge'];
-const ridges = [1e-3, 1e-2, 0.1, 1];
+const ridges = [1e-2, 1, 1e-3, 0.1];
 const share = Number(process.argv[2] ?? 1);
 const largest = Number(process.argv[3] ?? 800);
 const dimensions = [largest / 4, largest / 2, largest];
@@ -38,50 +38,50 @@ function meanAndVariance(values) {
   return { mean, variance: squares / (values.length - 1) };
 }
 
+// The first interruption ends the run after the cells under way; the tables are then of those that are finished.
+let interrupted = false;
+process.once('SIGINT', () => {
+  interrupted = true;
+});
+
 const begin = performance.now();
 const cells = [];
 let failed = 0;
-for (const [name, { mixture, inverseTemperature }] of Object.entries(mixtures))
-  for (const kind of kinds)
-    for (const ridge of ridges) {
-      const head = { kind, ridge };
-      const law = await risk.knownPromptCurve({
-        mixture: { ...mixture, dimension: 100 },
-        inverseTemperature,
-        head,
-        sampleRatios,
-        draws: 200_000,
-      });
-      for (const [i, alpha] of sampleRatios.entries()) {
-        const cell = {
-          name,
-          kind,
-          ridge,
-          alpha,
-          law: law.error[i],
-          lawVariance: law.standardError[i] ** 2,
-          points: [],
-        };
-        for (const dimension of dimensions) {
-          const { metrics, status } = await simulate(
-            {
-              kind: 'known-prompt',
-              mixture: { ...mixture, dimension },
-              examples: alpha * dimension,
-              inverseTemperature,
-              head,
-            },
-            { trials: trialsFor(alpha, dimension), seed: 20230606, testDraws: 1000 },
-          );
-          failed += status.filter((code) => code !== 0).length;
-          const errors = metrics.error.filter((error) => !Number.isNaN(error));
-          const { mean, variance } = meanAndVariance(errors);
-          cell.points.push({ dimension, trials: errors.length, gap: mean - cell.law, trialVariance: variance });
-        }
-        cells.push(cell);
-      }
-      console.error(`${name}, ${kind}, λ = ${ridge}: ${((performance.now() - begin) / 1000).toFixed(0)} s`);
+async function runCells(name, kind, ridge) {
+  const { mixture, inverseTemperature } = mixtures[name];
+  const head = { kind, ridge };
+  const law = await risk.knownPromptCurve({
+    mixture: { ...mixture, dimension: 100 },
+    inverseTemperature,
+    head,
+    sampleRatios,
+    draws: 200_000,
+  });
+  for (const [i, alpha] of sampleRatios.entries()) {
+    const cell = { name, kind, ridge, alpha, law: law.error[i], lawVariance: law.standardError[i] ** 2, points: [] };
+    for (const dimension of dimensions) {
+      const { metrics, status } = await simulate(
+        {
+          kind: 'known-prompt',
+          mixture: { ...mixture, dimension },
+          examples: alpha * dimension,
+          inverseTemperature,
+          head,
+        },
+        { trials: trialsFor(alpha, dimension), seed: 20230606, testDraws: 1000 },
+      );
+      failed += status.filter((code) => code !== 0).length;
+      const errors = metrics.error.filter((error) => !Number.isNaN(error));
+      const { mean, variance } = meanAndVariance(errors);
+      cell.points.push({ dimension, trials: errors.length, gap: mean - cell.law, trialVariance: variance });
     }
+    cells.push(cell);
+  }
+  console.error(`λ = ${ridge}, ${name}, ${kind}: ${((performance.now() - begin) / 1000).toFixed(0)} s`);
+}
+for (const ridge of ridges)
+  for (const name of Object.keys(mixtures))
+    for (const kind of kinds) if (!interrupted) await runCells(name, kind, ridge);
 
 // Few trials are enough at large d, too few for a variance of their own: a trial's variance falls like a power of d, fitted
 // over all cells of one sample ratio, and each cell's constant is the average over its dimensions.
@@ -124,11 +124,12 @@ function zAfterFit({ points }) {
 
 const largestOf = (values) => Math.max(...values.map(Math.abs)).toFixed(1);
 for (const kind of kinds) {
-  console.log(`\n${kind}: rms gap over 16 cells (± one standard error), and z at d = ${largest}\n`);
+  console.log(`\n${kind}: rms gap over the cells (± one standard error), and z at d = ${largest}\n`);
   console.log(`| mixture | ${dimensions.map((d) => `d = ${d}`).join(' | ')} | largest z | after the 1/d term |`);
   console.log('|---|--:|--:|--:|--:|--:|');
   for (const name of [...Object.keys(mixtures), 'all']) {
     const chosen = cells.filter((cell) => cell.kind === kind && (name === 'all' || cell.name === name));
+    if (chosen.length === 0) continue;
     const gaps = dimensions.map((_, i) => {
       const { rms, low, high } = rmsGap(chosen.map(({ points }) => points[i]));
       return `${rms.toFixed(5)} (${low.toFixed(5)} … ${high.toFixed(5)})`;

@@ -38,7 +38,9 @@ class PointSolver {
     const RiskProblem problem{points_, loss(), alpha_, ridge_};
     if (leastSquares && !spec_.general) {
       const RiskState state = leastSquaresState(points_, alpha_, ridge_, runner_);
-      return outcome(problem, fixedPointAt(problem, state, runner_));
+      const FixedPoint point = fixedPointAt(problem, state, runner_);
+      // Next to interpolation the closed form can lose digits that Newton's method keeps.
+      if (point.converged) return outcome(problem, point);
     }
     return outcome(problem, solveFixedPoint(problem, runner_, cancelled_));
   }

@@ -16,11 +16,12 @@ constexpr int kMaximumHalvings = 40;
 constexpr double kTargetResidual = 1e-10;
 constexpr double kPathResidual = 1e-6;
 constexpr double kLeastPathStep = 1e-3;
+constexpr double kSmallestTerm = 1e-7;
 constexpr double kPathStart = 10.0;
 constexpr int kMaximumStarts = 8;
-// A finite stand-in for λ → 0 from which λ = 0 itself is tried, and the smallest one.
-constexpr double kFirstVanishingRidge = 1e-3;
-constexpr double kLeastVanishingRidge = 1e-14;
+// Powers of ten that stand in for λ → 0: λ = 0 itself is tried from each of them in turn.
+constexpr int kFirstVanishingPower = -3;
+constexpr int kLastVanishingPower = -14;
 // Fewer points than this are not worth the hand-over to another thread.
 constexpr size_t kPointsWorthThreads = 20000;
 
@@ -81,7 +82,8 @@ class FixedPointSolver {
     const auto& [w1, w2, r, chi] = point.state;
     const double lambda = point.ridge;
     const double R = noiseNorm(points_, point.state);
-    const double scale = std::sqrt(reference / points_.variance);
+    // e is a difference of numbers of order 1: terms where it is below 1e-7 are not known to eight digits.
+    const double scale = std::max(std::sqrt(reference / points_.variance), kSmallestTerm);
     const double scale1 = positiveOr(std::sqrt(points_.b1Squares) * scale, 1.0);
     const double scale2 = positiveOr(std::sqrt(points_.b2Squares) * scale, 1.0);
     const double ac = alpha_ * chi;
@@ -221,8 +223,8 @@ class FixedPointSolver {
     }
     if (largest(point.residuals) > kPathResidual) return point;
     if (lambda > 0.0) return followTo(level, point, lambda, target);
-    for (double small = kFirstVanishingRidge; small >= kLeastVanishingRidge; small *= 0.1) {
-      point = followTo(level, point, small * explicitFrom, kPathResidual);
+    for (int power = kFirstVanishingPower; power >= kLastVanishingPower; --power) {
+      point = followTo(level, point, std::pow(10.0, power) * explicitFrom, kPathResidual);
       if (largest(point.residuals) > kPathResidual || cancelled_) return point;
       FixedPoint limit = point;
       limit.ridge = 0.0;
