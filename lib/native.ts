@@ -128,7 +128,7 @@ export type NativeModel =
       readonly prompts: number;
       /** K ≥ 1. */
       readonly outputs: number;
-      /** One head w for the mean of all rows; without prompts and with one output only. */
+      /** One vector per output for the mean of the prompts' rows, or of all rows without prompts; other rows do not exist. */
       readonly pooledHead: boolean;
       /** Whether gradients of prompts, and of weights, are wanted. The second implies the first. */
       readonly trainsAttention: boolean;
