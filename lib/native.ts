@@ -199,6 +199,51 @@ export interface NativeFit {
   readonly headNorm: Float64Array;
 }
 
+/** One stage of an embedding: z ← a(zA + b). */
+export interface NativeEmbeddingStage {
+  readonly outputs: number;
+  /** inputs×outputs. */
+  readonly weights: Float64Array;
+  /** outputs. */
+  readonly offset: Float64Array;
+  /** Whether a is the positive part, or else the identity. */
+  readonly rectified: boolean;
+}
+
+export interface NativeImageTokensRequest extends NativeKey {
+  /** Sides in pixels, below 2¹⁵; patches divide the canvas. */
+  readonly layout: {
+    readonly height: number;
+    readonly width: number;
+    readonly patchHeight: number;
+    readonly patchWidth: number;
+    readonly imageHeight: number;
+    readonly imageWidth: number;
+  };
+  /** n. */
+  readonly canvases: number;
+  /** Position of the first canvas in the stream of noise. */
+  readonly firstCanvas: number;
+  readonly imageCount: number;
+  /** imageCount×imageHeight×imageWidth. */
+  readonly images: Uint8Array;
+  /** Nine numbers per piece: canvas, image (2³²−1 for noise), top and left in it, height, width, top and left in the canvas, relevant (0 or 1). */
+  readonly pieces: Uint32Array;
+  /** At most 8; none leaves the pixels of the patches. */
+  readonly stages: readonly NativeEmbeddingStage[];
+  /** T×positionSize, put behind the embedding of every patch. */
+  readonly positions: Float64Array;
+  readonly positionSize: number;
+  readonly threads: number;
+}
+
+export interface NativePrincipalComponents {
+  readonly mean: Float64Array;
+  readonly covariance: Float64Array;
+  readonly values: Float64Array;
+  readonly vectors: Float64Array;
+}
+
 export type NativeLoss = 'square' | 'logistic' | 'cross-entropy';
 
 /** Everything the addon exports. Sizes are re-checked by the addon; meaning is validated by the callers in this folder. */
@@ -337,6 +382,22 @@ export interface NativeAddon {
     readonly iterations: number;
     readonly residual: number;
   }>;
+  /** Canvases made of pieces of images, cut into patches and embedded; counts groups of canvases. */
+  imageTokens(request: NativeImageTokensRequest): NativeJob<{
+    /** n×T×d. */
+    readonly tokens: Float64Array;
+    /** n×T. */
+    readonly relevance: Uint8Array;
+  }>;
+  /** Mean, covariance (divided by n) and its eigenvalues, descending, and eigenvectors, one per row. */
+  principalComponents(request: {
+    /** n. */
+    readonly count: number;
+    /** d < 2¹⁵. */
+    readonly dimension: number;
+    /** n×d. */
+    readonly rows: Float64Array;
+  }): NativeJob<NativePrincipalComponents>;
   /** One block of Philox4x32-10: four words from four counter words and two key words. */
   philox4x32(counter: Uint32Array, key: Uint32Array): Uint32Array;
   /** Numbers `first … first + count − 1` of the stream (seed, cellKey, purpose, trial). */

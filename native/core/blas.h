@@ -46,4 +46,9 @@ void addScaled(double scale, const double* x, int n, double* y);
 // integerWork[n].
 double solvePositiveDefinite(double* A, int n, double* b, double* work, int* integerWork);
 
+// Eigenvalues of the symmetric A[n×n] (lower triangle, row-major, destroyed) in ascending order into
+// values[n] and orthonormal eigenvectors into vectors[n×n], one per row. False if LAPACK found no
+// convergence.
+bool symmetricEigen(double* A, int n, double* values, double* vectors);
+
 }  // namespace prompt_attention
