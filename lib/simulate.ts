@@ -1,28 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { type EngineInfo, engineInfo } from './engine.js';
-import {
-  cellKey,
-  type Experiment,
-  parseExperiment,
-  type ResolvedExperiment,
-  type ResolvedGradientDescent,
-  resolveMethod,
-  type SimulationMethod,
-} from './experiment.js';
-import { type JobOptions, runJob } from './job.js';
-import {
-  type NativeJob,
-  type NativeModel,
-  type NativeTrialRange,
-  type NativeTrials,
-  native,
-  toNativeHead,
-  toNativeMixture,
-  toNativeThreeStep,
-} from './native.js';
+import { type Experiment, parseExperiment, resolveMethod, type SimulationMethod } from './experiment.js';
+import type { JobOptions } from './job.js';
+import { kindOf } from './kinds.js';
 import { abortSignal, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from './options.js';
-import { toNativeOptimizer } from './training/optimizer.js';
 
 export type { SimulationMethod } from './experiment.js';
 
@@ -96,44 +78,6 @@ const optionsSchema = z.strictObject({
     .optional(),
 });
 
-function nativeModel({ model, mixture }: ResolvedGradientDescent): NativeModel {
-  const size = { tokens: mixture.tokens, dimension: mixture.dimension };
-  if (model !== 'self-attention') return { kind: model, ...size };
-  const head = { prompts: 0, outputs: 1, pooledHead: true };
-  return { kind: 'matrix-attention', ...size, ...head, trainsAttention: true, trainsWeights: true };
-}
-
-function startTrials(experiment: ResolvedExperiment, seed: bigint, range: NativeTrialRange): NativeJob<NativeTrials> {
-  const common = { mixture: toNativeMixture(experiment.mixture), seed, cellKey: cellKey(experiment), ...range };
-  switch (experiment.kind) {
-    case 'known-prompt':
-      return native.simulateKnownPrompt({
-        ...common,
-        examples: experiment.examples,
-        inverseTemperature: experiment.inverseTemperature,
-        head: toNativeHead(experiment.head),
-      });
-    case 'three-step':
-      return native.simulateThreeStep({
-        ...common,
-        ...toNativeThreeStep(experiment),
-        examples: Uint32Array.from(experiment.examples),
-      });
-    case 'gradient-descent':
-      return native.simulateDescent({
-        ...common,
-        examples: experiment.examples,
-        model: nativeModel(experiment),
-        loss: experiment.loss,
-        optimizer: toNativeOptimizer(experiment.optimizer),
-        steps: experiment.steps,
-        promptStep: experiment.stepSizes.prompt,
-        headStep: experiment.stepSizes.head,
-        initialScale: experiment.initial === 'zero' ? 0 : experiment.initial.scale,
-      });
-  }
-}
-
 /**
  * Run Monte Carlo trials of an experiment on the addon's own threads.
  *
@@ -166,17 +110,16 @@ export async function simulate(experiment: Experiment, options: SimulationOption
     '',
   );
   const method = resolveMethod(resolved, rest.method);
-  const { metrics, status } = await runJob(
-    () =>
-      startTrials(resolved, BigInt(seed), {
-        method,
-        firstTrial,
-        trials,
-        testDraws,
-        threads: threads ?? availableParallelism(),
-      }),
-    { signal, onProgress: onProgress && ((completed) => onProgress({ completed, trials })) },
-  );
+  const { metrics, status } = await kindOf(resolved).simulate(resolved, {
+    seed,
+    method,
+    firstTrial,
+    trials,
+    testDraws,
+    threads: threads ?? availableParallelism(),
+    signal,
+    onProgress: onProgress && ((completed) => onProgress({ completed, trials })),
+  });
   onProgress?.({ completed: trials, trials });
   return { trials, firstTrial, method, metrics: metrics as Simulation['metrics'], status, engine: engineInfo() };
 }

@@ -35,7 +35,7 @@ function mergedOptions(schemas: readonly z.core.$ZodType[]): OptionSchemas {
   return merged;
 }
 
-function requireOption(path: string): void {
+function requireOption(path: string, where: string): void {
   let schemas: readonly z.core.$ZodType[] = [experimentSchema];
   let parent = 'an experiment';
   for (const name of path.split('.')) {
@@ -44,25 +44,39 @@ function requireOption(path: string): void {
     if (found === undefined) {
       const names = Object.keys(options);
       const known = names.length > 0 ? `its options are ${names.join(', ')}` : 'it has no options of its own';
-      throw new StudyError(`factors.${path}: ${parent} has no option ${JSON.stringify(name)}; ${known}`);
+      throw new StudyError(`${where}.${path}: ${parent} has no option ${JSON.stringify(name)}; ${known}`);
     }
     schemas = found;
     parent = name;
   }
 }
 
+/** An option that varies over the cells: its dotted path, and where the study says so (`factors`, `zip[0]`, `linked`). */
+export interface VaryingOption {
+  readonly path: string;
+  readonly where: string;
+}
+
 /**
- * Check that every factor names an option that some experiment has, and that no factor lies inside another.
+ * Check that every path names an option that some experiment has, that none comes twice, and that none lies inside another.
  *
- * @param paths Dotted paths into an experiment, for example `mixture.dimension`.
  * @throws {@link StudyError} naming the path.
  */
-export function checkFactorPaths(paths: readonly string[]): void {
-  for (const path of paths) {
-    requireOption(path);
-    const inside = paths.find((other) => other.startsWith(`${path}.`));
-    if (inside !== undefined) throw new StudyError(`factors.${inside}: the factor ${path} already sets this option`);
+export function checkVaryingOptions(options: readonly VaryingOption[]): void {
+  for (const [index, { path, where }] of options.entries()) {
+    requireOption(path, where);
+    const twin = options.findIndex((other) => other.path === path);
+    if (twin !== index) throw new StudyError(`${where}.${path}: ${options[twin]?.where} already varies this option`);
+    const inside = options.find((other) => other.path.startsWith(`${path}.`));
+    if (inside !== undefined)
+      throw new StudyError(`${inside.where}.${inside.path}: the factor ${path} already sets this option`);
   }
+}
+
+/** The names of the options that experiments of a kind have; undefined if there is no such kind. */
+export function optionsOfKind(kind: unknown): ReadonlySet<string> | undefined {
+  const schema = experimentSchema.options.find((option) => option.shape.kind.value === kind);
+  return schema && new Set(Object.keys(schema.shape));
 }
 
 /** A copy of `experiment` whose option at the dotted `path` is `value`; objects on the way are made where missing. */

@@ -1,7 +1,17 @@
 export type { FactorValue } from './factors.js';
+export type { LevelRange } from './levels.js';
 export type { StudyProgress } from './progress.js';
+export type { Provenance, StudyRun } from './provenance.js';
+export { open } from './read.js';
 export type { StudyResult, StudyRow } from './rows.js';
-export { open, run, type StudyRunOptions } from './run.js';
+export { run, type Shard, type StudyRunOptions } from './run.js';
 export type { TrialsRule } from './schedule.js';
-export { define, type PartialExperiment, type StudyOptions, type StudySpec } from './spec.js';
-export type { CellStatistics, Estimate } from './statistics.js';
+export {
+  define,
+  type Levels,
+  type PartialExperiment,
+  type StudyOptions,
+  type StudySpec,
+  type TrialsRuleOptions,
+} from './spec.js';
+export type { CellStatistics, Estimate, PathEstimate } from './statistics.js';

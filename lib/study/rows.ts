@@ -1,41 +1,32 @@
+import type { Estimate } from '../kinds.js';
 import type { StudyCell } from './cells.js';
 import type { FactorValue } from './factors.js';
+import type { StudyRun } from './provenance.js';
 import type { StudySpec } from './spec.js';
-import {
-  type CellStatistics,
-  cellStatistics,
-  type Estimate,
-  joinTrials,
-  type TrialResults,
-  zScore,
-} from './statistics.js';
-
-/** A stored batch of trials: its raw results, how long it took and what computed it. */
-export interface Batch extends TrialResults {
-  /** Index of the first trial. */
-  readonly firstTrial: number;
-  readonly wallSeconds: number;
-  /** Engine fingerprint. */
-  readonly engine: string;
-}
+import { type CellStatistics, zScore } from './statistics.js';
+import type { CellTheory } from './theory.js';
 
 /** The result of one cell of a study. */
 export interface StudyRow extends CellStatistics {
   /** Name of the study. */
   readonly study: string;
-  /** SHA-256 of the study, hexadecimal. */
+  /** SHA-256 of the study without its trials, hexadecimal. */
   readonly specHash: string;
   /** SHA-256 of the cell's experiment, hexadecimal. */
   readonly cell: string;
+  /** Position of the cell in the grid, from 0. */
+  readonly index: number;
   /** Level of every factor. */
   readonly factors: Readonly<Record<string, FactorValue>>;
-  /** Exact asymptotic test error; null if the study asked for none or there is none. */
+  /** Test error by the law of the experiment; null if the study asked for none or there is none. */
   readonly theory: number | null;
   /** Numerical standard error of `theory`. */
   readonly theoryStandardError: number | null;
   /** (meanError − theory) / √(standardError² + theoryStandardError²); null where it is undefined. */
   readonly z: number | null;
-  /** Seconds spent on the trials, over all runs. */
+  /** What the law says of other metrics; their standard errors are NaN where it does not give one. */
+  readonly metricTheory: Readonly<Record<string, Estimate>>;
+  /** Seconds spent on the trials, over all runs, as if the machine had done nothing else meanwhile. */
   readonly wallSeconds: number;
   /** Engine fingerprint; several joined by ` + ` if the trials were run by several engines. */
   readonly engine: string;
@@ -47,44 +38,56 @@ export interface StudyResult {
   readonly file: string;
   /** The study itself. */
   readonly spec: StudySpec;
-  /** SHA-256 of the study, hexadecimal. */
+  /** SHA-256 of the study without its trials, hexadecimal. */
   readonly specHash: string;
   /** Number of cells of the grid. */
   readonly cells: number;
   /** Cells that have reached their stopping rule. */
   readonly finishedCells: number;
-  /** One row per cell that has at least one trial, in grid order. */
+  /** One row per cell that has results, in grid order. */
   readonly rows: readonly StudyRow[];
+  /** The processes that computed them: versions, commit, engine, host, times. */
+  readonly runs: readonly StudyRun[];
   /** What a reader of the rows should know, one sentence each; usually empty. */
   readonly warnings: readonly string[];
 }
 
-/** The row of a cell from its batches (at least one, in trial order) and its theory. */
+/** Where the trials of a cell come from. */
+export interface CellOrigin {
+  readonly wallSeconds: number;
+  /** Engine fingerprints. */
+  readonly engines: ReadonlySet<string>;
+}
+
+/** The row of a cell. */
 export function studyRow(
   spec: StudySpec,
   specHash: string,
   cell: StudyCell,
-  batches: readonly Batch[],
-  theory: Estimate | null,
+  statistics: CellStatistics,
+  theory: CellTheory,
+  { wallSeconds, engines }: CellOrigin,
 ): StudyRow {
-  const statistics = cellStatistics(joinTrials(batches));
+  const { error = null, ...metricTheory } = theory ?? {};
   return Object.freeze({
     study: spec.name,
     specHash,
     cell: cell.key,
+    index: cell.index,
     factors: cell.factors,
     ...statistics,
-    theory: theory?.mean ?? null,
-    theoryStandardError: theory?.standardError ?? null,
-    z: zScore({ mean: statistics.meanError, standardError: statistics.standardError }, theory),
-    wallSeconds: batches.reduce((sum, batch) => sum + batch.wallSeconds, 0),
-    engine: [...new Set(batches.map((batch) => batch.engine))].sort().join(' + '),
+    theory: error?.mean ?? null,
+    theoryStandardError: error?.standardError ?? null,
+    z: zScore({ mean: statistics.meanError, standardError: statistics.standardError }, error),
+    metricTheory,
+    wallSeconds,
+    engine: [...engines].sort().join(' + '),
   });
 }
 
 /** Warnings about a set of rows taken together. */
 export function rowWarnings(rows: readonly StudyRow[]): readonly string[] {
-  const engines = [...new Set(rows.flatMap((row) => row.engine.split(' + ')))].sort();
+  const engines = [...new Set(rows.flatMap((row) => row.engine.split(' + ').filter((engine) => engine !== '')))].sort();
   if (engines.length < 2) return [];
   return [
     `these rows were computed by several engines (${engines.join(', ')}): results are bit-identical only within one`,

@@ -1,16 +1,28 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { engineInfo } from '../engine.js';
-import { StoreError } from '../errors.js';
-import { abortSignal, parseOptions, threadCount } from '../options.js';
-import { simulate } from '../simulate.js';
-import { type StudyCell, studyCells } from './cells.js';
+import { type Estimate, kindOf } from '../kinds.js';
+import { abortSignal, integerFrom, parseOptions, threadCount } from '../options.js';
+import type { Batch } from './batches.js';
+import { type StudyCell, StudyCells } from './cells.js';
 import { ProgressEstimate, type StudyProgress } from './progress.js';
-import { type Batch, rowWarnings, type StudyResult, type StudyRow, studyRow } from './rows.js';
+import { beginRun, type StudyRun } from './provenance.js';
+import { consecutive, readStudy } from './read.js';
+import type { StudyResult } from './rows.js';
 import { nextBatch, type TrialRange } from './schedule.js';
-import { define, type StudyOptions, type StudySpec, specHash, specJson } from './spec.js';
-import { errorStandardError, joinTrials } from './statistics.js';
-import { StudyStore } from './store.js';
+import { define, type StudyOptions, type StudySpec } from './spec.js';
+import { openForRun } from './sqlite.js';
+import { CellAccumulator } from './statistics.js';
+import type { StudyHeader, StudyStore } from './store.js';
 import { cellTheory } from './theory.js';
+import { ResultWriter } from './writer.js';
+
+/** One of several runs that share a study's cells. */
+export interface Shard {
+  /** Which one: an integer in [1, `count`]. It runs the cells whose position in the grid, counted from 1, is `index`, `index` + `count`, … */
+  readonly index: number;
+  /** How many there are. */
+  readonly count: number;
+}
 
 /** How a study is run; nothing in it changes a result. */
 export interface StudyRunOptions {
@@ -18,6 +30,8 @@ export interface StudyRunOptions {
   readonly out: string;
   /** Threads to use: an integer in [1, 1024]. Default `os.availableParallelism()`. */
   readonly threads?: number | undefined;
+  /** Run only these cells; {@link merge} joins the result files. Default: all cells. */
+  readonly shard?: Shard | undefined;
   /** Aborting rejects with the signal's reason; every finished batch stays in the file. */
   readonly signal?: AbortSignal | undefined;
   /** Called at most ten times a second within a batch, and after each batch. */
@@ -27,31 +41,140 @@ export interface StudyRunOptions {
 const optionsSchema = z.strictObject({
   out: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }),
   threads: threadCount,
+  shard: z
+    .strictObject({ index: integerFrom(1), count: integerFrom(1) }, { error: 'an object { index, count }' })
+    .refine(({ index, count }) => index <= count, { error: 'an integer ≤ shard.count', path: ['index'] })
+    .optional(),
   signal: abortSignal,
   onProgress: z
     .custom<NonNullable<StudyRunOptions['onProgress']>>((value) => typeof value === 'function', { error: 'a function' })
     .optional(),
 });
 
-/** Number of trials in consecutive batches. */
-function trialsIn(batches: readonly Batch[]): number {
-  const last = batches.at(-1);
-  return last === undefined ? 0 : last.firstTrial + last.status.length;
+/** The trials of a range of a cell; `share` is the part of the machine's threads that they may take. */
+export async function runBatch(
+  spec: StudySpec,
+  cell: StudyCell,
+  range: TrialRange,
+  run: StudyRun,
+  options: {
+    readonly threads: number;
+    readonly share?: number | undefined;
+    readonly signal?: AbortSignal | undefined;
+    readonly onProgress?: ((completed: number) => void) | undefined;
+  },
+): Promise<Batch> {
+  const { method, testDraws, experiment, index } = cell;
+  const { threads, share = 1, signal, onProgress } = options;
+  const begin = performance.now();
+  const request = { ...range, seed: spec.seed, method, testDraws, threads, signal, onProgress };
+  const { metrics, status } = await kindOf(experiment).simulate(experiment, request);
+  const wallSeconds = ((performance.now() - begin) / 1000) * share;
+  return { cell: index, firstTrial: range.firstTrial, metrics, status, wallSeconds, run: run.id };
 }
 
-function standardErrorOf(batches: readonly Batch[]): number {
-  return errorStandardError(joinTrials(batches));
+/** Runs the unfinished cells of a study, several at a time, so that small batches keep all threads busy too. */
+class StudyRunner {
+  private readonly waiting: Iterator<number>;
+  private lanes = 0;
+
+  constructor(
+    private readonly header: StudyHeader,
+    private readonly store: StudyStore,
+    private readonly writer: ResultWriter,
+    private readonly run: StudyRun,
+    /** Positions of the cells to run. */
+    private readonly positions: readonly number[],
+    private readonly estimate: ProgressEstimate,
+    private readonly options: { readonly threads: number } & Pick<StudyRunOptions, 'onProgress'>,
+  ) {
+    this.waiting = positions.keys();
+  }
+
+  /** Run everything; the first failure stops all lanes. */
+  async all(signal: AbortSignal | undefined): Promise<void> {
+    const failed = new AbortController();
+    const either = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
+    const count = Math.min(this.options.threads, this.positions.length);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: count }, async () => {
+        this.lanes += 1;
+        try {
+          await this.lane(either);
+        } catch (error) {
+          failed.abort(error);
+          throw error;
+        } finally {
+          this.lanes -= 1;
+        }
+      }),
+    );
+    // The lanes that were stopped by another one's failure reject with that failure.
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+
+  private async lane(signal: AbortSignal): Promise<void> {
+    for (let next = this.waiting.next(); next.done !== true; next = this.waiting.next()) {
+      signal.throwIfAborted();
+      await this.cell(next.value, signal);
+    }
+  }
+
+  private async cell(slot: number, signal: AbortSignal): Promise<void> {
+    const { spec, id } = this.header;
+    const index = this.positions[slot] as number;
+    const cell = StudyCells.of(spec).at(index);
+    const report = () => this.options.onProgress?.(this.estimate.snapshot(slot, cell.factors));
+    await this.theory(cell, signal);
+    const accumulator = new CellAccumulator();
+    if (this.estimate.trialsOf(slot) > 0)
+      for (const batch of consecutive(this.store.where, await this.store.readBatches(id, index)))
+        accumulator.add(batch);
+    const look = (): Estimate => {
+      const estimate = accumulator.estimate(spec.trials.metric);
+      this.estimate.look(slot, accumulator.trials, estimate);
+      return estimate;
+    };
+    for (;;) {
+      const range = nextBatch(spec.trials, accumulator.trials, look);
+      if (range === undefined) break;
+      const threads = Math.max(1, Math.floor(this.options.threads / this.lanes));
+      const batch = await runBatch(spec, cell, range, this.run, {
+        threads,
+        share: threads / this.options.threads,
+        signal,
+        onProgress: (completed) => {
+          this.estimate.advance(slot, range.firstTrial + completed);
+          report();
+        },
+      });
+      accumulator.add(batch);
+      await this.writer.addBatch(batch);
+      this.estimate.advance(slot, accumulator.trials);
+      report();
+    }
+    this.estimate.finish(slot);
+    report();
+  }
+
+  private async theory(cell: StudyCell, signal: AbortSignal): Promise<void> {
+    const { spec, id } = this.header;
+    if (!spec.theory || (await this.store.readTheories(id, cell.index, cell.index + 1)).has(cell.index)) return;
+    await this.writer.addTheory({ cell: cell.index, theory: await cellTheory(spec, cell, signal) });
+  }
 }
 
 /**
  * Run a study, or what is left of it, into a result file.
  *
- * Batches are stored one by one as they finish; a run that was killed or aborted is continued by running the same study
- * into the same file, and ends with the same rows as if it had not been interrupted (except for `wallSeconds`).
+ * Results are stored a few times a second; a run that was killed or aborted is continued by running the same study into the
+ * same file, and ends with the same rows as if it had not been interrupted (except for `wallSeconds`). The `trials` of the study
+ * may have grown since: then only the missing ones run.
  *
  * @param study A study, or the path of a study file.
  * @throws {@link StudyError} if the study is not valid; {@link OptionTypeError} or {@link OptionRangeError} for a bad
- * option; {@link StoreError} if the file cannot be written or holds another study; the signal's reason if aborted.
+ * option; {@link StoreError} if the file cannot be written, holds another study (the error lists what differs), or another
+ * process is running a study into it; the signal's reason if aborted.
  * @example
  * ```ts
  * import { study } from 'prompt-attention';
@@ -74,128 +197,31 @@ function standardErrorOf(batches: readonly Batch[]): number {
  */
 export async function run(study: StudyOptions | StudySpec | string, options: StudyRunOptions): Promise<StudyResult> {
   const spec = define(study);
-  const { out, threads, signal, onProgress } = parseOptions(optionsSchema, options, '');
+  const { out, threads = availableParallelism(), shard, signal, onProgress } = parseOptions(optionsSchema, options, '');
   signal?.throwIfAborted();
-  const cells = studyCells(spec);
-  const hash = specHash(spec);
-  const engine = engineInfo();
-  const header = {
-    name: spec.name,
-    spec: specJson(spec),
-    specHash: hash,
-    packageVersion: engine.version,
-    nodeVersion: engine.node,
-    engine: engine.fingerprint,
-  };
-  const store = await StudyStore.openForRun(out, header, cells);
+  const cells = StudyCells.of(spec);
+  const { store, header } = await openForRun(out, spec, cells);
   try {
-    const counts = await store.countTrials();
+    const { index, count } = shard ?? { index: 1, count: 1 };
+    const positions = Array.from(
+      { length: Math.max(0, Math.ceil((cells.length - index + 1) / count)) },
+      (_, i) => index - 1 + i * count,
+    );
+    const counts = await store.readTrialCounts(header);
     const estimate = new ProgressEstimate(
       spec.trials,
-      cells.map((cell) => counts.get(cell.key) ?? 0),
+      positions.map((position) => counts[position] as number),
     );
-    const rows: StudyRow[] = [];
-    for (const [index, cell] of cells.entries()) {
-      const report = () => onProgress?.(estimate.snapshot(index, cell.factors));
-      const theory = spec.theory ? await storedTheory(store, spec, cell, signal) : null;
-      const batches = [...(await store.readBatches(cell.key))];
-      const look = () => {
-        const standardError = standardErrorOf(batches);
-        estimate.look(index, trialsIn(batches), standardError);
-        return standardError;
-      };
-      for (;;) {
-        const range = nextBatch(spec.trials, trialsIn(batches), look);
-        if (range === undefined) break;
-        const onBatchProgress = (progress: { readonly completed: number }) => {
-          estimate.advance(index, range.firstTrial + progress.completed);
-          report();
-        };
-        const batch = await runBatch(spec, cell, range, { threads, signal, onProgress: onBatchProgress });
-        await store.writeBatch(cell.key, batch);
-        batches.push(batch);
-      }
-      rows.push(studyRow(spec, hash, cell, batches, theory));
-      estimate.finish(index);
-      report();
+    const thisRun = await beginRun(shard === undefined ? null : `${index}/${count}`);
+    const writer = new ResultWriter(store, header.id, thisRun);
+    const runner = new StudyRunner(header, store, writer, thisRun, positions, estimate, { threads, onProgress });
+    try {
+      await runner.all(signal);
+    } finally {
+      // Also when aborted: everything finished is kept.
+      await writer.finish();
     }
-    return studyResult(out, spec, hash, cells.length, cells.length, rows);
-  } finally {
-    await store.close();
-  }
-}
-
-async function runBatch(
-  spec: StudySpec,
-  cell: StudyCell,
-  range: TrialRange,
-  options: Pick<Parameters<typeof simulate>[1], 'threads' | 'signal' | 'onProgress'>,
-): Promise<Batch> {
-  const { method, testDraws } = cell;
-  const begin = performance.now();
-  const { metrics, status, engine } = await simulate(cell.experiment, {
-    ...range,
-    ...options,
-    seed: spec.seed,
-    method,
-    testDraws,
-  });
-  const wallSeconds = (performance.now() - begin) / 1000;
-  return { firstTrial: range.firstTrial, metrics, status, wallSeconds, engine: engine.fingerprint };
-}
-
-async function storedTheory(store: StudyStore, spec: StudySpec, cell: StudyCell, signal: AbortSignal | undefined) {
-  const stored = await store.readTheory(cell.key);
-  if (stored !== null) return stored;
-  const theory = await cellTheory(cell, spec.seed, signal);
-  if (theory !== null) await store.writeTheory(cell.key, theory);
-  return theory;
-}
-
-function studyResult(
-  file: string,
-  spec: StudySpec,
-  hash: string,
-  cells: number,
-  finishedCells: number,
-  rows: readonly StudyRow[],
-): StudyResult {
-  return Object.freeze({ file, spec, specHash: hash, cells, finishedCells, rows, warnings: rowWarnings(rows) });
-}
-
-/**
- * Read the rows of a result file, also while the study is running: the rows are those of one moment.
- *
- * @param file A result file written by {@link run}.
- * @throws {@link StoreError} if there is no such file or it is not a result file.
- * @example
- * ```ts
- * import { study } from 'prompt-attention';
- * const { rows, finishedCells, cells } = await study.open('benefit-of-context.sqlite');
- * console.log(`${finishedCells} of ${cells} cells`, rows.map((row) => row.z));
- * ```
- */
-export async function open(file: string): Promise<StudyResult> {
-  const store = StudyStore.openForReading(file);
-  try {
-    return await store.inOneView(async () => {
-      const header = await store.readHeader();
-      const spec = define(JSON.parse(header.spec) as StudyOptions);
-      const hash = specHash(spec);
-      if (hash !== header.specHash)
-        throw new StoreError(`${file}: written by version ${header.packageVersion}, which this version cannot read`);
-      const cells = studyCells(spec);
-      const rows: StudyRow[] = [];
-      let finishedCells = 0;
-      for (const cell of cells) {
-        const batches = await store.readBatches(cell.key);
-        if (batches.length === 0) continue;
-        const next = nextBatch(spec.trials, trialsIn(batches), () => standardErrorOf(batches));
-        if (next === undefined) finishedCells += 1;
-        rows.push(studyRow(spec, hash, cell, batches, await store.readTheory(cell.key)));
-      }
-      return studyResult(file, spec, hash, cells.length, finishedCells, rows);
-    });
+    return await readStudy(store, header);
   } finally {
     await store.close();
   }

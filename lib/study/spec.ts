@@ -5,8 +5,9 @@ import { z } from 'zod';
 import { OptionRangeError, OptionTypeError, StudyError } from '../errors.js';
 import { canonicalJson, type Experiment, type SimulationMethod } from '../experiment.js';
 import { integerFrom, nonNegativeNumber, oneOf, parseOptions, seedSchema } from '../options.js';
-import { studyCells } from './cells.js';
-import { checkFactorPaths, type FactorValue } from './factors.js';
+import { StudyCells } from './cells.js';
+import { checkVaryingOptions, type FactorValue } from './factors.js';
+import { type LevelRange, levelsSchema } from './levels.js';
 import type { TrialsRule } from './schedule.js';
 
 /** An experiment that may lack what the factors of a study provide. */
@@ -23,19 +24,38 @@ export interface StudyOptions {
   /** What all cells share; may lack what the factors provide. */
   readonly experiment: PartialExperiment;
   /**
-   * Dotted path into the experiment → non-empty array of levels. The study runs every combination. Default: no factors,
-   * that is one cell.
+   * Dotted path into the experiment → non-empty array of levels, or a range of numbers. The study runs every combination.
+   * Default: no factors, that is one cell. If `kind` varies, a cell ignores what experiments of its kind have no option for.
    */
-  readonly factors?: Readonly<Record<string, readonly FactorValue[]>> | undefined;
+  readonly factors?: Readonly<Record<string, Levels>> | undefined;
+  /** Groups of factors that vary together: the lists of a group have the same length, and the study runs them in step. */
+  readonly zip?: readonly Readonly<Record<string, Levels>>[] | undefined;
+  /**
+   * Dotted path into the experiment → expression over the other options, evaluated in every cell, for example
+   * `{ 'stepSizes.prompt': '0.1 * sqrt(mixture.dimension)' }`. Expressions may use numbers, texts, `true`, `false`, options by their
+   * path, `+ - * / % **`, comparisons, `&& || !`, `a ? b : c`, arrays and the functions abs, ceil, exp, floor, log, log2, log10, max,
+   * min, round, sqrt; those further down may use the ones above.
+   */
+  readonly linked?: Readonly<Record<string, string>> | undefined;
+  /** Expressions, true for the cells to leave out, for example `examples < mixture.dimension`. */
+  readonly exclude?: readonly string[] | undefined;
   /** Default: `'projected'` where it is exact, else `'dense'`. */
   readonly method?: SimulationMethod | undefined;
   /** Draws that estimate the test error of each trial: an integer in [1, 2³¹). Default 1000. */
   readonly testDraws?: number | undefined;
-  /** A rule, or an integer ≥ 1: that many trials for every cell. */
-  readonly trials: TrialsRule | number;
-  /** Whether the exact asymptotic risk is computed beside the simulation. Default true. */
-  readonly theory?: boolean | undefined;
+  /** A rule, or an integer ≥ 1: that many trials for every cell; `'theory-only'`: no trials, only the law of every cell. */
+  readonly trials: TrialsRuleOptions | number | 'theory-only';
+  /** Whether the law of every cell is computed beside the simulation, and from how many draws. Default true. */
+  readonly theory?: boolean | { readonly draws: number } | undefined;
 }
+
+/** The levels of a factor. */
+export type Levels = readonly FactorValue[] | LevelRange;
+
+/** {@link TrialsRule} as it is written. */
+export type TrialsRuleOptions = Pick<TrialsRule, 'minimum' | 'maximum'> & {
+  readonly [Name in keyof Omit<TrialsRule, 'minimum' | 'maximum'>]?: TrialsRule[Name] | undefined;
+};
 
 /** A validated study with every default filled in; frozen. Make one with {@link define}. */
 export interface StudySpec {
@@ -47,37 +67,63 @@ export interface StudySpec {
   readonly experiment: PartialExperiment;
   /** Dotted path into the experiment → levels. */
   readonly factors: Readonly<Record<string, readonly FactorValue[]>>;
+  /** Groups of factors that vary together. */
+  readonly zip: readonly Readonly<Record<string, readonly FactorValue[]>>[];
+  /** Dotted path into the experiment → expression. */
+  readonly linked: Readonly<Record<string, string>>;
+  /** Expressions, true for the cells left out. */
+  readonly exclude: readonly string[];
   /** Left out if the study leaves the choice to each cell. */
   readonly method?: SimulationMethod | undefined;
   /** Draws that estimate the test error of each trial. */
   readonly testDraws: number;
-  /** A fixed number of trials n is the rule { minimum: n, maximum: n, standardError: 0 }. */
+  /** A fixed number of trials n is the rule with minimum and maximum n. */
   readonly trials: TrialsRule;
-  /** Whether the exact asymptotic risk is computed beside the simulation. */
-  readonly theory: boolean;
+  /** Whether the law of every cell is computed beside the simulation, and from how many draws. */
+  readonly theory: boolean | { readonly draws: number };
 }
+
+const trialCount = integerFrom(1, 2 ** 31 - 1);
+const kUntargeted = { metric: 'error', standardError: 0, relativeStandardError: 0 };
 
 const trialsRule = z
   .strictObject(
-    { minimum: integerFrom(1, 2 ** 31 - 1), maximum: integerFrom(1, 2 ** 31 - 1), standardError: nonNegativeNumber },
-    { error: 'an integer ≥ 1 or an object { minimum, maximum, standardError }' },
+    {
+      minimum: trialCount,
+      maximum: trialCount,
+      metric: z.string({ error: 'the name of a metric' }).default(kUntargeted.metric),
+      standardError: nonNegativeNumber.default(kUntargeted.standardError),
+      relativeStandardError: nonNegativeNumber.default(kUntargeted.relativeStandardError),
+    },
+    { error: "an integer ≥ 1 or an object { minimum, maximum, standardError }, or 'theory-only'" },
   )
   .refine((rule) => rule.maximum >= rule.minimum, { error: 'an integer ≥ trials.minimum', path: ['maximum'] });
 
-/** A fixed number of trials: the only look is at the end. */
-const fixedTrials = integerFrom(1, 2 ** 31 - 1).transform((trials) => ({
-  minimum: trials,
-  maximum: trials,
-  standardError: 0,
-}));
+const fixedRule = (trials: number) => ({ minimum: trials, maximum: trials, ...kUntargeted });
 
-const isLevel = (value: unknown) => value !== null && ['number', 'string', 'boolean', 'object'].includes(typeof value);
+/** What is written for a study without trials; a study defined again has the rule of none in its place. */
+const kTheoryOnly = 'theory-only';
 
-const levels = z
-  .array(z.custom<FactorValue>(isLevel, { error: 'a number, a text, true, false, an array or an object' }), {
-    error: 'an array of levels',
-  })
-  .min(1, { error: 'an array with at least one level' });
+function trialsSchema(trials: unknown): z.ZodType<TrialsRule> {
+  // A fixed number of trials: the only look is at the end.
+  if (typeof trials === 'number') return trialCount.transform(fixedRule);
+  const none = canonicalJson(trials) === canonicalJson(fixedRule(0));
+  return trials === kTheoryOnly || none ? z.unknown().transform(() => fixedRule(0)) : trialsRule;
+}
+
+const factorGroup = (text: string) => z.record(z.string(), levelsSchema, { error: text });
+
+const zipGroup = factorGroup('an object: path into the experiment → array of levels').superRefine((group, context) => {
+  const [first, ...others] = Object.entries(group);
+  if (first === undefined) context.addIssue({ code: 'custom', message: 'at least one list' });
+  for (const [path, levels] of others) {
+    if (levels.length === first?.[1].length) continue;
+    const message = `as long as the list of ${first?.[0]}, which has ${first?.[1].length} levels`;
+    context.addIssue({ code: 'custom', message, path: [path] });
+  }
+});
+
+const expression = z.string({ error: 'an expression, as text' }).min(1, { error: 'an expression, as text' });
 
 /** Decimal text becomes a bigint, and a bigint that a number holds exactly becomes a number: one form per seed. */
 const seed = z
@@ -95,13 +141,20 @@ function studySchema(trials: unknown) {
         (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
         { error: 'an object: the part of the experiment that all cells share' },
       ),
-      factors: z
-        .record(z.string(), levels, { error: 'an object: path into the experiment → array of levels' })
+      factors: factorGroup('an object: path into the experiment → array of levels').default({}),
+      zip: z.array(zipGroup, { error: 'an array of objects: path into the experiment → array of levels' }).default([]),
+      linked: z
+        .record(z.string(), expression, { error: 'an object: path into the experiment → expression' })
         .default({}),
+      exclude: z.array(expression, { error: 'an array of expressions' }).default([]),
       method: oneOf(['projected', 'dense']).optional(),
       testDraws: integerFrom(1, 2 ** 31 - 1).default(1000),
-      trials: typeof trials === 'number' ? fixedTrials : trialsRule,
-      theory: z.boolean({ error: 'true or false' }).default(true),
+      trials: trialsSchema(trials),
+      theory: z
+        .union([z.boolean(), z.strictObject({ draws: integerFrom(64, 2 ** 31 - 1) })], {
+          error: 'true or false, or an object { draws } with an integer ≥ 64',
+        })
+        .default(true),
     },
     { error: 'an object with name, seed, experiment, factors and trials' },
   );
@@ -134,8 +187,13 @@ function readStudyFile(path: string): unknown {
 function defineFrom(value: unknown): StudySpec {
   const trials = (value as { trials?: unknown } | null | undefined)?.trials;
   const spec = frozenCopy(parseOptions(studySchema(trials), value, ''));
-  checkFactorPaths(Object.keys(spec.factors));
-  studyCells(spec);
+  const paths = (group: object, where: string) => Object.keys(group).map((path) => ({ path, where }));
+  checkVaryingOptions([
+    ...paths(spec.factors, 'factors'),
+    ...spec.zip.flatMap((group, i) => paths(group, `zip[${i}]`)),
+    ...paths(spec.linked, 'linked'),
+  ]);
+  StudyCells.of(spec);
   return spec;
 }
 
@@ -184,13 +242,16 @@ export function specJson(spec: StudySpec): string {
   return JSON.stringify(plain(spec));
 }
 
-/** SHA-256, in hexadecimal, of the canonical JSON of a study: equal for equal studies, however they are written. */
+/**
+ * SHA-256, in hexadecimal, of the canonical JSON of a study without `trials`, which may grow: equal for equal studies, however
+ * they are written.
+ */
 export function specHash(spec: StudySpec): string {
-  return createHash('sha256')
-    .update(canonicalJson(plain(spec)))
-    .digest('hex');
+  const { trials: _, ...fixed } = plain(spec);
+  return createHash('sha256').update(canonicalJson(fixed)).digest('hex');
 }
 
-function plain(spec: StudySpec): StudyOptions {
+/** A study as a plain JSON object. */
+export function plain(spec: StudySpec): StudyOptions {
   return { ...spec, seed: typeof spec.seed === 'bigint' ? String(spec.seed) : spec.seed };
 }

@@ -1,255 +1,319 @@
-import { statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { Kysely, SqliteDialect } from 'kysely';
-import Database from 'libsql';
+import type { Kysely } from 'kysely';
 import { StoreError } from '../errors.js';
-import type { Batch } from './rows.js';
-import type { Estimate } from './statistics.js';
-import { createTables, kFormat, type StoreCell, type StoreHeader, type Tables } from './tables.js';
+import { type Batch, fromBatchRow, toBatchRow } from './batches.js';
+import type { StudyCells } from './cells.js';
+import { specDifferences } from './diff.js';
+import type { Provenance, StudyRun } from './provenance.js';
+import { isGrowth, type TrialsRule } from './schedule.js';
+import { define, type StudyOptions, type StudySpec, specHash, specJson } from './spec.js';
+import { createTables, kFormat, type Tables } from './tables.js';
+import type { CellTheory } from './theory.js';
 
-/** How long a statement waits for another process's write before it gives up. */
-const kBusyMilliseconds = 5000;
+/** Rows of one INSERT: their parameters stay below every limit. */
+const kRowsPerInsert = 200;
 
-function reasonOf(file: string, error: unknown): string {
-  const code = (error as { code?: unknown }).code;
-  if (code === 'SQLITE_NOTADB') return `is not a result file of a study; choose another one (out, or --out)`;
-  if (code === 'SQLITE_CONSTRAINT_PRIMARYKEY') return 'another process is running this study into the same file';
-  if (code === 'SQLITE_BUSY') return 'is in use by another process';
-  const message = error instanceof Error ? error.message : String(error);
-  if (!message.startsWith('ConnectionFailed')) return message.split('\n', 1)[0] as string;
-  const directory = dirname(resolve(file));
-  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) return 'is a directory, not a file';
-  if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return `there is no directory ${directory}`;
-  return 'cannot be opened or created';
+/** What a store says about a study in it. */
+export interface StudyHeader {
+  /** The first 16 digits of `specHash`. */
+  readonly id: string;
+  /** The study, with its present trials. */
+  readonly spec: StudySpec;
+  readonly specHash: string;
+  /** Number of cells. */
+  readonly cells: number;
+  /** ISO 8601. */
+  readonly created: string;
 }
 
-/**
- * The results of one study in one SQLite file. While a study runs the file is in write-ahead mode, so that others can read
- * it; after `close()` it is a single file again.
- */
+/** The law of a cell, or that it has none. */
+export interface TheoryResult {
+  readonly cell: number;
+  readonly theory: CellTheory;
+}
+
+/** Results that are stored together. */
+export interface Results {
+  readonly batches: readonly Batch[];
+  readonly theories: readonly TheoryResult[];
+}
+
+/** A database connection, whatever the database. */
+export interface Connection {
+  readonly database: Kysely<Tables>;
+  /** Its type of binary columns. */
+  readonly blob: 'blob' | 'bytea';
+  /** The file or address, for errors; without a password. */
+  readonly where: string;
+  /** What went wrong, in words, from an error of the driver. */
+  reasonOf(error: unknown): string;
+  close(): Promise<void>;
+}
+
+/** The id of a study in a store. */
+export function studyId(spec: StudySpec): string {
+  return specHash(spec).slice(0, 16);
+}
+
+function chunks<Item>(items: readonly Item[], size = kRowsPerInsert): readonly Item[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
+}
+
+/** Results of studies in a database: an SQLite file with one study, or PostgreSQL with any number. */
 export class StudyStore {
-  private constructor(
-    readonly file: string,
-    private readonly connection: Database.Database,
-    private readonly tables: Kysely<Tables>,
-    private readonly mode: 'ro' | 'rwc',
+  constructor(
+    private readonly connection: Connection,
+    /** The database or, inside a transaction, that transaction. */
+    private readonly database: Kysely<Tables> = connection.database,
   ) {}
 
-  private static connect(file: string, mode: 'ro' | 'rwc'): StudyStore {
-    try {
-      const connection = new Database(`${pathToFileURL(file)}?mode=${mode}`, { timeout: kBusyMilliseconds });
-      return new StudyStore(
-        file,
-        connection,
-        new Kysely({ dialect: new SqliteDialect({ database: connection }) }),
-        mode,
-      );
-    } catch (cause) {
-      throw new StoreError(`${file}: ${reasonOf(file, cause)}`, { cause });
-    }
+  /** The file or address of the store. */
+  get where(): string {
+    return this.connection.where;
   }
 
-  /**
-   * Open the store of a study for running it; make it if there is none.
-   *
-   * @throws {@link StoreError} if the file cannot be made or written, is something else, or holds another study.
-   */
-  static async openForRun(file: string, header: StoreHeader, cells: readonly StoreCell[]): Promise<StudyStore> {
-    const store = StudyStore.connect(file, 'rwc');
-    try {
-      await store.attempt(async () => {
-        if ((await store.tableNames()).length === 0) await createTables(store.tables, header, cells);
-        const found = await store.readHeader();
-        if (found.specHash !== header.specHash)
-          throw new StoreError(
-            `${file}: holds another study (${found.name}, hash ${found.specHash.slice(0, 12)}; this one is ${header.name}, ` +
-              `hash ${header.specHash.slice(0, 12)}); choose another file (out, or --out), or delete this one`,
-          );
-        store.connection.pragma('journal_mode = WAL');
-        store.connection.pragma('synchronous = NORMAL');
-      });
-    } catch (error) {
-      await store.tables.destroy();
-      throw error;
-    }
-    return store;
-  }
-
-  /**
-   * Open the store of a study for reading, also while the study runs.
-   *
-   * @throws {@link StoreError} if there is no such file or it is not a result file.
-   */
-  static openForReading(file: string): StudyStore {
-    if (statSync(file, { throwIfNoEntry: false }) === undefined) throw new StoreError(`${file}: there is no such file`);
-    return StudyStore.connect(file, 'ro');
-  }
-
-  /** Run `work`; whatever SQLite says becomes a {@link StoreError} that names the file. */
+  /** Run `work`; whatever the database says becomes a {@link StoreError} that names the store. */
   private async attempt<Result>(work: () => Promise<Result>): Promise<Result> {
     try {
       return await work();
     } catch (cause) {
       if (cause instanceof StoreError) throw cause;
-      throw new StoreError(`${this.file}: ${reasonOf(this.file, cause)}`, { cause });
+      throw new StoreError(`${this.where}: ${this.connection.reasonOf(cause)}`, { cause });
     }
   }
 
-  private async tableNames(): Promise<readonly string[]> {
-    return (await this.tables.introspection.getTables()).map((table) => table.name);
-  }
-
-  /** What study the store holds. */
-  readHeader(): Promise<StoreHeader> {
-    return this.attempt(async () => {
-      const names = await this.tableNames();
-      if (names.length === 0) throw new StoreError(`${this.file}: holds no study yet`);
-      const study = names.includes('batch') && names.includes('study');
-      if (!study)
-        throw new StoreError(`${this.file}: is not a result file of a study; choose another one (out, or --out)`);
-      const row = await this.tables.selectFrom('study').selectAll().executeTakeFirstOrThrow();
-      if (row.format !== kFormat)
-        throw new StoreError(
-          `${this.file}: has format ${row.format}; this version of prompt-attention reads ${kFormat}`,
-        );
-      return {
-        name: row.name,
-        spec: row.spec,
-        specHash: row.spec_hash,
-        packageVersion: row.package_version,
-        nodeVersion: row.node_version,
-        engine: row.engine,
-      };
+  /** Run `work` in one transaction, on a store that sees and writes it; within a transaction, as a part of that. */
+  transaction<Result>(work: (store: StudyStore, transaction: Kysely<Tables>) => Promise<Result>): Promise<Result> {
+    return this.attempt(() => {
+      if (this.database.isTransaction) return work(this, this.database);
+      return this.database
+        .transaction()
+        .execute((transaction) => work(new StudyStore(this.connection, transaction), transaction));
     });
   }
 
-  /** Theory of a cell, null if none is stored. */
-  readTheory(cell: string): Promise<Estimate | null> {
-    return this.attempt(async () => {
-      const row = await this.tables
-        .selectFrom('cell')
-        .select(['theory', 'theory_standard_error'])
-        .where('key', '=', cell)
-        .executeTakeFirst();
-      if (row === undefined || row.theory === null) return null;
-      return { mean: row.theory, standardError: row.theory_standard_error ?? Number.NaN };
-    });
+  /** The names of the tables, those of others included. */
+  tableNames(): Promise<readonly string[]> {
+    return this.attempt(async () => (await this.database.introspection.getTables()).map((table) => table.name));
   }
 
-  /** Store the theory of a cell. */
-  async writeTheory(cell: string, { mean, standardError }: Estimate): Promise<void> {
-    await this.attempt(() =>
-      this.tables
-        .updateTable('cell')
-        .set({ theory: mean, theory_standard_error: standardError })
-        .where('key', '=', cell)
-        .execute(),
-    );
+  /** Make the tables where they are missing. */
+  createTables(): Promise<void> {
+    return this.attempt(() => createTables(this.database, this.connection.blob));
   }
 
-  /** Trials stored per cell key. */
-  countTrials(): Promise<ReadonlyMap<string, number>> {
+  /** The studies of the store, in the order they were begun. */
+  readStudies(): Promise<readonly StudyHeader[]> {
     return this.attempt(async () => {
-      const rows = await this.tables
-        .selectFrom('batch')
-        .select((expression) => ['cell', expression.fn.sum<number>('trials').as('trials')])
-        .groupBy('cell')
-        .execute();
-      return new Map(rows.map((row) => [row.cell, Number(row.trials)]));
-    });
-  }
-
-  /** The batches of a cell in trial order. */
-  readBatches(cell: string): Promise<readonly Batch[]> {
-    return this.attempt(async () => {
-      const batches = await this.tables
-        .selectFrom('batch')
-        .selectAll()
-        .where('cell', '=', cell)
-        .orderBy('first_trial')
-        .execute();
-      const metrics = new Map<number, Record<string, Float64Array>>(batches.map((row) => [row.first_trial, {}]));
-      const data = this.tables.selectFrom('metric').select(['first_trial', 'name', 'data']).where('cell', '=', cell);
-      for (const row of await data.execute()) {
-        const own = metrics.get(row.first_trial);
-        if (own !== undefined) own[row.name] = new Float64Array(row.data);
-      }
-      let done = 0;
-      return batches.map((row) => {
-        if (row.first_trial !== done)
-          throw new StoreError(`${this.file}: damaged: trial ${done} of cell ${cell} is missing`);
-        done += row.trials;
-        return {
-          firstTrial: row.first_trial,
-          status: new Uint8Array(row.status),
-          metrics: metrics.get(row.first_trial) ?? {},
-          wallSeconds: row.wall_seconds,
-          engine: row.engine,
-        };
+      const rows = await this.database.selectFrom('study').selectAll().orderBy('created').orderBy('id').execute();
+      return rows.map((row) => {
+        if (row.format !== kFormat)
+          throw new StoreError(
+            `${this.where}: has format ${row.format}; this version of prompt-attention reads ${kFormat}`,
+          );
+        const written = JSON.parse(row.spec) as StudyOptions;
+        const spec = define({ ...written, trials: JSON.parse(row.trials) as TrialsRule });
+        if (specHash(spec) !== row.spec_hash)
+          throw new StoreError(`${this.where}: written by a version of prompt-attention that this one cannot read`);
+        return { id: row.id, spec, specHash: row.spec_hash, cells: row.cells, created: row.created };
       });
     });
   }
 
-  /** Store a batch in one transaction. */
-  async writeBatch(cell: string, batch: Batch): Promise<void> {
-    const { firstTrial, status, metrics, wallSeconds, engine } = batch;
-    await this.attempt(() =>
-      this.tables.transaction().execute(async (transaction) => {
-        await transaction
-          .insertInto('batch')
-          .values({
-            cell,
-            first_trial: firstTrial,
-            trials: status.length,
-            status: bytesOf(status),
-            wall_seconds: wallSeconds,
-            engine,
-          })
-          .execute();
-        await transaction
-          .insertInto('metric')
-          .values(
-            Object.entries(metrics).map(([name, values]) => ({
-              cell,
-              first_trial: firstTrial,
-              name,
-              data: bytesOf(values),
-            })),
-          )
-          .execute();
-      }),
-    );
-  }
-
-  /** Run reads that all see the store as it is now, whatever a running study adds meanwhile. */
-  async inOneView<Result>(work: () => Promise<Result>): Promise<Result> {
-    await this.attempt(async () => this.connection.exec('BEGIN'));
-    try {
-      return await work();
-    } finally {
-      this.connection.exec('COMMIT');
-    }
+  /** Put a study into the store, unless it is there. */
+  async insertStudy(spec: StudySpec, cells: StudyCells): Promise<void> {
+    const id = studyId(spec);
+    await this.transaction(async (_, transaction) => {
+      const { numInsertedOrUpdatedRows } = await transaction
+        .insertInto('study')
+        .values({
+          id,
+          format: kFormat,
+          name: spec.name,
+          spec: specJson(spec),
+          spec_hash: specHash(spec),
+          trials: JSON.stringify(spec.trials),
+          cells: cells.length,
+          created: new Date().toISOString(),
+        })
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .executeTakeFirstOrThrow();
+      if (numInsertedOrUpdatedRows === 0n) return;
+      for (let begin = 0; begin < cells.length; begin += kRowsPerInsert) {
+        const length = Math.min(kRowsPerInsert, cells.length - begin);
+        const rows = Array.from({ length }, (_, i) => {
+          const { index, key, factors } = cells.at(begin + i);
+          return { study: id, position: index, key, factors: JSON.stringify(factors), theory: null, theory_done: 0 };
+        });
+        await transaction.insertInto('cell').values(rows).execute();
+      }
+    });
   }
 
   /**
-   * Close the store. After a run all results are in the one file; it is the only file unless someone is reading it right
-   * now, who then keeps an empty write-ahead log beside it until the next run.
+   * Continue a stored study as `spec`: the same study, or the same with more trials, which the store then asks for.
+   *
+   * @throws {@link StoreError} that lists what differs, if anything else does.
    */
-  async close(): Promise<void> {
-    try {
-      if (this.mode === 'rwc') {
-        this.connection.pragma('wal_checkpoint(TRUNCATE)');
-        this.connection.pragma('journal_mode = DELETE');
-      }
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== 'SQLITE_BUSY') throw error;
-    } finally {
-      await this.tables.destroy();
-    }
+  async continueStudy(stored: StudyHeader, spec: StudySpec): Promise<void> {
+    const differences = specDifferences(stored.spec, spec);
+    if (differences === '') return;
+    const same = stored.specHash === specHash(spec);
+    if (!same || !isGrowth(stored.spec.trials, spec.trials))
+      throw new StoreError(
+        `${this.where}: holds ${same ? 'more trials of this study' : 'another study'}: ${differences}; of a stored study ` +
+          'only trials may change, and only grow; choose another file (out, or --out), or delete this one',
+      );
+    await this.attempt(() =>
+      this.database
+        .updateTable('study')
+        .set({ trials: JSON.stringify(spec.trials) })
+        .where('id', '=', stored.id)
+        .execute(),
+    );
+  }
+
+  /** Store results in one transaction; a batch that is there already stays as it is. */
+  async writeResults(study: string, { batches, theories }: Results): Promise<void> {
+    await this.transaction(async (_, transaction) => {
+      for (const part of chunks(batches))
+        await transaction
+          .insertInto('batch')
+          .values(part.map((batch) => toBatchRow(study, batch)))
+          .onConflict((conflict) => conflict.columns(['study', 'cell', 'first_trial', 'trials']).doNothing())
+          .execute();
+      for (const { cell, theory } of theories)
+        await transaction
+          .updateTable('cell')
+          .set({ theory: theory && JSON.stringify(theory), theory_done: 1 })
+          .where('study', '=', study)
+          .where('position', '=', cell)
+          .execute();
+    });
+  }
+
+  /** Trials stored of every cell. */
+  readTrialCounts({ id, cells }: StudyHeader): Promise<Float64Array> {
+    return this.attempt(async () => {
+      const counts = new Float64Array(cells);
+      const rows = await this.database
+        .selectFrom('batch')
+        .select((expression) => ['cell', expression.fn.sum<number>('trials').as('trials')])
+        .where('study', '=', id)
+        .groupBy('cell')
+        .execute();
+      for (const { cell, trials } of rows) counts[cell] = Number(trials);
+      return counts;
+    });
+  }
+
+  /** Trials stored in the last `seconds` seconds. */
+  readRecentTrials({ id }: StudyHeader, seconds: number): Promise<number> {
+    return this.attempt(async () => {
+      const { trials } = await this.database
+        .selectFrom('batch')
+        .select((expression) => expression.fn.sum<number | null>('trials').as('trials'))
+        .where('study', '=', id)
+        .where('stored', '>', Date.now() / 1000 - seconds)
+        .executeTakeFirstOrThrow();
+      return Number(trials ?? 0);
+    });
+  }
+
+  /** Theories of the cells in [from, to): position → law, null where there is none, no entry where it is not known yet. */
+  readTheories(study: string, from: number, to: number): Promise<ReadonlyMap<number, CellTheory>> {
+    return this.attempt(async () => {
+      const rows = await this.database
+        .selectFrom('cell')
+        .select(['position', 'theory'])
+        .where('study', '=', study)
+        .where('position', '>=', from)
+        .where('position', '<', to)
+        .where('theory_done', '=', 1)
+        .execute();
+      return new Map(rows.map(({ position, theory }) => [position, theory === null ? null : withNaN(theory)]));
+    });
+  }
+
+  /** The batches of the cells in [from, to), by cell and then by trial. */
+  readBatches(study: string, from: number, to = from + 1): Promise<readonly Batch[]> {
+    return this.attempt(async () => {
+      const rows = await this.database
+        .selectFrom('batch')
+        .selectAll()
+        .where('study', '=', study)
+        .where('cell', '>=', from)
+        .where('cell', '<', to)
+        .orderBy('cell')
+        .orderBy('first_trial')
+        .execute();
+      return rows.map((row) => {
+        const batch = fromBatchRow(row);
+        if (batch !== undefined) return batch;
+        const { cell, first_trial, trials } = row;
+        throw new StoreError(
+          `${this.where}: damaged: trials ${first_trial} to ${Number(first_trial) + trials - 1} of cell ${cell} are not what was ` +
+            'stored; restore the file from a copy, or delete it and run the study again',
+        );
+      });
+    });
+  }
+
+  async addRun(study: string, { id, host, engine, shard, started, finished, ...provenance }: StudyRun): Promise<void> {
+    const row = { id, study, host, engine, shard, started, finished, provenance: JSON.stringify(provenance) };
+    await this.attempt(() =>
+      this.database
+        .insertInto('run')
+        .values(row)
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .execute(),
+    );
+  }
+
+  async finishRun(id: string): Promise<void> {
+    const finished = new Date().toISOString();
+    await this.attempt(() => this.database.updateTable('run').set({ finished }).where('id', '=', id).execute());
+  }
+
+  /** The runs of a study, in the order they began. */
+  readRuns(study: string): Promise<readonly StudyRun[]> {
+    return this.attempt(async () => {
+      const rows = await this.database
+        .selectFrom('run')
+        .selectAll()
+        .where('study', '=', study)
+        .orderBy('started')
+        .orderBy('id')
+        .execute();
+      return rows.map(({ study: _, provenance, ...row }) => ({ ...row, ...(JSON.parse(provenance) as Provenance) }));
+    });
+  }
+
+  /** Forget a study and everything about it. */
+  async deleteStudy(id: string): Promise<void> {
+    await this.transaction(async (_, transaction) => {
+      for (const table of ['batch', 'cell', 'run'] as const)
+        await transaction.deleteFrom(table).where('study', '=', id).execute();
+      await transaction.deleteFrom('study').where('id', '=', id).execute();
+    });
+  }
+
+  /** Run reads that all see the store as it is now, whatever others add meanwhile. */
+  inOneView<Result>(work: (store: StudyStore) => Promise<Result>): Promise<Result> {
+    return this.attempt(() =>
+      this.database
+        .transaction()
+        .setIsolationLevel('repeatable read')
+        .execute((transaction) => work(new StudyStore(this.connection, transaction))),
+    );
+  }
+
+  /** Close the connection. */
+  close(): Promise<void> {
+    return this.attempt(() => this.connection.close());
   }
 }
 
-function bytesOf(array: Float64Array | Uint8Array): Buffer {
-  return Buffer.from(array.buffer, array.byteOffset, array.byteLength);
+/** A stored law: JSON has null where a standard error is not known. */
+function withNaN(theory: string): CellTheory {
+  return JSON.parse(theory, (_key, value: unknown) => (value === null ? Number.NaN : value)) as CellTheory;
 }

@@ -1,147 +1,130 @@
-import type { ColumnType, Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 
-/** A blob: written from bytes, read as an ArrayBuffer. */
-type Blob = ColumnType<ArrayBuffer, Uint8Array, never>;
-
-/** The tables of a result file. A change of layout needs a new {@link kFormat}. */
+/**
+ * The tables of a result store: one layout for an SQLite file, which holds one study, and for a PostgreSQL database, which
+ * holds any number of them. A change of layout needs a new {@link kFormat}.
+ */
 export interface Tables {
-  /** One row: what is run. `spec` is JSON. */
+  /** One row per study: what is run. */
   study: {
+    /** The first 16 digits of `spec_hash`. */
+    id: string;
     format: number;
     name: string;
+    /** JSON of the study, with the trials it was begun with. */
     spec: string;
     spec_hash: string;
-    package_version: string;
-    node_version: string;
-    engine: string;
+    /** JSON of the rule for trials, which may grow. */
+    trials: string;
+    /** Number of cells. */
+    cells: number;
+    /** ISO 8601. */
     created: string;
   };
-  /** One row per cell of the grid; `factors` and `experiment` are JSON. */
+  /** One row per cell of the grid. */
   cell: {
-    key: string;
+    study: string;
+    /** From 0, in grid order. */
     position: number;
+    key: string;
+    /** JSON: path → level. */
     factors: string;
-    experiment: string;
-    method: string;
-    theory: number | null;
-    theory_standard_error: number | null;
+    /** JSON: metric → { mean, standardError }; null while unknown or where there is no law. */
+    theory: string | null;
+    /** 1 once `theory` is final, be it null. */
+    theory_done: number;
   };
-  /** One row per batch; `status` has one byte per trial. */
+  /** One row per process that computed something: provenance. */
+  run: {
+    id: string;
+    study: string;
+    host: string;
+    /** JSON: versions, commit, engine, processor. */
+    provenance: string;
+    engine: string;
+    /** `1/3` for the first of three shards. */
+    shard: string | null;
+    /** ISO 8601. */
+    started: string;
+    /** ISO 8601; null if the process was killed or still runs. */
+    finished: string | null;
+  };
+  /** One row per batch of consecutive trials. */
   batch: {
-    cell: string;
+    study: string;
+    cell: number;
     first_trial: number;
     trials: number;
-    status: Blob;
+    run: string;
+    /** Names of the metrics in `data`, separated by spaces; `name:points` for one that has several values per trial. */
+    metrics: string;
+    /** One byte per trial; empty if all are 0. */
+    status: Uint8Array;
+    /** Metric after metric, trial after trial, little-endian float64. */
+    data: Uint8Array;
+    /** CRC-32 of `status` and `data`. */
+    checksum: number;
     wall_seconds: number;
-    engine: string;
-  };
-  /** One row per batch and metric; `data` is one little-endian float64 per trial. */
-  metric: {
-    cell: string;
-    first_trial: number;
-    name: string;
-    data: Blob;
+    /** When it was stored: seconds since 1970. */
+    stored: number;
   };
 }
 
 /** Number of the layout of {@link Tables}. */
-export const kFormat = 1;
-/** What a store says about the study in it. */
-export interface StoreHeader {
-  readonly name: string;
-  /** The study as JSON. */
-  readonly spec: string;
-  readonly specHash: string;
-  readonly packageVersion: string;
-  readonly nodeVersion: string;
-  /** Fingerprint of the engine that began the study. */
-  readonly engine: string;
-}
+export const kFormat = 2;
 
-/** A cell as the store keeps it. */
-export interface StoreCell {
-  readonly key: string;
-  readonly factors: object;
-  readonly experiment: object;
-  readonly method: string;
-}
-
-/** Make the tables of a new store in one transaction: a process killed here leaves an empty database, which counts as new. */
-export async function createTables(
-  tables: Kysely<Tables>,
-  header: StoreHeader,
-  cells: readonly StoreCell[],
-): Promise<void> {
-  await tables.transaction().execute(async (transaction) => {
-    await createSchema(transaction);
-    await transaction
-      .insertInto('study')
-      .values({
-        format: kFormat,
-        name: header.name,
-        spec: header.spec,
-        spec_hash: header.specHash,
-        package_version: header.packageVersion,
-        node_version: header.nodeVersion,
-        engine: header.engine,
-        created: new Date().toISOString(),
-      })
-      .execute();
-    for (const [position, { key, factors, experiment, method }] of cells.entries()) {
-      await transaction
-        .insertInto('cell')
-        .values({
-          key,
-          position,
-          factors: JSON.stringify(factors),
-          experiment: JSON.stringify(experiment),
-          method,
-          theory: null,
-          theory_standard_error: null,
-        })
-        .execute();
-    }
-  });
-}
-
-async function createSchema({ schema }: Kysely<Tables>): Promise<void> {
+/** Make the tables where they are missing. */
+export async function createTables({ schema }: Kysely<Tables>, blob: 'blob' | 'bytea'): Promise<void> {
+  const binary = sql.raw(blob);
   await schema
     .createTable('study')
+    .ifNotExists()
+    .addColumn('id', 'text', (column) => column.primaryKey())
     .addColumn('format', 'integer', (column) => column.notNull())
     .addColumn('name', 'text', (column) => column.notNull())
     .addColumn('spec', 'text', (column) => column.notNull())
     .addColumn('spec_hash', 'text', (column) => column.notNull())
-    .addColumn('package_version', 'text', (column) => column.notNull())
-    .addColumn('node_version', 'text', (column) => column.notNull())
-    .addColumn('engine', 'text', (column) => column.notNull())
+    .addColumn('trials', 'text', (column) => column.notNull())
+    .addColumn('cells', 'integer', (column) => column.notNull())
     .addColumn('created', 'text', (column) => column.notNull())
     .execute();
   await schema
     .createTable('cell')
-    .addColumn('key', 'text', (column) => column.primaryKey())
+    .ifNotExists()
+    .addColumn('study', 'text', (column) => column.notNull())
     .addColumn('position', 'integer', (column) => column.notNull())
+    .addColumn('key', 'text', (column) => column.notNull())
     .addColumn('factors', 'text', (column) => column.notNull())
-    .addColumn('experiment', 'text', (column) => column.notNull())
-    .addColumn('method', 'text', (column) => column.notNull())
-    .addColumn('theory', 'real')
-    .addColumn('theory_standard_error', 'real')
+    .addColumn('theory', 'text')
+    .addColumn('theory_done', 'integer', (column) => column.notNull())
+    .addPrimaryKeyConstraint('cell_key', ['study', 'position'])
+    .execute();
+  await schema
+    .createTable('run')
+    .ifNotExists()
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('study', 'text', (column) => column.notNull())
+    .addColumn('host', 'text', (column) => column.notNull())
+    .addColumn('provenance', 'text', (column) => column.notNull())
+    .addColumn('engine', 'text', (column) => column.notNull())
+    .addColumn('shard', 'text')
+    .addColumn('started', 'text', (column) => column.notNull())
+    .addColumn('finished', 'text')
     .execute();
   await schema
     .createTable('batch')
-    .addColumn('cell', 'text', (column) => column.notNull())
-    .addColumn('first_trial', 'integer', (column) => column.notNull())
+    .ifNotExists()
+    .addColumn('study', 'text', (column) => column.notNull())
+    .addColumn('cell', 'integer', (column) => column.notNull())
+    .addColumn('first_trial', 'bigint', (column) => column.notNull())
     .addColumn('trials', 'integer', (column) => column.notNull())
-    .addColumn('status', 'blob', (column) => column.notNull())
-    .addColumn('wall_seconds', 'real', (column) => column.notNull())
-    .addColumn('engine', 'text', (column) => column.notNull())
-    .addPrimaryKeyConstraint('batch_key', ['cell', 'first_trial'])
-    .execute();
-  await schema
-    .createTable('metric')
-    .addColumn('cell', 'text', (column) => column.notNull())
-    .addColumn('first_trial', 'integer', (column) => column.notNull())
-    .addColumn('name', 'text', (column) => column.notNull())
-    .addColumn('data', 'blob', (column) => column.notNull())
-    .addPrimaryKeyConstraint('metric_key', ['cell', 'first_trial', 'name'])
+    .addColumn('run', 'text', (column) => column.notNull())
+    .addColumn('metrics', 'text', (column) => column.notNull())
+    .addColumn('status', binary, (column) => column.notNull())
+    .addColumn('data', binary, (column) => column.notNull())
+    .addColumn('checksum', 'bigint', (column) => column.notNull())
+    .addColumn('wall_seconds', 'double precision', (column) => column.notNull())
+    .addColumn('stored', 'double precision', (column) => column.notNull())
+    .addPrimaryKeyConstraint('batch_key', ['study', 'cell', 'first_trial', 'trials'])
     .execute();
 }

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { cellStatistics, errorStandardError, joinTrials, zScore } from '../../lib/study/statistics.js';
+import { CellAccumulator, cellStatistics, intervalFactor, Moments, zScore } from '../../lib/study/statistics.js';
 
 const results = {
   metrics: {
@@ -22,7 +22,9 @@ test('statistics leave failed trials out and count them', (t) => {
   t.true(Math.abs(statistics.quantile95 - 0.385) < 1e-15);
   t.is(metrics.headNorm?.mean, 2);
   t.true(Math.abs((metrics.headNorm?.standardError ?? 0) - Math.sqrt(4 / 3 / 4)) < 1e-15);
-  t.is(errorStandardError(results), statistics.standardError);
+  const margin = intervalFactor(4) * statistics.standardError;
+  t.is(statistics.intervalLow, 0.25 - margin);
+  t.is(statistics.intervalHigh, 0.25 + margin);
 });
 
 test('quantiles interpolate between order statistics whatever the order of the trials', (t) => {
@@ -43,15 +45,51 @@ test('what cannot be known is NaN', (t) => {
   t.is(none.quantile50, Number.NaN);
 });
 
-test('joined batches are one run', (t) => {
-  const part = (from: number, to: number) => ({
-    metrics: Object.fromEntries(
-      Object.entries(results.metrics).map(([name, values]) => [name, values.slice(from, to)]),
-    ),
-    status: results.status.slice(from, to),
+test('statistics have the same digits however the trials were split into batches', (t) => {
+  const random = Float64Array.from({ length: 1000 }, (_, i) => Math.sin(i * i) ** 2);
+  const all = { metrics: { error: random, other: random.map((x) => x + 1e6) }, status: new Uint8Array(1000) };
+  all.status[17] = 2;
+  const parts = new CellAccumulator();
+  for (let from = 0, size = 1; from < 1000; from += size, size = (size * 7) % 64 || 1) {
+    const to = Math.min(1000, from + size);
+    const metrics = Object.fromEntries(Object.entries(all.metrics).map(([name, x]) => [name, x.slice(from, to)]));
+    parts.add({ metrics, status: all.status.slice(from, to) });
+  }
+  t.deepEqual(parts.statistics(), cellStatistics(all));
+});
+
+test('a large offset costs no accuracy', (t) => {
+  const moments = new Moments();
+  for (const value of [1e9 + 4, 1e9 + 7, 1e9 + 13, 1e9 + 16]) moments.add(value);
+  t.deepEqual(moments.estimate(), { mean: 1e9 + 10, standardError: Math.sqrt(30 / 4) });
+});
+
+test('a metric with several values per trial has an estimate at each', (t) => {
+  const path = Float64Array.of(1, 10, 100, 3, 30, 300, Number.NaN, Number.NaN, Number.NaN);
+  const { metrics, paths } = cellStatistics({
+    metrics: { error: Float64Array.of(0.1, 0.2, Number.NaN), trainingLossPath: path },
+    status: Uint8Array.of(0, 0, 2),
   });
-  t.deepEqual(joinTrials([part(0, 2), part(2, 3), part(3, 5)]), results);
-  t.deepEqual(joinTrials([]), { metrics: {}, status: new Uint8Array() });
+  t.deepEqual(metrics, {});
+  t.deepEqual(paths, { trainingLossPath: { mean: [2, 20, 200], standardError: [1, 10, 100] } });
+});
+
+test('intervals are those of Student: a table of the 97.5 % quantile', (t) => {
+  const table = [
+    [2, 12.7062],
+    [3, 4.30265],
+    [4, 3.18245],
+    [6, 2.57058],
+    [9, 2.306],
+    [31, 2.04227],
+    [64, 1.99834],
+    [1001, 1.96234],
+  ] as const;
+  for (const [values, quantile] of table) {
+    const allowed = values < 9 ? 0.01 : 1e-4;
+    t.true(Math.abs(intervalFactor(values) / quantile - 1) < allowed, `${values}: ${intervalFactor(values)}`);
+  }
+  t.is(intervalFactor(1), Number.NaN);
 });
 
 test('z is the distance to theory in standard errors of both', (t) => {

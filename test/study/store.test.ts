@@ -3,151 +3,210 @@ import { join } from 'node:path';
 import test from 'ava';
 import Database from 'libsql';
 import { StoreError } from '../../lib/errors.js';
-import { studyCells } from '../../lib/study/cells.js';
-import type { Batch } from '../../lib/study/rows.js';
-import { define, specHash, specJson } from '../../lib/study/spec.js';
-import { StudyStore } from '../../lib/study/store.js';
+import type { Batch } from '../../lib/study/batches.js';
+import { StudyCells } from '../../lib/study/cells.js';
+import { consecutive, open } from '../../lib/study/read.js';
+import { define, type StudyOptions, specHash } from '../../lib/study/spec.js';
+import { openForReading, openForRun } from '../../lib/study/sqlite.js';
 import { smallStudy, temporaryDirectory } from './support.js';
 
 const spec = define(smallStudy);
-const cells = studyCells(spec);
-const key = cells[0]?.key ?? '';
-const header = {
-  name: spec.name,
-  spec: specJson(spec),
-  specHash: specHash(spec),
-  packageVersion: '1',
-  nodeVersion: '2',
-  engine: 'e',
-};
+const cells = StudyCells.of(spec);
 
-function batch(firstTrial: number, error: readonly number[]): Batch {
+function batch(firstTrial: number, error: readonly number[], cell = 0): Batch {
   return {
+    cell,
     firstTrial,
     metrics: { error: Float64Array.from(error), headNorm: Float64Array.from(error, (value) => 10 * value) },
     status: Uint8Array.from(error, (value) => (Number.isNaN(value) ? 1 : 0)),
     wallSeconds: 0.5,
-    engine: 'e',
+    run: 'r',
   };
 }
+
+const only = (...batches: Batch[]) => ({ batches, theories: [] });
 
 test('what is stored comes back, bit for bit and in trial order', async (t) => {
   const directory = temporaryDirectory(t);
   const file = join(directory, 'a name with ? and % and #.sqlite');
   const first = batch(0, [0.1 + 0.2, Number.NaN, 5e-324]);
   const second = batch(3, [1 / 3]);
-  const store = await StudyStore.openForRun(file, header, cells);
-  await store.writeBatch(key, second);
-  await store.writeBatch(key, first);
-  t.is(await store.readTheory(key), null);
-  await store.writeTheory(key, { mean: 0.1 + 0.7, standardError: 1e-300 });
+  const path = {
+    ...batch(0, [0.25, 0.5], 2),
+    metrics: { error: Float64Array.of(1, 2), lossPath: Float64Array.of(1, 2, 3, 4, 5, 6) },
+  };
+  const { store, header } = await openForRun(file, spec, cells);
+  const theory = { error: { mean: 0.1 + 0.7, standardError: 1e-300 }, x: { mean: 1, standardError: Number.NaN } };
+  await store.writeResults(header.id, {
+    batches: [second, path, first],
+    theories: [
+      { cell: 1, theory },
+      { cell: 2, theory: null },
+    ],
+  });
   await store.close();
   t.deepEqual(readdirSync(directory), ['a name with ? and % and #.sqlite']);
 
-  const again = await StudyStore.openForRun(file, header, cells);
-  t.deepEqual(await again.readBatches(key), [first, second]);
-  t.deepEqual(await again.readTheory(key), { mean: 0.1 + 0.7, standardError: 1e-300 });
-  t.deepEqual(await again.countTrials(), new Map([[key, 4]]));
-  t.deepEqual(await again.readHeader(), header);
-  await again.close();
+  const again = await openForRun(file, spec, cells);
+  t.deepEqual(await again.store.readBatches(header.id, 0), [first, second]);
+  t.deepEqual(await again.store.readBatches(header.id, 0, 3), [first, second, path]);
+  t.deepEqual(
+    await again.store.readTheories(header.id, 0, 4),
+    new Map([
+      [1, theory],
+      [2, null],
+    ]),
+  );
+  t.deepEqual([...(await again.store.readTrialCounts(header))], [4, 0, 2, 0]);
+  t.deepEqual(again.header, header);
+  t.is(header.specHash, specHash(spec));
+  t.deepEqual(header.spec, spec);
+  await again.store.close();
+});
+
+test('a batch stored twice is there once', async (t) => {
+  const { store, header } = await openForRun(join(temporaryDirectory(t), 'x.sqlite'), spec, cells);
+  await store.writeResults(header.id, only(batch(0, [0.1]), batch(1, [0.2])));
+  await store.writeResults(header.id, only(batch(0, [0.1]), batch(2, [0.3])));
+  t.deepEqual(await store.readBatches(header.id, 0), [batch(0, [0.1]), batch(1, [0.2]), batch(2, [0.3])]);
+  await store.close();
 });
 
 test('a store can be read while it is written, and each view is of one moment', async (t) => {
   const file = join(temporaryDirectory(t), 'x.sqlite');
-  const writer = await StudyStore.openForRun(file, header, cells);
-  await writer.writeBatch(key, batch(0, [0.1]));
-  const reader = StudyStore.openForReading(file);
-  await reader.inOneView(async () => {
-    t.is((await reader.readBatches(key)).length, 1);
-    await writer.writeBatch(key, batch(1, [0.2]));
-    t.is((await reader.readBatches(key)).length, 1);
+  const writer = await openForRun(file, spec, cells);
+  const { id } = writer.header;
+  await writer.store.writeResults(id, only(batch(0, [0.1])));
+  const reader = await openForReading(file);
+  await reader.store.inOneView(async (view) => {
+    t.is((await view.readBatches(id, 0)).length, 1);
+    await writer.store.writeResults(id, only(batch(1, [0.2])));
+    t.is((await view.readBatches(id, 0)).length, 1);
   });
-  t.is((await reader.readBatches(key)).length, 2);
-  await reader.close();
-  await writer.close();
+  t.is((await reader.store.readBatches(id, 0)).length, 2);
+  await reader.store.close();
+  await writer.store.close();
 });
 
 test('closing a store that someone reads loses nothing', async (t) => {
   const file = join(temporaryDirectory(t), 'x.sqlite');
-  const writer = await StudyStore.openForRun(file, header, cells);
-  await writer.writeBatch(key, batch(0, [0.1]));
-  const reader = StudyStore.openForReading(file);
-  t.is((await reader.readBatches(key)).length, 1);
-  await writer.close();
-  t.is((await reader.readBatches(key)).length, 1);
-  await reader.close();
-  const again = await StudyStore.openForRun(file, header, cells);
-  t.is((await again.readBatches(key)).length, 1);
-  await again.close();
+  const writer = await openForRun(file, spec, cells);
+  const { id } = writer.header;
+  await writer.store.writeResults(id, only(batch(0, [0.1])));
+  const reader = await openForReading(file);
+  t.is((await reader.store.readBatches(id, 0)).length, 1);
+  await writer.store.close();
+  t.is((await reader.store.readBatches(id, 0)).length, 1);
+  await reader.store.close();
+  const again = await openForRun(file, spec, cells);
+  t.is((await again.store.readBatches(id, 0)).length, 1);
+  await again.store.close();
 });
 
-test('a batch is stored whole or not at all', async (t) => {
-  const file = join(temporaryDirectory(t), 'x.sqlite');
-  const store = await StudyStore.openForRun(file, header, cells);
-  await store.writeBatch(key, batch(0, [0.1]));
-  await t.throwsAsync(store.writeBatch(key, batch(0, [0.2])), {
+test('two at a time cannot run a study into one file, and the first one is not disturbed', async (t) => {
+  const directory = temporaryDirectory(t);
+  const file = join(directory, 'x.sqlite');
+  const { store, header } = await openForRun(file, spec, cells);
+  await t.throwsAsync(openForRun(file, spec, cells), {
     instanceOf: StoreError,
-    message: /another process is running this study/,
+    message: /another process is running this study into the same file/,
   });
-  t.deepEqual(await store.readBatches(key), [batch(0, [0.1])]);
+  await store.writeResults(header.id, only(batch(0, [0.1])));
   await store.close();
+  await (await openForRun(file, spec, cells)).store.close();
+  t.deepEqual(readdirSync(directory), ['x.sqlite']);
 });
 
-test('another study is refused and its file left alone', async (t) => {
-  const file = join(temporaryDirectory(t), 'x.sqlite');
-  await (await StudyStore.openForRun(file, header, cells)).close();
-  const before = readFileSync(file);
-  await t.throwsAsync(StudyStore.openForRun(file, { ...header, specHash: 'f'.repeat(64) }, cells), {
-    instanceOf: StoreError,
-    message: /holds another study \(small, hash .*--out/,
+const otherStudies: readonly (readonly [string, Partial<StudyOptions>, RegExp])[] = [
+  ['seed', { seed: 8 }, /holds another study: seed is 7, here 8; .* --out\), or delete this one$/],
+  [
+    'factor',
+    { factors: { examples: [40], inverseTemperature: [1] } },
+    /factors.examples is \[40,80\], here \[40\]; factors.inverseTemperature is/,
+  ],
+  ['fewer trials', { trials: 10 }, /holds more trials of this study: trials.minimum is 50, here 10; .*only grow/],
+];
+for (const [name, change, message] of otherStudies) {
+  test(`a study that differs in more than more trials is refused and the file left alone: ${name}`, async (t) => {
+    const file = join(temporaryDirectory(t), 'x.sqlite');
+    await (await openForRun(file, spec, cells)).store.close();
+    const before = readFileSync(file);
+    const other = define({ ...smallStudy, ...change });
+    await t.throwsAsync(openForRun(file, other, StudyCells.of(other)), { instanceOf: StoreError, message });
+    t.deepEqual(readFileSync(file), before);
+    await (await openForRun(file, spec, cells)).store.close();
   });
-  t.deepEqual(readFileSync(file), before);
-});
+}
 
 test('what is not a store is refused and left alone', async (t) => {
   const directory = temporaryDirectory(t);
   const text = join(directory, 'text');
   writeFileSync(text, 'hello');
-  await t.throwsAsync(StudyStore.openForRun(text, header, cells), {
-    instanceOf: StoreError,
-    message: /not a result file/,
-  });
+  const refused = (file: string, message: RegExp) =>
+    t.throwsAsync(openForRun(file, spec, cells), { instanceOf: StoreError, message });
+  await refused(text, /not a result file/);
   t.is(readFileSync(text, 'utf8'), 'hello');
   const other = join(directory, 'other.sqlite');
   new Database(other).exec('CREATE TABLE study (x)');
-  await t.throwsAsync(StudyStore.openForRun(other, header, cells), {
-    instanceOf: StoreError,
-    message: /not a result file/,
-  });
+  await refused(other, /not a result file/);
   mkdirSync(join(directory, 'sub'));
-  await t.throwsAsync(StudyStore.openForRun(join(directory, 'sub'), header, cells), {
-    instanceOf: StoreError,
-    message: /is a directory/,
-  });
-  await t.throwsAsync(StudyStore.openForRun(join(directory, 'no', 'x.sqlite'), header, cells), {
-    instanceOf: StoreError,
-    message: /there is no directory/,
-  });
+  await refused(join(directory, 'sub'), /is a directory/);
+  await refused(join(directory, 'no', 'x.sqlite'), /there is no directory/);
   const missing = join(directory, 'missing.sqlite');
-  t.throws(() => StudyStore.openForReading(missing), { instanceOf: StoreError, message: /there is no such file/ });
+  await t.throwsAsync(openForReading(missing), { instanceOf: StoreError, message: /there is no such file/ });
   t.false(existsSync(missing));
+  t.deepEqual(readdirSync(directory).sort(), ['other.sqlite', 'sub', 'text']);
+});
+
+test('a file of an older layout is named as such', async (t) => {
+  const file = join(temporaryDirectory(t), 'x.sqlite');
+  await (await openForRun(file, spec, cells)).store.close();
+  new Database(file).exec('UPDATE study SET format = 1');
+  await t.throwsAsync(open(file), { instanceOf: StoreError, message: /has format 1; this version .* reads 2/ });
 });
 
 test('an empty file, as a process killed at once leaves it, counts as new', async (t) => {
   const file = join(temporaryDirectory(t), 'x.sqlite');
   writeFileSync(file, '');
-  const reader = StudyStore.openForReading(file);
-  await t.throwsAsync(reader.readHeader(), { instanceOf: StoreError, message: /holds no study yet/ });
-  await reader.close();
-  const store = await StudyStore.openForRun(file, header, cells);
-  t.is((await store.readHeader()).name, 'small');
+  await t.throwsAsync(openForReading(file), { instanceOf: StoreError, message: /holds no study yet/ });
+  const { store, header } = await openForRun(file, spec, cells);
+  t.is(header.spec.name, 'small');
   await store.close();
 });
 
-test('a store with a batch missing is reported', async (t) => {
+test('a store with a batch missing or changed is reported', async (t) => {
   const file = join(temporaryDirectory(t), 'x.sqlite');
-  const store = await StudyStore.openForRun(file, header, cells);
-  await store.writeBatch(key, batch(5, [0.1]));
-  await t.throwsAsync(store.readBatches(key), { instanceOf: StoreError, message: /damaged: trial 0 of cell/ });
+  const { store, header } = await openForRun(file, spec, cells);
+  await store.writeResults(header.id, only(batch(5, [0.1])));
   await store.close();
+  await t.throwsAsync(open(file), { instanceOf: StoreError, message: /damaged: trial 0 of cell 0 is missing/ });
+  new Database(file).exec("UPDATE batch SET data = x'00000000000000000000000000000000'");
+  await t.throwsAsync(open(file), {
+    instanceOf: StoreError,
+    message: /damaged: trials 5 to 5 of cell 0 are not what was stored; restore/,
+  });
+});
+
+test('a file with overwritten pages is reported as damaged, and nothing else happens', async (t) => {
+  const file = join(temporaryDirectory(t), 'x.sqlite');
+  const { store, header } = await openForRun(file, spec, cells);
+  const many = Array.from({ length: 50 }, (_, i) => batch(64 * i, new Array(64).fill(0.1)));
+  await store.writeResults(header.id, only(...many));
+  await store.close();
+  const bytes = readFileSync(file);
+  bytes.fill(0xa5, 8192, bytes.length - 4096);
+  writeFileSync(file, bytes);
+  await t.throwsAsync(open(file), { instanceOf: StoreError, message: /is damaged|damaged: / });
+});
+
+test('overlapping batches count every trial once', (t) => {
+  const parts = consecutive('x', [batch(0, [1, 2, 3]), batch(1, [2]), batch(2, [3, 4, 5])]);
+  t.deepEqual(
+    parts.flatMap((part) => [...(part.metrics.error as Float64Array)]),
+    [1, 2, 3, 4, 5],
+  );
+  t.deepEqual(
+    parts.map(({ firstTrial }) => firstTrial),
+    [0, 3],
+  );
 });

@@ -1,0 +1,164 @@
+import {
+  cellKey,
+  type Experiment,
+  kLeastThreeStepDimension,
+  type ResolvedExperiment,
+  type ResolvedGradientDescent,
+  type SimulationMethod,
+} from './experiment.js';
+import { runJob } from './job.js';
+import { type NativeModel, native, toNativeHead, toNativeMixture, toNativeThreeStep } from './native.js';
+import { knownPrompt } from './risk/known-prompt.js';
+import { threeStep } from './risk/three-step.js';
+import { toNativeOptimizer } from './training/optimizer.js';
+
+/** Which trials of an experiment to run, and how. */
+export interface TrialRequest {
+  readonly seed: number | bigint;
+  readonly method: SimulationMethod;
+  readonly firstTrial: number;
+  readonly trials: number;
+  readonly testDraws: number;
+  readonly threads: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Called now and then with the number of trials finished. */
+  readonly onProgress?: ((completed: number) => void) | undefined;
+}
+
+/** Raw results of consecutive trials. */
+export interface TrialResults {
+  /**
+   * One array per metric, `error` among them: one number per trial or, for a metric that has a value at several points of a
+   * trial (a path), the same number of values for every trial, trial after trial.
+   */
+  readonly metrics: Readonly<Record<string, Float64Array>>;
+  /** One code per trial: 0 if it ran through, else it failed and its metrics are NaN. */
+  readonly status: Uint8Array;
+}
+
+/** A value and its standard error. */
+export interface Estimate {
+  /** The value. */
+  readonly mean: number;
+  /** Its standard error; NaN where it is not known. */
+  readonly standardError: number;
+}
+
+/** How the law of an experiment is computed. */
+export interface LawOptions {
+  readonly seed: number | bigint;
+  /** Draws behind the law; by default the law's own choice. */
+  readonly draws: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What the rest of the package has to know about one kind of experiment. */
+export interface ExperimentKind<Resolved> {
+  /** Names of the metrics of a trial, `error` first. */
+  metrics(experiment: Resolved): readonly string[];
+  /** Run trials. They depend on the seed, the experiment and their indices only. */
+  simulate(experiment: Resolved, request: TrialRequest): Promise<TrialResults>;
+  /** What the law of the experiment says of the metrics it covers, `error` among them; null where there is no law. */
+  theory(experiment: Resolved, options: LawOptions): Promise<Readonly<Record<string, Estimate>> | null>;
+}
+
+type Kinds = { readonly [Kind in Experiment['kind']]: ExperimentKind<Extract<ResolvedExperiment, { kind: Kind }>> };
+
+/** What every native simulation is told, whatever the kind. */
+function common(experiment: ResolvedExperiment, { seed, signal: _, onProgress: __, ...range }: TrialRequest) {
+  return { mixture: toNativeMixture(experiment.mixture), seed: BigInt(seed), cellKey: cellKey(experiment), ...range };
+}
+
+function descentModel({ model, mixture }: ResolvedGradientDescent): NativeModel {
+  const size = { tokens: mixture.tokens, dimension: mixture.dimension };
+  if (model !== 'self-attention') return { kind: model, ...size };
+  const head = { prompts: 0, outputs: 1, pooledHead: true };
+  return { kind: 'matrix-attention', ...size, ...head, trainsAttention: true, trainsWeights: true };
+}
+
+const kPromptMetrics = ['contextOverlap', 'signalOverlap', 'promptNorm'];
+const kIterateCosines = ['w1', 'q1', 'w2'].flatMap((iterate) => [`${iterate}ContextCosine`, `${iterate}SignalCosine`]);
+
+/** Metrics of gradient descent beside `error`, `trainingLoss`, `trainingError` and `headNorm`. */
+const kModelMetrics: Readonly<Record<ResolvedGradientDescent['model'], readonly string[]>> = {
+  'prompt-attention': [...kPromptMetrics, 'relevantAttention'],
+  'linear-attention': kPromptMetrics,
+  'mean-pooling': ['relevantAttention'],
+  'self-attention': ['weightNorm', 'relevantAttention'],
+};
+
+/** Every kind of experiment: adding one is adding its schema to `experimentSchema` and an entry here. */
+const kKinds: Kinds = {
+  'known-prompt': {
+    metrics: () => ['error', 'relevantAttention', 'headNorm'],
+    simulate: (experiment, request) =>
+      runJob(
+        () =>
+          native.simulateKnownPrompt({
+            ...common(experiment, request),
+            examples: experiment.examples,
+            inverseTemperature: experiment.inverseTemperature,
+            head: toNativeHead(experiment.head),
+          }),
+        request,
+      ),
+    async theory(experiment, options) {
+      if (experiment.mixture.noise !== 'gaussian') return null;
+      const law = await knownPrompt({ ...experiment, ...options });
+      return {
+        error: { mean: law.error, standardError: law.standardError },
+        relevantAttention: { mean: law.relevantAttention, standardError: law.relevantAttentionStandardError },
+      };
+    },
+  },
+  'three-step': {
+    metrics: () => ['error', ...kPromptMetrics, 'relevantAttention', ...kIterateCosines],
+    simulate: (experiment, request) =>
+      runJob(
+        () =>
+          native.simulateThreeStep({
+            ...common(experiment, request),
+            ...toNativeThreeStep(experiment),
+            examples: Uint32Array.from(experiment.examples),
+          }),
+        request,
+      ),
+    async theory(experiment, options) {
+      if (experiment.mixture.noise !== 'gaussian') return null;
+      const fluctuations = experiment.mixture.dimension >= kLeastThreeStepDimension;
+      const law = await threeStep({ ...experiment, ...options, fluctuations });
+      const others = [...kPromptMetrics, 'relevantAttention'] as const;
+      return {
+        error: { mean: law.error, standardError: law.standardError },
+        ...Object.fromEntries(
+          others.map((name) => [name, { mean: law[name as keyof typeof law], standardError: Number.NaN }]),
+        ),
+      };
+    },
+  },
+  'gradient-descent': {
+    metrics: ({ model }) => ['error', 'trainingLoss', 'trainingError', 'headNorm', ...kModelMetrics[model]],
+    simulate: (experiment, request) =>
+      runJob(
+        () =>
+          native.simulateDescent({
+            ...common(experiment, request),
+            examples: experiment.examples,
+            model: descentModel(experiment),
+            loss: experiment.loss,
+            optimizer: toNativeOptimizer(experiment.optimizer),
+            steps: experiment.steps,
+            promptStep: experiment.stepSizes.prompt,
+            headStep: experiment.stepSizes.head,
+            initialScale: experiment.initial === 'zero' ? 0 : experiment.initial.scale,
+          }),
+        request,
+      ),
+    theory: () => Promise.resolve(null),
+  },
+};
+
+/** The entry of an experiment's kind, ready to be called with that experiment. */
+export function kindOf(experiment: ResolvedExperiment): ExperimentKind<ResolvedExperiment> {
+  return kKinds[experiment.kind] as ExperimentKind<ResolvedExperiment>;
+}

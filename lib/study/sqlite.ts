@@ -1,0 +1,177 @@
+import { rmSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Kysely, SqliteDialect } from 'kysely';
+import Database from 'libsql';
+import { StoreError } from '../errors.js';
+import type { StudyCells } from './cells.js';
+import type { StudySpec } from './spec.js';
+import { type StudyHeader, StudyStore } from './store.js';
+import type { Tables } from './tables.js';
+
+/** How long a statement waits for another process's write before it gives up. */
+const kBusyMilliseconds = 5000;
+
+const kNotAResult = 'is not a result file of a study; choose another one (out, or --out)';
+const kUnwritable =
+  'cannot be written (is the disk full, a quota reached, or the file read-only?); what was stored before is kept, and the same ' +
+  'command continues the study once there is room';
+
+/** What SQLite's error codes mean for the user of a result file. */
+const kReasons: readonly (readonly [RegExp, string])[] = [
+  [/^SQLITE_NOTADB/, kNotAResult],
+  [/^SQLITE_BUSY/, 'is in use by another process'],
+  [/^SQLITE_(FULL|READONLY|IOERR_(WRITE|FSYNC|TRUNCATE|SHMSIZE|SHMOPEN))/, kUnwritable],
+  [/^SQLITE_CORRUPT/, 'is damaged; restore it from a copy, or delete it and run the study again'],
+  [/^SQLITE_IOERR/, 'cannot be read or written: the file system reports an error'],
+];
+
+function reasonOf(file: string, error: unknown): string {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  const known = kReasons.find(([pattern]) => typeof code === 'string' && pattern.test(code));
+  if (known !== undefined) return known[1];
+  const text = String(message ?? error);
+  if (/disk I\/O error|database or disk is full|readonly database/.test(text)) return kUnwritable;
+  if (/malformed/.test(text)) return 'is damaged; restore it from a copy, or delete it and run the study again';
+  if (!text.startsWith('ConnectionFailed')) return text.split('\n', 1)[0] as string;
+  const directory = dirname(resolve(file));
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) return 'is a directory, not a file';
+  if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return `there is no directory ${directory}`;
+  return 'cannot be opened or created';
+}
+
+function connect(file: string, mode: 'ro' | 'rwc'): Database.Database {
+  try {
+    return new Database(`${pathToFileURL(file)}?mode=${mode}`, { timeout: kBusyMilliseconds });
+  } catch (cause) {
+    throw new StoreError(`${file}: ${reasonOf(file, cause)}`, { cause });
+  }
+}
+
+/**
+ * Keep other processes from running a study into the same file, until `release`. The lock is the kernel's lock on a small file
+ * beside it, which goes with the process however it ends; a file left behind by a killed process locks nothing.
+ */
+function lock(file: string): { release(): void } {
+  const path = `${file}-lock`;
+  for (;;) {
+    const connection = connect(path, 'rwc');
+    try {
+      connection.pragma('busy_timeout = 0');
+      // Nothing is written: no journal file beside the lock.
+      connection.pragma('journal_mode = MEMORY');
+      connection.exec('BEGIN EXCLUSIVE');
+    } catch (cause) {
+      connection.close();
+      const isBusy = (cause as { code?: unknown }).code === 'SQLITE_BUSY';
+      const reason = isBusy ? 'another process is running this study into the same file' : reasonOf(file, cause);
+      throw new StoreError(`${file}: ${reason}`, { cause });
+    }
+    // A process that finishes removes the file first: a lock on a removed file keeps nobody out.
+    if (statSync(path, { throwIfNoEntry: false }) === undefined) {
+      connection.close();
+      continue;
+    }
+    return {
+      release() {
+        rmSync(path, { force: true });
+        connection.close();
+      },
+    };
+  }
+}
+
+function storeOn(file: string, connection: Database.Database, close: () => void): StudyStore {
+  const database = new Kysely<Tables>({ dialect: new SqliteDialect({ database: connection }) });
+  return new StudyStore({
+    database,
+    blob: 'blob',
+    where: file,
+    reasonOf: (error) => reasonOf(file, error),
+    async close() {
+      try {
+        close();
+      } finally {
+        await database.destroy();
+      }
+    },
+  });
+}
+
+/** The one study of a result file. */
+async function onlyStudy(store: StudyStore): Promise<StudyHeader> {
+  const names = await store.tableNames();
+  if (names.length === 0) throw new StoreError(`${store.where}: holds no study yet`);
+  if (!names.includes('batch') || !names.includes('study')) throw new StoreError(`${store.where}: ${kNotAResult}`);
+  const [header] = await store.readStudies();
+  if (header === undefined) throw new StoreError(`${store.where}: holds no study yet`);
+  return header;
+}
+
+/** An open result file. */
+export interface OpenStudy {
+  readonly store: StudyStore;
+  readonly header: StudyHeader;
+}
+
+/**
+ * Open the result file of a study for running it; make it if there is none. While it is open the file is in write-ahead mode, so
+ * that others can read it; after `close()` it is a single file again, unless someone is reading it right then.
+ *
+ * @throws {@link StoreError} if the file cannot be made or written, is something else, holds another study, or if another
+ * process is running a study into it.
+ */
+export async function openForRun(file: string, spec: StudySpec, cells: StudyCells): Promise<OpenStudy> {
+  const connection = connect(file, 'rwc');
+  const held = (() => {
+    try {
+      return lock(file);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  })();
+  const store = storeOn(file, connection, () => {
+    try {
+      connection.pragma('wal_checkpoint(TRUNCATE)');
+      connection.pragma('journal_mode = DELETE');
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'SQLITE_BUSY') throw error;
+    } finally {
+      held.release();
+    }
+  });
+  try {
+    if ((await store.tableNames()).length === 0) {
+      // In one transaction: a process killed here leaves an empty database, which counts as new.
+      await store.transaction(async (inside) => {
+        await inside.createTables();
+        await inside.insertStudy(spec, cells);
+      });
+    }
+    await store.continueStudy(await onlyStudy(store), spec);
+    connection.pragma('journal_mode = WAL');
+    connection.pragma('synchronous = NORMAL');
+    return { store, header: await onlyStudy(store) };
+  } catch (error) {
+    held.release();
+    connection.close();
+    throw error instanceof StoreError ? error : new StoreError(`${file}: ${reasonOf(file, error)}`, { cause: error });
+  }
+}
+
+/**
+ * Open a result file for reading, also while the study runs.
+ *
+ * @throws {@link StoreError} if there is no such file or it is not a result file.
+ */
+export async function openForReading(file: string): Promise<OpenStudy> {
+  if (statSync(file, { throwIfNoEntry: false }) === undefined) throw new StoreError(`${file}: there is no such file`);
+  const store = storeOn(file, connect(file, 'ro'), () => {});
+  try {
+    return { store, header: await onlyStudy(store) };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
