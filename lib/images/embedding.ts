@@ -1,33 +1,11 @@
 import { availableParallelism } from 'node:os';
-import { z } from 'zod';
 import { OptionRangeError } from '../errors.js';
 import { hashKey } from '../experiment.js';
 import { runJob } from '../job.js';
 import { type NativeEmbeddingStage, type NativeImageTokensRequest, native } from '../native.js';
-import { integerFrom, oneOf, parseOptions, seedSchema } from '../options.js';
+import { parseOptions } from '../options.js';
+import { type EmbeddingOptions, embeddingSchema } from './embedding-options.js';
 import type { ImageSet } from './image-set.js';
-
-/** How a patch becomes a token. */
-export interface EmbeddingOptions {
-  /**
-   * `'raw'`: the pixels, in [0, 1]; `'principal-components'`: the leading principal components of patches; `'random-features'`:
-   * max(0, Ωz + b) of whitened principal components z, Ω and b Gaussian (Rahimi, Recht 2007, with the positive part).
-   */
-  readonly kind: 'raw' | 'principal-components' | 'random-features';
-  /** d without positions: an integer in [1, 4096]. Default: 32 components, 128 features; raw patches have their number of pixels. */
-  readonly dimension?: number | undefined;
-  /** Whether tokens are centred and rotated to unit variances (up to directions of hardly any variance). Default true. */
-  readonly whiten?: boolean | undefined;
-  /**
-   * Frequencies f of a positional part of 4f numbers behind the rest, sines and cosines of row and column. It tells where a patch is
-   * on the canvas. An integer in [0, 64]. Default 0: none.
-   */
-  readonly positions?: number | undefined;
-  /** Images that the embedding is fitted on, drawn with replacement: an integer in [1, 60000]. Default 2000. */
-  readonly images?: number | undefined;
-  /** Fixes the images drawn and the random features. Default 0. */
-  readonly seed?: number | bigint | undefined;
-}
 
 /** An embedding fitted to the patches of some images. Make one with {@link fitEmbedding}. */
 export interface Embedding {
@@ -51,21 +29,6 @@ export interface Embedding {
     readonly rectified: boolean;
   }[];
 }
-
-export const embeddingSchema = z.strictObject(
-  {
-    kind: oneOf(['raw', 'principal-components', 'random-features']),
-    dimension: integerFrom(1, 4096).optional(),
-    whiten: z.boolean({ error: 'true or false' }).default(true),
-    positions: integerFrom(0, 64).default(0),
-    images: integerFrom(1, 60_000).default(2000),
-    seed: seedSchema.default(0),
-  },
-  { error: "an embedding: an object whose kind is 'raw', 'principal-components' or 'random-features'" },
-);
-
-/** Embedding options with every default filled in. */
-export type ResolvedEmbedding = z.output<typeof embeddingSchema>;
 
 /** Purpose of the streams of choices; native/core/random.h lists them all. */
 export const kChoicePurpose = 15;

@@ -87,46 +87,64 @@ const canvasOptions = {
   classes: classList(2).optional(),
 };
 
-export const imageTaskSchema = z
-  .discriminatedUnion(
-    'kind',
-    [
-      z.strictObject({ kind: z.literal('full-tiled'), ...canvasOptions }),
-      z.strictObject({
-        kind: z.literal('partial-tiled'),
-        ...canvasOptions,
-        relevantTiles: integerFrom(1),
-        filler: fillerSchema,
-      }),
-      z.strictObject({
-        kind: z.literal('embedded'),
-        ...canvasOptions,
-        filler: fillerSchema,
-        fragment: integerFrom(1, 4096).optional(),
-        stride: integerFrom(1, 4096).default(1),
-      }),
-      z.strictObject({
-        kind: z.literal('bag'),
-        tokens: integerFrom(1, 4096),
-        relevantTokens: integerFrom(1),
-        context: classList(2),
-        others: classList(1),
-      }),
-    ],
-    { error: "a task: an object whose kind is 'full-tiled', 'partial-tiled', 'embedded' or 'bag'" },
-  )
-  .refine((task) => task.kind !== 'partial-tiled' || task.relevantTiles <= task.tiles ** 2, {
+const fullTiledSchema = z.strictObject({ kind: z.literal('full-tiled'), ...canvasOptions });
+
+const partialTiledSchema = z
+  .strictObject({
+    kind: z.literal('partial-tiled'),
+    ...canvasOptions,
+    relevantTiles: integerFrom(1),
+    filler: fillerSchema,
+  })
+  .refine((task) => task.relevantTiles <= task.tiles ** 2, {
     error: 'an integer in [1, tiles²]',
     path: ['relevantTiles'],
-  })
-  .refine((task) => task.kind !== 'bag' || task.relevantTokens <= task.tokens, {
+  });
+
+const embeddedSchema = z.strictObject({
+  kind: z.literal('embedded'),
+  ...canvasOptions,
+  filler: fillerSchema,
+  fragment: integerFrom(1, 4096).optional(),
+  stride: integerFrom(1, 4096).default(1),
+});
+
+const bagSchema = z
+  .strictObject(
+    {
+      kind: z.literal('bag'),
+      tokens: integerFrom(1, 4096),
+      relevantTokens: integerFrom(1),
+      context: classList(2),
+      others: classList(1),
+    },
+    { error: "a task of kind 'bag'" },
+  )
+  .refine((task) => task.relevantTokens <= task.tokens, {
     error: 'an integer in [1, tokens]',
     path: ['relevantTokens'],
   })
-  .refine((task) => task.kind !== 'bag' || task.others.every((label) => !task.context.includes(label)), {
+  .refine((task) => task.others.every((label) => !task.context.includes(label)), {
     error: 'classes that are not in the context',
     path: ['others'],
   });
+
+export const imageTaskSchema = z.discriminatedUnion(
+  'kind',
+  [fullTiledSchema, partialTiledSchema, embeddedSchema, bagSchema],
+  { error: "a task: an object whose kind is 'full-tiled', 'partial-tiled', 'embedded' or 'bag'" },
+);
+
+/** Canvases with irrelevant tokens. */
+export const clutteredTaskSchema = z.discriminatedUnion('kind', [partialTiledSchema, embeddedSchema], {
+  error: "a task: an object whose kind is 'partial-tiled' or 'embedded'",
+});
+
+/** Bags whose label is one of two kinds. */
+export const twoKindsSchema = bagSchema.refine((task) => task.context.length === 2, {
+  error: 'an array of two classes',
+  path: ['context'],
+});
 
 /** A task with every default filled in. */
 export type ResolvedImageTask = z.output<typeof imageTaskSchema>;

@@ -1,8 +1,11 @@
 import { canonicalJson } from '../../experiment.js';
 import { type ContextualImages, contextualImages } from '../contextual-images.js';
-import { type Embedding, fitEmbedding, type ResolvedEmbedding } from '../embedding.js';
+import { type Embedding, fitEmbedding } from '../embedding.js';
+import type { ResolvedEmbedding } from '../embedding-options.js';
 import { type ImageSet, type ImageSetName, loadImages } from '../image-set.js';
 import type { ResolvedImageTask } from '../task.js';
+import type { ResolvedImageExperiment } from './schemas.js';
+import type { TrialContext } from './training.js';
 
 /** What is kept of one kind: results of the last few keys, so that neighbouring cells of a study share them. */
 const kKept = 6;
@@ -43,9 +46,7 @@ export function embeddingOf(
   patch: number | 'image',
   options: ResolvedEmbedding,
 ): Promise<Embedding> {
-  return shared({ embedding: options, data, patch, seed: String(options.seed) }, () =>
-    fitEmbedding(imagesNamed(data, 'train'), patch, options),
-  );
+  return shared({ embedding: options, data, patch }, () => fitEmbedding(imagesNamed(data, 'train'), patch, options));
 }
 
 /** Examples of one split of a data set; fillers come from the same split of theirs. */
@@ -54,19 +55,28 @@ export function examplesOf(
   split: 'train' | 'test',
   task: ResolvedImageTask,
   embedding: Embedding,
-  options: {
-    readonly examples: number;
-    readonly seed: number | bigint;
-    readonly trial: number;
-    readonly threads: number;
-    readonly signal?: AbortSignal | undefined;
-  },
+  { examples, seed, trial, threads, signal }: TrialContext & { readonly examples: number },
 ): Promise<ContextualImages> {
   const filler = 'filler' in task && task.filler.kind === 'data-set' ? task.filler.name : undefined;
   return contextualImages(task, {
     images: imagesNamed(data, split),
     fillers: filler && imagesNamed(filler, split),
     embedding,
-    ...options,
+    examples,
+    seed,
+    trial,
+    threads,
+    signal,
   });
+}
+
+/** The test examples of an experiment: the same in all trials, and in all cells that share task, embedding and number. */
+export function testExamplesOf(
+  { data, task, embedding, testExamples }: ResolvedImageExperiment,
+  fitted: Embedding,
+  context: TrialContext,
+): Promise<ContextualImages> {
+  return shared({ test: { data, task, embedding, testExamples, seed: String(context.seed) } }, () =>
+    examplesOf(data, 'test', task, fitted, { ...context, trial: 0, examples: testExamples }),
+  );
 }
