@@ -5,6 +5,7 @@
  */
 export { type EngineInfo, engineInfo } from './engine.js';
 export {
+  DataError,
   type ErrorCode,
   NativeError,
   OptionRangeError,
@@ -25,6 +26,15 @@ export type {
   ThreeStepExperiment,
   ThreeStepHead,
 } from './experiment.js';
+export type {
+  ImageBagExperiment,
+  ImageExperiment,
+  ImageRiskExperiment,
+  ImageTrainingOptions,
+  ImageTransferExperiment,
+  TransferMethod,
+} from './images/experiments/schemas.js';
+export * as images from './images/index.js';
 export type { JobOptions } from './job.js';
 export {
   type ConfusionAtom,

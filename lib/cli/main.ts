@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { doctorCommand } from './doctor.js';
 import { errorLine, exitCodeOf } from './errors.js';
+import { imagesCommand } from './images.js';
 import { riskCommand } from './risk.js';
 import { runCommand } from './run.js';
 import { separationCommand } from './separation.js';
@@ -24,9 +25,16 @@ const program = new Command('prompt-attention')
     'after',
     '\nExit codes: 0 done, 1 failed, 2 bad usage or input, 130 interrupted (everything finished is kept).',
   );
-for (const command of [runCommand(), statusCommand(), riskCommand(), separationCommand(), doctorCommand()])
+for (const command of [
+  runCommand(),
+  statusCommand(),
+  riskCommand(),
+  separationCommand(),
+  imagesCommand(),
+  doctorCommand(),
+])
   program.addCommand(command);
-for (const command of [program, ...program.commands])
+for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)])
   command.exitOverride().configureOutput({ outputError: (text, write) => write(errorLine(text)) });
 
 try {

@@ -27,9 +27,10 @@ export interface MixtureEstimate {
   readonly moments: PlugIn;
   /**
    * From what the prompt and the head see, with σ = 1: Q and τ give irrelevant scores the deviation, and relevant scores the lead,
-   * that the learned prompt gives them; W gives the pooled feature the signal-to-noise ratio m̄ᵀS⁻¹m̄ that it has, m̄ half the
-   * difference of the class means and S the covariance within a class. A least-squares head without ridge does not see a linear map
-   * of its features, so that it is predicted in the coordinates in which S is a multiple of the identity.
+   * that the learned prompt gives them; W gives a pooled feature the separation m̄ᵀS⁻¹m̄ that it has,
+   * m̄ half the difference of the class means and S the covariance within a class. A least-squares head without ridge
+   * does not see a linear map of its features as long as n > d, so that it is predicted in the coordinates in which S is a multiple of
+   * the identity; for n < d, where the head of least norm sees it, this is an approximation.
    */
   readonly effective: PlugIn;
   /**
@@ -103,7 +104,27 @@ function scoreMoments(scores: Float64Array, relevance: Uint8Array): ScoreMoments
   };
 }
 
-/** E[A]² and E[Σ φ_t²] over irrelevant tokens when relevant scores lead by `lead` and the others are Gaussian. */
+function massMoments(masses: Float64Array) {
+  const mass = average(masses);
+  return { mass, variance: average(masses.map((value) => (value - mass) ** 2)) };
+}
+
+/**
+ * (E[A]W)²/v for noise of variance v, from D = m̄ᵀS⁻¹m̄: within a class the feature varies with A too, so that along w⋆ the
+ * covariance S is v + Var(A)W², and D = (E[A]W)²/(v + Var(A)W²).
+ */
+function noiseRatio(squared: number, { mass, variance }: { readonly mass: number; readonly variance: number }): number {
+  const rest = 1 - (squared * variance) / mass ** 2;
+  if (!(rest > 0))
+    throw new OptionRangeError(
+      'prompt',
+      'one whose attention on relevant tokens varies less between examples',
+      variance,
+    );
+  return squared / rest;
+}
+
+/** E[A], Var A and E[Σ φ_t²] over irrelevant tokens when relevant scores lead by `lead` and the others are Gaussian. */
 function pooledMoments(tokens: number, relevant: number, { lead, deviation }: ScoreMoments) {
   const m = tokens - relevant;
   const normals = native.randomNumbers({
@@ -115,7 +136,7 @@ function pooledMoments(tokens: number, relevant: number, { lead, deviation }: Sc
     seed: 0n,
     cellKey: hashKey('pooled moments'),
   });
-  let mass = 0;
+  const masses = new Float64Array(kDraws);
   let noise = 0;
   for (let i = 0; i < kDraws; ++i) {
     const scores = normals.subarray(i * m, (i + 1) * m).map((normal) => deviation * normal);
@@ -123,10 +144,10 @@ function pooledMoments(tokens: number, relevant: number, { lead, deviation }: Sc
     const weights = scores.map((score) => Math.exp(score - largest));
     const ofRelevant = relevant * Math.exp(lead - largest);
     const total = weights.reduce((a, b) => a + b, ofRelevant);
-    mass += ofRelevant / total / kDraws;
+    masses[i] = ofRelevant / total;
     noise += weights.reduce((sum, weight) => sum + (weight / total) ** 2, 0) / kDraws;
   }
-  return { squaredMass: mass ** 2, noise };
+  return { ...massMoments(masses), noise };
 }
 
 /** Half the difference of the class means of features, and the covariance within a class. */
@@ -272,27 +293,31 @@ export async function estimateMixture(
   const factor = cholesky(within, d);
   const standardHalf = forwardSolve(factor, half);
   const squared = unbiased(dot(standardHalf, standardHalf), d);
-  const { squaredMass, noise } = pooledMoments(T, relevantTokens, scores);
+  const pooled = pooledMoments(T, relevantTokens, scores);
   // With σ = 1: τQ² = lead and τQ = deviation.
   const effective: PlugIn = {
     mixture: contextualMixture({
       ...size,
       contextNorm: Math.abs(scores.lead) / scores.deviation,
-      signalNorm: Math.sqrt((squared * noise) / squaredMass),
+      signalNorm: Math.sqrt(noiseRatio(squared, pooled) * pooled.noise) / pooled.mass,
     }),
     inverseTemperature: (Math.sign(scores.lead) * scores.deviation ** 2) / Math.abs(scores.lead),
   };
   const weights = await promptAttention.attention({ prompt, head: new Float64Array(d) }, examples, options);
   const masses = relevantMass(weights, examples);
-  const massMean = average(masses);
+  const ofMasses = massMoments(masses);
   const relevantTrace = moments.relevant.reduce((sum, { part, share }) => sum + share * relativeTrace(factor, part), 0);
   const scales = noiseScales(weights, relevance, T, relevantTrace / d, relativeTrace(factor, moments.others) / d);
-  const measured: MeasuredNoise = { masses, scales, signalNorm: Math.sqrt(squared) / massMean };
+  const measured: MeasuredNoise = {
+    masses,
+    scales,
+    signalNorm: Math.sqrt(noiseRatio(squared, ofMasses)) / ofMasses.mass,
+  };
   return {
     moments: moments.plugIn,
     effective,
     measured,
-    relevantAttention: massMean,
+    relevantAttention: ofMasses.mass,
     separation: Math.sqrt(squared),
     relevantNoiseLevel: moments.relevantNoiseLevel,
     promptNoiseLevel: moments.promptNoiseLevel,

@@ -113,7 +113,7 @@ export interface ImageTransferExperiment {
   readonly prompts?: number | undefined;
   /** n, examples of the task, those held out included: an integer ≥ 5. */
   readonly examples: number;
-  /** Training on the task. Default: 600 steps, learning rates 0.003, 0.01, 0.03, 0.1 and 0.3. */
+  /** Training on the task. Default: 600 steps, learning rates 0.003, 0.01, 0.03 and 0.1. */
   readonly training?: ImageTrainingOptions | undefined;
   /** Test examples: an integer ≥ 1. Default 2000. */
   readonly testExamples?: number | undefined;
@@ -130,7 +130,7 @@ export const imageTransferSchema = z.strictObject({
   method: oneOf(['prompts', 'prompts-and-head', 'everything', 'head', 'scratch']),
   prompts: integerFrom(1, 1024).default(4),
   examples: integerFrom(5, 2 ** 31 - 1),
-  training: trainingSchema({ steps: 600, learningRates: [0.003, 0.01, 0.03, 0.1, 0.3] }),
+  training: trainingSchema({ steps: 600, learningRates: [0.003, 0.01, 0.03, 0.1] }),
   testExamples: integerFrom(1, 2 ** 31 - 1).default(2000),
 });
 
