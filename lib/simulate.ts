@@ -51,7 +51,9 @@ export interface Simulation {
    * `w1SignalCosine`, `q1ContextCosine`, … `w2SignalCosine` are the cosines of the iterates with q⋆ and w⋆ (0 where a
    * norm is 0). Gradient descent: `headNorm`, `trainingLoss` and `trainingError` at the last parameters; for models with a
    * prompt `contextOverlap` ⟨q, q⋆⟩, `signalOverlap` ⟨q, w⋆⟩ and `promptNorm` ‖q‖; for self-attention `weightNorm` ‖B‖.
-   * Linear attention has no `relevantAttention`: its weights are no distribution.
+   * Linear attention has no `relevantAttention`: its weights are no distribution. Images: `trainedParameters` is how many numbers were
+   * trained; transfers have `errorBefore` and `relevantAttentionBefore` of the layer as it was pretrained, and `attentionPath`, the
+   * attention on relevant tokens of the training examples at every record of the training, trial after trial.
    */
   readonly metrics: Readonly<Record<string, Float64Array>> & {
     /** Test error of each trial, in [0, 1]. */

@@ -174,6 +174,18 @@ async function canvasTokens(
  * @param options Images, embedding, number and seed.
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; RangeError if the n·T·d·8 bytes of the tokens
  * cannot be allocated; the signal's reason if aborted.
+ * @example
+ * ```ts
+ * import { images } from 'prompt-attention';
+ * // Two images of 4×4 pixels; with images.loadImages('fashion-mnist') instead, it is real data.
+ * const pixels = Uint8Array.from({ length: 32 }, (_, j) => (j < 16 ? 10 * j : 255 - 10 * j));
+ * const set = { name: 'two', pixels, labels: Uint8Array.of(0, 1), count: 2, height: 4, width: 4, classes: ['a', 'b'] };
+ * const { tokens, labels, relevance } = await images.contextualImages(
+ *   { kind: 'partial-tiled', tiles: 2, patch: 2, relevantTiles: 1, filler: { kind: 'noise' } },
+ *   { images: set, examples: 10, seed: 1 },
+ * );
+ * console.log(tokens.length, labels[0], relevance.subarray(0, 16)); // 10·16·4 numbers; 4 of 16 patches are relevant
+ * ```
  */
 export async function contextualImages(task: ImageTask, options: ContextualImagesOptions): Promise<ContextualImages> {
   const resolved = parseOptions(imageTaskSchema, task, 'task');

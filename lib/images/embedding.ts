@@ -151,6 +151,14 @@ async function featureStages(
  * @param patch Pixels per side of a patch, a divisor of the sides of an image; `'image'` for whole images.
  * @param options Which embedding.
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option.
+ * @example
+ * ```ts
+ * import { images } from 'prompt-attention';
+ * const pixels = Uint8Array.from({ length: 160 }, (_, j) => (37 * j * j) % 256);
+ * const set = { name: 'ten', pixels, labels: new Uint8Array(10), count: 10, height: 4, width: 4, classes: ['a'] };
+ * const embedding = await images.fitEmbedding(set, 2, { kind: 'principal-components', dimension: 3 });
+ * console.log(embedding.dimension, embedding.stages.length); // 3 1
+ * ```
  */
 export async function fitEmbedding(
   images: ImageSet,

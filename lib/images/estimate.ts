@@ -73,6 +73,16 @@ const momentsOf = (rows: Float64Array, dimension: number, options: JobOptions) =
  *
  * @param examples Tokens.
  * @param prompt q, length d.
+ * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad argument; the signal's reason if aborted.
+ * @example
+ * ```ts
+ * import { fitHead, images, sampleExamples } from 'prompt-attention';
+ * const mixture = { tokens: 8, dimension: 3, relevantTokens: 2, contextNorm: 2, signalNorm: 1 };
+ * const { tokens, labels, relevance } = await sampleExamples(mixture, { examples: 50, seed: 1 });
+ * const examples = { tokens, labels, relevance, examples: 50, dimension: 3 };
+ * const features = await images.pooledFeatures(examples, Float64Array.of(1, 0, 0));
+ * console.log(features.length, (await fitHead(features, labels, { kind: 'least-squares' })).head);
+ * ```
  */
 export function pooledFeatures(
   examples: ContextualImages,
@@ -260,6 +270,20 @@ async function momentsPlugIn(
  * number of relevant tokens. Independent of those that the prompt was learned from.
  * @param prompt q, length d.
  * @throws {@link OptionRangeError} for too few examples, or a number of relevant tokens that varies.
+ * @example
+ * ```ts
+ * import { images, risk, sampleExamples } from 'prompt-attention';
+ * const mixture = { tokens: 8, dimension: 10, relevantTokens: 2, contextNorm: 2, signalNorm: 1 };
+ * const { tokens, labels, relevance } = await sampleExamples(mixture, { examples: 2000, seed: 1 });
+ * const prompt = new Float64Array(10);
+ * prompt[0] = 1;
+ * const examples = { tokens, labels, relevance, examples: 2000, dimension: 10 };
+ * const { moments, effective, measured } = await images.estimateMixture(examples, prompt);
+ * const head = { kind: 'least-squares' } as const;
+ * console.log((await risk.knownPrompt({ ...moments, head, examples: 100 })).error);
+ * console.log((await risk.knownPrompt({ ...effective, head, examples: 100 })).error);
+ * console.log(images.measuredNoiseRisk(measured, 100 / 10));
+ * ```
  */
 export async function estimateMixture(
   examples: ContextualImages,

@@ -1,5 +1,4 @@
-import { parse, View } from 'vega';
-import { compile, type TopLevelSpec } from 'vega-lite';
+import type { TopLevelSpec } from 'vega-lite';
 import { StudyError } from '../errors.js';
 import { StudyCells } from '../study/cells.js';
 import type { StudyResult, StudyRow } from '../study/rows.js';
@@ -130,13 +129,8 @@ function panelSpec(strip: Strip, panel: string, domain: readonly string[], value
   };
 }
 
-/**
- * Vega-Lite specification of the figure of a study of experiments on images: a panel per task, a line per model, method, number of
- * prompts or plug-in, over the number of training examples, with 95 % intervals.
- *
- * @throws {@link StudyError} if the study is of another kind, or has no rows.
- */
-export function imageFigureSpec({ rows, spec }: Pick<StudyResult, 'rows' | 'spec'>): TopLevelSpec {
+/** Vega-Lite specification of the figure: see {@link imageFigure}. */
+function imageFigureSpec({ rows, spec }: Pick<StudyResult, 'rows' | 'spec'>): TopLevelSpec {
   const cells = StudyCells.of(spec);
   const located = rows.map((row): Located => {
     const { experiment } = cells.at(row.index);
@@ -156,12 +150,20 @@ export function imageFigureSpec({ rows, spec }: Pick<StudyResult, 'rows' | 'spec
     title: { text: spec.name, anchor: 'start', fontSize: 15 },
     resolve: { legend: { color: 'shared' }, scale: { color: 'shared' } },
     vconcat: drawn.map((strip) => ({ hconcat: panels.map((panel) => panelSpec(strip, panel, domain, values)) })),
-    config: { font: kFont, axis: { gridColor: '#e6e6e6' }, view: { stroke: '#888888' } },
+    config: { aria: false, font: kFont, axis: { gridColor: '#e6e6e6' }, view: { stroke: '#888888' } },
   };
 }
 
-/** The figure of a study of experiments on images as an SVG document: see {@link imageFigureSpec}. */
+/**
+ * The figure of a study of experiments on images as an SVG document: a panel per task, a line per model, method, number of prompts
+ * or plug-in, over the number of training examples, with 95 % intervals.
+ *
+ * @param result What {@link study.run} or {@link study.open} returned.
+ * @throws {@link StudyError} if the study is of another kind, or has no rows.
+ */
 export async function imageFigure(result: Pick<StudyResult, 'rows' | 'spec'>): Promise<string> {
+  // Loaded here, so that who only computes does not pay for it.
+  const [{ parse, View }, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
   const view = new View(parse(compile(imageFigureSpec(result)).spec), { renderer: 'none' });
   try {
     return await view.toSVG();

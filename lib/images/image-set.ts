@@ -153,6 +153,16 @@ function loadDigits(split: 'train' | 'test', directory: string): ImageSet {
  *
  * @throws {@link DataError} if files are damaged, or missing: the message then names the one command that installs them.
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option.
+ * @example
+ * ```ts
+ * import { images } from 'prompt-attention';
+ * try {
+ *   const { count, classes } = images.loadImages('fashion-mnist', { split: 'test' });
+ *   console.log(count, classes); // 10000 images of 10 classes
+ * } catch (error) {
+ *   console.log((error as Error).message); // fashion-mnist: there is no …; install it with: …
+ * }
+ * ```
  */
 export function loadImages(name: ImageSetName, options: LoadImagesOptions = {}): ImageSet {
   const known = parseOptions(nameSchema, name, 'name');

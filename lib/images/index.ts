@@ -7,6 +7,7 @@ export { type Embedding, fitEmbedding } from './embedding.js';
 export type { EmbeddingOptions } from './embedding-options.js';
 export { estimateMixture, type MixtureEstimate, type PlugIn, pooledFeatures } from './estimate.js';
 export { type AttentionMapsOptions, attentionMaps } from './experiments/attention-maps.js';
+export { imageFigure } from './figure.js';
 export { type IdxArray, parseIdx, readIdx } from './idx.js';
 export {
   type ImageSet,

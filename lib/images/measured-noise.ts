@@ -17,7 +17,7 @@ export interface MeasuredNoise {
 const kHalvings = 200;
 const kLogRange = 300;
 
-/** Φ, the distribution function of a standard normal variable, by the continued fraction of its tail or the series of erf. */
+/** 1 − Φ(x) for a standard normal variable: its continued fraction in the tail, the series of erf around 0. */
 function normalTail(x: number): number {
   const z = Math.abs(x);
   let upper: number;
@@ -46,6 +46,12 @@ function normalTail(x: number): number {
  * @param noise As {@link estimateMixture} measured it.
  * @param sampleRatio α > 0.
  * @throws {@link OptionRangeError} if α is not above 0.
+ * @example
+ * ```ts
+ * import { images } from 'prompt-attention';
+ * const noise = { masses: Float64Array.of(0.5, 0.9), scales: Float64Array.of(1, 1), signalNorm: 2 };
+ * console.log(images.measuredNoiseRisk(noise, 4));
+ * ```
  */
 export function measuredNoiseRisk({ masses, scales, signalNorm: W }: MeasuredNoise, sampleRatio: number): number {
   const alpha = sampleRatio;
