@@ -36,6 +36,7 @@ export type {
 } from './images/experiments/schemas.js';
 export * as images from './images/index.js';
 export type { JobOptions } from './job.js';
+export { type MachineLimits, type MeasureLimitsOptions, measureLimits } from './limits.js';
 export {
   type ConfusionAtom,
   type ContextualMixture,

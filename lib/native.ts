@@ -137,8 +137,10 @@ export type NativeModel =
 
 export interface NativeModelExamples {
   readonly examples: number;
-  /** n×T×d. */
-  readonly tokens: Float64Array;
+  /** n×T×d; not read if `held` is given. */
+  readonly tokens?: Float64Array | undefined;
+  /** The name of tokens that `holdTokens` keeps. */
+  readonly held?: number | undefined;
   /** n; needed where there is a loss. */
   readonly labels?: Float64Array | undefined;
   /** n×T. */
@@ -398,12 +400,25 @@ export interface NativeAddon {
     /** n×d. */
     readonly rows: Float64Array;
   }): NativeJob<NativePrincipalComponents>;
+  /** Keep a copy of tokens for later calls, under the name that is returned. */
+  holdTokens(request: { readonly tokens: Float64Array }): number;
+  /** Forget them, once the calls under way are done. Does nothing for an unknown name. */
+  dropTokens(request: { readonly held: number }): void;
+  /** Work per second that each thread did, in its fastest pass and on the mean: numbers, operations or bytes. */
+  measureLimit(request: {
+    readonly kind: 'normals' | 'exponentials' | 'products' | 'least-squares' | 'triad';
+    /** Sizes of the matrix of 'products' and 'least-squares'; `rows` numbers in each array of 'triad'. */
+    readonly rows: number;
+    readonly columns: number;
+    readonly milliseconds: number;
+    readonly threads: number;
+  }): NativeJob<{ readonly fastest: Float64Array; readonly mean: Float64Array }>;
   /** One block of Philox4x32-10: four words from four counter words and two key words. */
   philox4x32(counter: Uint32Array, key: Uint32Array): Uint32Array;
   /** Numbers `first … first + count − 1` of the stream (seed, cellKey, purpose, trial). */
   randomNumbers(
     request: NativeKey & {
-      readonly kind: 'normal' | 'uniform' | 'sign';
+      readonly kind: 'normal' | 'single-normal' | 'uniform' | 'sign';
       readonly purpose: number;
       readonly trial: number;
       readonly first: number;

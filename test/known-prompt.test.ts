@@ -87,9 +87,18 @@ test('test error equals the formula evaluated plainly on the same draws', async 
     head,
     draws,
   }).promise;
-  const g = rowsOf(
-    native.randomNumbers({ ...key, kind: 'normal', purpose: 8 * 16 + 4, trial: 0, first: 0, count: 6 * draws }),
-    6,
+  // Groups of 16 draws side by side: position (⌊i/16⌋ m + t)·16 + i mod 16.
+  const count = 6 * 16 * Math.ceil(draws / 16);
+  const normals = native.randomNumbers({
+    ...key,
+    kind: 'single-normal',
+    purpose: 8 * 16 + 4,
+    trial: 0,
+    first: 0,
+    count,
+  });
+  const g = Array.from({ length: draws }, (_, i) =>
+    Float64Array.from({ length: 6 }, (_, t) => normals[(Math.floor(i / 16) * 6 + t) * 16 + (i % 16)] as number),
   );
   const qStar = Float64Array.from({ length: 20 }, (_, j) => (j === 0 ? 1.2 : 0));
   const wStar = Float64Array.from({ length: 20 }, (_, j) =>
@@ -117,8 +126,9 @@ test('test error equals the formula evaluated plainly on the same draws', async 
     return sum;
   });
   const expected = meanAndError(values);
-  t.true(Math.abs(error / expected.mean - 1) < 1e-12);
-  t.true(Math.abs(standardError / expected.standardError - 1) < 1e-10);
+  // Scores in single precision move the answer by a 10,000th of its Monte Carlo error.
+  t.true(Math.abs(error - expected.mean) < 1e-4 * standardError);
+  t.true(Math.abs(standardError / expected.standardError - 1) < 1e-6);
 });
 
 test('test error agrees with counting errors on dense examples, for every noise', async (t) => {

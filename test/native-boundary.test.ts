@@ -150,13 +150,16 @@ const requests = {
     threads: 2,
   },
   principalComponents: { count: 3, dimension: 2, rows: new Float64Array(6) },
+  holdTokens: { tokens: Float64Array.of(1, 2, 3) },
+  dropTokens: { held: 1 },
+  measureLimit: { kind: 'triad', rows: 64, columns: 1, milliseconds: 1, threads: 1 },
   randomNumbers: { ...key, kind: 'normal', purpose: 0, trial: 0, first: 0, count: 3 },
 } as const;
 
 type Entry = keyof typeof requests;
 const call = async (entry: Entry, request: object): Promise<unknown> => {
   const result = (native[entry] as (request: object) => unknown)(request);
-  return (result as { promise?: Promise<unknown> }).promise ?? result;
+  return (result as { promise?: Promise<unknown> } | undefined)?.promise ?? result;
 };
 
 function detached(): Float64Array {
@@ -267,6 +270,12 @@ test('getters that throw pass their error on; arguments that are no request are 
         throw marker;
       },
       get rows() {
+        throw marker;
+      },
+      get tokens() {
+        throw marker;
+      },
+      get held() {
         throw marker;
       },
     };

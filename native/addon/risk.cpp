@@ -25,7 +25,7 @@ class TestErrorJob final : public PromiseJob {
       Readout readout = makeReadout(prompt_.data(), head_.data(), mixture_.dimension);
       readout.intercept = intercept_;
       result_ = gaussianTestError(mixture_, readout, Stream(key_, Sample::kTest, Field::kScore, 0), draws_,
-                                  workspace.knownPrompt.scores);
+                                  workspace.knownPrompt.pooling);
     } else {
       result_ = countedTestError(mixture_, prompt_.data(), head_.data(), intercept_, key_, 0, draws_,
                                  workspace.knownPrompt.example);

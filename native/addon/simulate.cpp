@@ -33,12 +33,12 @@ class ExamplesJob final : public PromiseJob {
         relevance_(examples * mixture_.tokens) {
     units = (examples + kExamplesPerUnit - 1) / kExamplesPerUnit;
   }
-  void run(uint64_t unit, Workspace&) override {
+  void run(uint64_t unit, Workspace& workspace) override {
     const size_t T = mixture_.tokens;
     const size_t begin = unit * kExamplesPerUnit;
     const size_t end = std::min(begin + kExamplesPerUnit, examples_);
     LabelSampler labels(mixture_, key_, sample_, trial_);
-    TokenSampler tokens(mixture_, frame_, key_, sample_, trial_);
+    TokenSampler tokens(mixture_, frame_, key_, sample_, trial_, workspace.knownPrompt.example.scratch);
     for (size_t i = begin; i < end && !cancelled; ++i) {
       ExampleLabel label;
       labels.draw(firstExample_ + i, 1, &label);

@@ -16,11 +16,11 @@ double norm(const double* x, size_t count) {
 
 // Examples first … first+count−1 of a sample: tokens, labels and, unless null, relevance masks.
 void drawExamples(const DescentSpec& spec, Sample sample, uint64_t trial, int first, int count, double* X,
-                  double* y, uint8_t* relevance, const std::atomic<bool>& cancelled) {
+                  double* y, uint8_t* relevance, const std::atomic<bool>& cancelled, TokenScratch& scratch) {
   const TokenFrame canonical;
   const size_t T = spec.mixture.tokens;
   LabelSampler labels(spec.mixture, spec.key, sample, trial);
-  TokenSampler tokens(spec.mixture, canonical, spec.key, sample, trial);
+  TokenSampler tokens(spec.mixture, canonical, spec.key, sample, trial, scratch);
   std::vector<uint8_t> mask(T);
   for (int i = 0; i < count && !cancelled; ++i) {
     ExampleLabel label;
@@ -81,7 +81,7 @@ TestError countedError(const DescentSpec& spec, uint64_t trial, const std::atomi
   for (int first = 0; first < spec.testDraws && !cancelled; first += size) {
     const int count = std::min(size, spec.testDraws - first);
     drawExamples(spec, Sample::kTest, trial, first, count, workspace.testX.data(), workspace.testY.data(),
-                 workspace.relevance.data(), cancelled);
+                 workspace.relevance.data(), cancelled, workspace.tokens);
     addBlockLoss(spec.model, spec.loss, workspace.theta.data(),
                  {count, workspace.testX.data(), workspace.testY.data(), workspace.relevance.data()}, 0.0,
                  sums, nullptr, workspace.model);
@@ -102,7 +102,7 @@ TestError testErrorOf(const DescentSpec& spec, uint64_t trial, const std::atomic
   const double* w = workspace.theta.data() + spec.model.promptSize();
   return gaussianTestError(spec.mixture, makeReadout(q, w, d),
                            Stream(spec.key, Sample::kTest, Field::kScore, trial), spec.testDraws,
-                           workspace.scores);
+                           workspace.pooling);
 }
 
 }  // namespace
@@ -114,7 +114,7 @@ TrialStatus runDescentTrial(const DescentSpec& spec, uint64_t trial, const std::
   workspace.X.resize(static_cast<size_t>(spec.examples) * model.tokens * d);
   workspace.y.resize(spec.examples);
   drawExamples(spec, Sample::kTraining, trial, 0, spec.examples, workspace.X.data(), workspace.y.data(),
-               nullptr, cancelled);
+               nullptr, cancelled, workspace.tokens);
   drawInitial(spec, trial, workspace.theta);
   Evaluation training{};
   if (!descend(spec, cancelled, workspace, training)) {

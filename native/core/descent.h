@@ -56,7 +56,8 @@ struct DescentWorkspace {
   std::vector<double> testX;     // of a block of test examples, as the next two
   std::vector<double> testY;
   std::vector<uint8_t> relevance;
-  std::vector<double> scores;  // of the exact test error
+  TokenScratch tokens;
+  PoolingWorkspace pooling;  // of the exact test error
   ModelWorkspace model;
 };
 

@@ -2,7 +2,7 @@
 // theory.md §4.
 //
 // Projected (Gaussian noise; theory.md §5, last paragraph). The prompt looks at the noise along q̂ = e1 only,
-// so the pooled feature of an example is, with A, t̃, s from m score normals g_i (attention.h) and independent
+// so the pooled feature of an example is, with A, t̃, s from m score normals g_i (pooling.h) and independent
 // h_i ~ N(0, I_{d−1}),
 //
 //   v_i = A r + (1−A) μ + t̃ q̂ + s_i h_i,      h_i on the complement of q̂:  m + d − 1 normals instead of m·d.
@@ -40,10 +40,9 @@ struct KnownPromptMetrics {
 struct KnownPromptWorkspace {
   HeadWorkspace head;
   DenseExample example;
-  std::vector<double> scores;
-  std::vector<double> noise;
+  PoolingWorkspace pooling;
+  std::vector<float> noise;
   std::vector<double> w;
-  std::vector<ExampleLabel> labels;
 };
 
 // One trial, a function of (spec, trial) only. If the status is not kOk every metric is NaN.

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <stdexcept>
 
-#include "core/attention.h"
+#include "core/pooling.h"
 #include "core/test_error.h"
 
 namespace prompt_attention {
@@ -13,7 +14,6 @@ namespace prompt_attention {
 namespace {
 
 constexpr int kBatches = 32;
-constexpr int kDrawsPerBlock = 256;
 constexpr int kIterationLimit = 5000;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -182,26 +182,30 @@ DrawTable drawScores(const RiskSpec& spec, const std::atomic<bool>& cancelled) {
   const double scale = mixture.noiseLevel * q.e1;
   const Stream scores(spec.key, Sample::kRisk, Field::kScore, 0);
   const std::vector<LabelTerm> terms = labelTerms(mixture);
-  std::vector<double> g(static_cast<size_t>(kDrawsPerBlock) * m);
   DrawTable table{{}, {}, drawCount};
   table.draws.reserve(terms.size() * drawCount);
   table.attention.reserve(drawCount);
   // Attention can push the noise below the smallest double; the floor keeps 1/s² and s²χ finite and changes
   // no error.
   const double floor = mixture.isNoiseless() ? 0.0 : 1e-250;
-  for (int first = 0; first < drawCount && !cancelled; first += kDrawsPerBlock) {
-    const int count = std::min(kDrawsPerBlock, drawCount - first);
-    scores.normals(static_cast<uint64_t>(first) * m, static_cast<size_t>(count) * m, g.data());
+  const auto workspace = std::make_unique<PoolingWorkspace>();
+  std::vector<Pooled> pooled(terms.size());
+  for (int first = 0; first < drawCount && !cancelled; first += kPooledBlock) {
+    const int count = std::min(kPooledBlock, drawCount - first);
+    drawScoreSums(scores, first, count, m, scale, workspace->sums);
+    for (size_t j = 0; j < terms.size(); ++j) {
+      std::fill_n(workspace->gaps, kPooledBlock, dot(terms[j].mu, q) - dot(terms[j].r, q));
+      pool(mixture, workspace->gaps, count, workspace->sums, pooled[j]);
+    }
     for (int draw = 0; draw < count; ++draw) {
-      const ScoreSums sums =
-          m > 0 ? scoreSums(g.data() + static_cast<size_t>(draw) * m, m, scale) : ScoreSums{};
       double attention = 0.0;
-      for (const LabelTerm& term : terms) {
-        const Pooling pooled = pool(mixture, dot(term.r, q), dot(term.mu, q), sums);
-        const PlaneVector u = pooled.relevantMass * term.r + pooled.irrelevantMass * term.mu;
-        table.draws.push_back({term.probability / drawCount, term.y, u.e1 + pooled.alongPrompt, u.e2,
-                               std::max(pooled.variance, floor), 0.0});
-        attention += term.probability * pooled.relevantMass;
+      for (size_t j = 0; j < terms.size(); ++j) {
+        const LabelTerm& term = terms[j];
+        const PlaneVector u =
+            pooled[j].relevantMass[draw] * term.r + pooled[j].irrelevantMass[draw] * term.mu;
+        table.draws.push_back({term.probability / drawCount, term.y, u.e1 + pooled[j].alongPrompt[draw], u.e2,
+                               std::max(pooled[j].variance[draw], floor), 0.0});
+        attention += term.probability * pooled[j].relevantMass[draw];
       }
       table.attention.push_back(attention);
     }

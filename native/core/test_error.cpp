@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/attention.h"
 #include "core/blas.h"
 #include "core/running_mean.h"
 
 namespace prompt_attention {
 
 namespace {
-
-constexpr int kDrawsPerBlock = 256;
 
 TestError meanPoolingError(const Mixture& mixture, const Readout& readout) {
   const double zeta = static_cast<double>(mixture.relevantTokens) / mixture.tokens;
@@ -49,32 +48,32 @@ Readout makeReadout(const double* q, const double* w, int d) {
 }
 
 TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
-                            std::vector<double>& buffer) {
+                            PoolingWorkspace& workspace) {
   if (readout.promptNorm == 0.0) return meanPoolingError(mixture, readout);
-  const int m = mixture.irrelevantTokens();
-  const double scale = mixture.noiseLevel * readout.promptNorm;
-  const std::vector<LabelTerm> terms = labelTerms(mixture);
-  buffer.resize(static_cast<size_t>(kDrawsPerBlock) * m);
+  const double c = mixture.noiseLevel * readout.promptNorm;
+  labelTable(mixture, workspace.terms);
   RunningMean error;
   double attention = 0.0;
-  for (int first = 0; first < draws; first += kDrawsPerBlock) {
-    const int count = std::min(kDrawsPerBlock, draws - first);
-    scores.normals(static_cast<uint64_t>(first) * m, static_cast<size_t>(count) * m, buffer.data());
-    for (int draw = 0; draw < count; ++draw) {
-      const ScoreSums sums =
-          m > 0 ? scoreSums(buffer.data() + static_cast<size_t>(draw) * m, m, scale) : ScoreSums{};
-      double drawError = 0.0;
-      for (const LabelTerm& term : terms) {
-        const Pooling pooled = pool(mixture, dot(term.r, readout.prompt), dot(term.mu, readout.prompt), sums);
-        const double mean = pooled.relevantMass * dot(term.r, readout.head) +
-                            pooled.irrelevantMass * dot(term.mu, readout.head) +
-                            pooled.alongPrompt * readout.headAlongPrompt - readout.intercept;
-        const double deviation = std::sqrt(pooled.variance) * readout.headOrthogonal;
-        drawError += term.probability * misclassification(term.y * mean, deviation);
-        attention += term.probability * pooled.relevantMass;
-      }
-      error.add(drawError);
+  for (int first = 0; first < draws; first += kPooledBlock) {
+    const int count = std::min(kPooledBlock, draws - first);
+    drawScoreSums(scores, first, count, mixture.irrelevantTokens(), c, workspace.sums);
+    std::fill_n(workspace.values, kPooledBlock, 0.0);
+    for (const LabelTerm& term : workspace.terms) {
+      if (term.probability == 0.0) continue;
+      std::fill_n(workspace.gaps, kPooledBlock, dot(term.mu, readout.prompt) - dot(term.r, readout.prompt));
+      pool(mixture, workspace.gaps, count, workspace.sums, workspace.pooled);
+      const Margin margin{term.y,
+                          dot(term.r, readout.head),
+                          dot(term.mu, readout.head),
+                          readout.headAlongPrompt,
+                          readout.headOrthogonal,
+                          readout.intercept};
+      addErrors(workspace.pooled, count, margin, term.probability, workspace.values);
+      double mass = 0.0;
+      for (int i = 0; i < count; ++i) mass += workspace.pooled.relevantMass[i];
+      attention += term.probability * mass;
     }
+    error.add(workspace.values, count);
   }
   return {error.mean(), error.standardError(), attention / draws};
 }
@@ -90,7 +89,7 @@ TestError countedTestError(const Mixture& mixture, const double* q, const double
                            StreamKey key, uint64_t trial, int draws, DenseExample& example) {
   const TokenFrame canonical;
   LabelSampler labels(mixture, key, Sample::kTest, trial);
-  TokenSampler tokens(mixture, canonical, key, Sample::kTest, trial);
+  TokenSampler tokens(mixture, canonical, key, Sample::kTest, trial, example.scratch);
   example.resize(mixture);
   RunningMean error;
   double attention = 0.0;

@@ -12,8 +12,8 @@
 
 #include <vector>
 
-#include "core/attention.h"
 #include "core/mixture.h"
+#include "core/pooling.h"
 
 namespace prompt_attention {
 
@@ -40,9 +40,9 @@ struct TestError {
 // none.
 double misclassification(double marginMean, double marginDeviation);
 
-// Gaussian noise only. Draw j uses normals j·m … of `scores`. `buffer` is scratch.
+// Gaussian noise only. Draw j has the scores of example j of the stream (pooling.h).
 TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
-                            std::vector<double>& buffer);
+                            PoolingWorkspace& workspace);
 
 // Scratch of countedTestError.
 struct DenseExample {
@@ -50,6 +50,7 @@ struct DenseExample {
   std::vector<double> phi;      // [T]
   std::vector<uint8_t> mask;    // [T]
   std::vector<double> feature;  // [d]
+  TokenScratch scratch;
   void resize(const Mixture& mixture);
 };
 
