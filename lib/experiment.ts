@@ -247,7 +247,7 @@ export function canonicalJson(value: unknown): string {
 }
 
 /** Parts of an experiment that never enter the random number key: what they name is compared on common random numbers. */
-const kMethodKeys = new Set(['kind', 'head', 'debias', 'model', 'loss', 'optimizer']);
+export const kMethodKeys: ReadonlySet<string> = new Set(['kind', 'head', 'debias', 'model', 'loss', 'optimizer']);
 
 /**
  * The 128-bit key under which an experiment draws its random numbers: SHA-256 of the canonical JSON of the resolved

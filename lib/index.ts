@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export * as cluster from './cluster/index.js';
 export { type EngineInfo, engineInfo } from './engine.js';
 export {
   DataError,

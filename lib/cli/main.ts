@@ -3,11 +3,15 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { doctorCommand } from './doctor.js';
 import { errorLine, exitCodeOf } from './errors.js';
+import { exportCommand } from './export.js';
 import { imagesCommand } from './images.js';
+import { mergeCommand } from './merge.js';
+import { reportCommand } from './report.js';
 import { riskCommand } from './risk.js';
 import { runCommand } from './run.js';
 import { separationCommand } from './separation.js';
 import { statusCommand } from './status.js';
+import { workerCommand } from './worker.js';
 
 // A reader that closes the pipe early (`… | head`) ends the output, not with an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -25,16 +29,20 @@ const program = new Command('prompt-attention')
     'after',
     '\nExit codes: 0 done, 1 failed, 2 bad usage or input, 130 interrupted (everything finished is kept).',
   );
-for (const command of [
+const commands = [
   runCommand(),
   statusCommand(),
+  reportCommand(),
+  exportCommand(),
+  mergeCommand(),
+  workerCommand(),
   riskCommand(),
   separationCommand(),
   imagesCommand(),
   doctorCommand(),
-])
-  program.addCommand(command);
-for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)])
+];
+for (const command of commands) program.addCommand(command);
+for (const command of [program, ...commands, ...commands.flatMap((parent) => parent.commands)])
   command.exitOverride().configureOutput({ outputError: (text, write) => write(errorLine(text)) });
 
 try {

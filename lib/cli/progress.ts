@@ -1,5 +1,11 @@
 import type { StudyProgress } from '../study/progress.js';
 
+/** How progress can be shown. */
+export const kProgressKinds = ['bar', 'lines', 'json', 'none'] as const;
+
+/** One of {@link kProgressKinds}. */
+export type ProgressKind = (typeof kProgressKinds)[number];
+
 /** Shows how far a study is. */
 export interface ProgressDisplay {
   update(progress: StudyProgress): void;
@@ -7,6 +13,7 @@ export interface ProgressDisplay {
 }
 
 const kLineMilliseconds = 5000;
+const kJsonMilliseconds = 1000;
 
 /** A duration as short text: `45 s`, `12 min`, `3.5 h`. */
 export function durationText(seconds: number): string {
@@ -15,11 +22,16 @@ export function durationText(seconds: number): string {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
-/** Trials per second of this run, and how long the rest will take at that rate. */
-function pace(progress: StudyProgress, seconds: number): { readonly rate: string; readonly left: string } {
-  const rate = (progress.completedTrials - progress.storedTrials) / seconds;
-  if (!(rate > 0)) return { rate: '–', left: '–' };
-  const left = (progress.expectedTrials - progress.completedTrials) / rate;
+/** Trials per second of this run, and how many seconds the rest will take at that rate; null while nothing is known. */
+function pace({ completedTrials, storedTrials, expectedTrials }: StudyProgress, seconds: number) {
+  const rate = (completedTrials - storedTrials) / seconds;
+  return rate > 0 ? { rate, left: (expectedTrials - completedTrials) / rate } : { rate: null, left: null };
+}
+
+/** The same as short text. */
+function paceText(progress: StudyProgress, seconds: number): { readonly rate: string; readonly left: string } {
+  const { rate, left } = pace(progress, seconds);
+  if (rate === null) return { rate: '–', left: '–' };
   return { rate: rate < 10 ? rate.toFixed(1) : String(Math.round(rate)), left: durationText(left) };
 }
 
@@ -32,7 +44,7 @@ function plainLines(stream: NodeJS.WriteStream): ProgressDisplay {
       const now = performance.now();
       if (now - last < kLineMilliseconds) return;
       last = now;
-      const { rate, left } = pace(progress, (now - begin) / 1000);
+      const { rate, left } = paceText(progress, (now - begin) / 1000);
       const { finishedCells, cells, completedTrials, expectedTrials } = progress;
       stream.write(
         `${finishedCells} of ${cells} cells finished, ${completedTrials} of about ${expectedTrials} trials, ` +
@@ -40,6 +52,27 @@ function plainLines(stream: NodeJS.WriteStream): ProgressDisplay {
       );
     },
     stop() {},
+  };
+}
+
+/** One JSON object per line and second, and one for the end: the members of `StudyProgress`, `trialsPerSecond`, `secondsLeft`. */
+function jsonLines(stream: NodeJS.WriteStream): ProgressDisplay {
+  const begin = performance.now();
+  let written = Number.NEGATIVE_INFINITY;
+  let latest: StudyProgress | undefined;
+  const write = () => {
+    if (latest === undefined) return;
+    const { rate, left } = pace(latest, (performance.now() - begin) / 1000);
+    stream.write(`${JSON.stringify({ ...latest, trialsPerSecond: rate, secondsLeft: left })}\n`);
+    written = performance.now();
+    latest = undefined;
+  };
+  return {
+    update(progress) {
+      latest = progress;
+      if (performance.now() - written >= kJsonMilliseconds) write();
+    },
+    stop: write,
   };
 }
 
@@ -66,7 +99,7 @@ async function progressBar(stream: NodeJS.WriteStream): Promise<ProgressDisplay>
       const payload = {
         finished: progress.finishedCells,
         cells: progress.cells,
-        ...pace(progress, (performance.now() - begin) / 1000),
+        ...paceText(progress, (performance.now() - begin) / 1000),
       };
       if (started) bar.setTotal(progress.expectedTrials);
       else bar.start(progress.expectedTrials, progress.completedTrials, payload);
@@ -80,9 +113,10 @@ async function progressBar(stream: NodeJS.WriteStream): Promise<ProgressDisplay>
 }
 
 /** A bar on a terminal, else plain lines; on standard error, so that standard output holds results only. */
-export async function progressDisplay(kind: 'bar' | 'lines' | 'none' | undefined): Promise<ProgressDisplay> {
+export async function progressDisplay(kind: ProgressKind | undefined): Promise<ProgressDisplay> {
   const stream = process.stderr;
   const resolved = kind ?? (stream.isTTY ? 'bar' : 'lines');
   if (resolved === 'none') return { update() {}, stop() {} };
+  if (resolved === 'json') return jsonLines(stream);
   return resolved === 'bar' ? await progressBar(stream) : plainLines(stream);
 }

@@ -2,13 +2,20 @@ import { statSync, writeFileSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { OptionRangeError, StoreError } from '../errors.js';
+import type { Shard, StudyResult } from '../study/index.js';
 import { ExitCode } from './errors.js';
+import { interruption } from './interruption.js';
+import { kProgressKinds, type ProgressKind } from './progress.js';
 
 interface RunFlags {
   readonly out?: string;
   readonly figure?: string;
   readonly threads?: string;
-  readonly progress?: 'bar' | 'lines' | 'none';
+  readonly shard?: string;
+  readonly cluster?: string;
+  readonly detach?: boolean;
+  readonly expire?: string;
+  readonly progress?: ProgressKind;
 }
 
 /** Find out before the study runs, not after it, that its figure could not be written. */
@@ -23,44 +30,67 @@ function checkFigurePath(figure: string, inputs: readonly string[]): void {
     throw new StoreError(`${figure}: there is no directory ${directory}`);
 }
 
-/** A signal that aborts when the user interrupts or the system terminates; a second one ends the process at once. */
-function interruption(): AbortSignal {
-  const controller = new AbortController();
-  const abort = () => controller.abort();
-  process.once('SIGINT', abort);
-  process.once('SIGTERM', abort);
-  return controller.signal;
+function parseShard(text: string | undefined): Shard | undefined {
+  if (text === undefined) return undefined;
+  const [, index, count] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
+  if (index === undefined) throw new OptionRangeError('shard', 'I/N, for example 1/3 for the first of three', text);
+  return { index: Number(index), count: Number(count) };
+}
+
+async function showResults({ rows, warnings, file }: StudyResult, figure: string): Promise<void> {
+  const { shortTable } = await import('../report/table.js');
+  const { studyFigure } = await import('../report/figure.js');
+  if (rows.length > 0) {
+    process.stdout.write(`${shortTable(rows)}\n\n`);
+    writeFileSync(figure, await studyFigure(rows));
+  }
+  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+  process.stdout.write(`results: ${file}\n${rows.length > 0 ? `figure:  ${figure}\n` : ''}`);
 }
 
 async function runStudy(study: string, flags: RunFlags): Promise<void> {
   const { define, run } = await import('../study/index.js');
   const { progressDisplay } = await import('./progress.js');
   const spec = define(study);
-  const out = flags.out ?? `${spec.name}.sqlite`;
+  const shard = parseShard(flags.shard);
+  if (shard !== undefined && flags.cluster !== undefined)
+    throw new OptionRangeError('shard', 'left out together with --cluster', flags.shard);
+  const part = shard === undefined ? '' : `.shard-${shard.index}-of-${shard.count}`;
+  const out = flags.out ?? `${spec.name}${part}.sqlite`;
   const figure = flags.figure ?? `${out.slice(0, out.length - extname(out).length)}.svg`;
   checkFigurePath(figure, [out, study]);
   const signal = interruption();
   const display = await progressDisplay(flags.progress);
+  const onProgress = display.update;
   try {
-    const { rows, warnings, file } = await run(spec, {
-      out,
-      signal,
-      threads: flags.threads === undefined ? undefined : Number(flags.threads),
-      onProgress: (progress) => display.update(progress),
-    });
+    if (flags.cluster === undefined) {
+      const threads = flags.threads === undefined ? undefined : Number(flags.threads);
+      const result = await run(spec, { out, signal, shard, threads, onProgress });
+      display.stop();
+      await showResults(result, figure);
+      return;
+    }
+    const { collect, submit } = await import('../cluster/index.js');
+    const url = flags.cluster;
+    const expireSeconds = flags.expire === undefined ? undefined : Number(flags.expire);
+    const { jobs, id } = await submit(spec, { url, expireSeconds });
+    if (flags.detach === true) {
+      process.stdout.write(
+        `study ${spec.name} (${id}): ${jobs} jobs wait; the same command without --detach collects it\n`,
+      );
+      return;
+    }
+    const result = await collect(spec, { url, out, signal, onProgress });
     display.stop();
-    const { studyTable } = await import('../report/table.js');
-    process.stdout.write(`${studyTable(rows)}\n\n`);
-    const { studyFigure } = await import('../report/figure.js');
-    writeFileSync(figure, await studyFigure(rows));
-    for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
-    process.stdout.write(`results: ${file}\nfigure:  ${figure}\n`);
+    await showResults(result, figure);
   } catch (error) {
     display.stop();
     if (!signal.aborted) throw error;
-    process.stderr.write(
-      `prompt-attention: interrupted; finished trials are kept in ${out}, the same command continues the study\n`,
-    );
+    const kept =
+      flags.cluster === undefined
+        ? `finished trials are kept in ${out}, the same command continues the study`
+        : 'the workers go on, the same command collects the study';
+    process.stderr.write(`prompt-attention: interrupted; ${kept}\n`);
     process.exitCode = ExitCode.interrupted;
   }
 }
@@ -73,12 +103,17 @@ export function runCommand(): Command {
     .option('--out <file>', 'result file, continued if it exists (default: <name>.sqlite)')
     .option('--figure <file>', 'SVG figure (default: the result file with the extension .svg)')
     .option('--threads <number>', 'threads to use (default: all)')
+    .option('--shard <i/n>', 'run only the i-th of n parts of the cells; merge joins the result files')
+    .option('--cluster <url>', 'postgres://… of a database whose workers run the study; waits and collects the results')
+    .option('--detach', 'with --cluster: only submit the study')
+    .option(
+      '--expire <seconds>',
+      'with --cluster: when a job of a worker that died is given to another one (default: 300)',
+    )
     .addOption(
-      new Option('--progress <kind>', 'how to show progress (default: bar on a terminal, else lines)').choices([
-        'bar',
-        'lines',
-        'none',
-      ]),
+      new Option('--progress <kind>', 'how to show progress (default: bar on a terminal, else lines)').choices(
+        kProgressKinds,
+      ),
     )
     .action(runStudy);
 }

@@ -1,20 +1,60 @@
 import { Command } from 'commander';
+import { OptionTypeError } from '../errors.js';
+import type { StoredProgress } from '../study/index.js';
+import { toJson } from './json.js';
+import { durationText } from './progress.js';
+
+interface StatusFlags {
+  readonly cluster?: string;
+  readonly json?: boolean;
+}
+
+/** `3 of 24 cells finished, 1200 trials`, and while somebody is at work ` of about 5000, 250 trials/s, about 16 s left`. */
+function progressText(progress: StoredProgress): string {
+  const { cells, finishedCells, completedTrials, expectedTrials, trialsPerSecond } = progress;
+  const text = `${finishedCells} of ${cells} cells finished, ${completedTrials} trials`;
+  if (finishedCells === cells || trialsPerSecond === 0) return text;
+  const left = durationText((expectedTrials - completedTrials) / trialsPerSecond);
+  return `${text} of about ${expectedTrials}, ${trialsPerSecond.toPrecision(3)} trials/s in the last minute, about ${left} left`;
+}
+
+async function fileStatus(file: string, asJson: boolean): Promise<string> {
+  const { open, progress } = await import('../study/index.js');
+  const { shortTable } = await import('../report/table.js');
+  const how = await progress(file);
+  const { spec, specHash, rows, runs, warnings } = await open(file);
+  if (asJson) return toJson({ study: spec.name, specHash, ...how, runs, warnings });
+  return [
+    `study ${spec.name} (${specHash.slice(0, 12)}): ${progressText(how)}`,
+    ...(rows.length > 0 ? ['', shortTable(rows)] : []),
+    ...warnings.map((warning) => `warning: ${warning}`),
+  ].join('\n');
+}
+
+async function clusterStatus(url: string, asJson: boolean): Promise<string> {
+  const { list } = await import('../cluster/index.js');
+  const studies = await list({ url });
+  if (asJson) return toJson(studies);
+  if (studies.length === 0) return 'no studies';
+  return studies
+    .map(({ id, name, jobs, failedJobs, ...how }) => {
+      const failed = failedJobs > 0 ? `, ${failedJobs} jobs failed` : '';
+      return `study ${name} (${id}): ${progressText(how)}, ${jobs} jobs left${failed}`;
+    })
+    .join('\n');
+}
 
 /** `prompt-attention status FILE`. */
 export function statusCommand(): Command {
   return new Command('status')
     .description('print how far a study is and its rows so far; works while it runs')
-    .argument('<file>', 'result file')
-    .action(async (file: string) => {
-      const { open } = await import('../study/index.js');
-      const { studyTable } = await import('../report/table.js');
-      const { spec, specHash, cells, finishedCells, rows, warnings } = await open(file);
-      const trials = rows.reduce((sum, row) => sum + row.trials, 0);
-      const lines = [
-        `study ${spec.name} (${specHash.slice(0, 12)}): ${finishedCells} of ${cells} cells finished, ${trials} trials`,
-        ...(rows.length > 0 ? ['', studyTable(rows)] : []),
-        ...warnings.map((warning) => `warning: ${warning}`),
-      ];
-      process.stdout.write(`${lines.join('\n')}\n`);
+    .argument('[file]', 'result file')
+    .option('--cluster <url>', 'the studies of a cluster, not a file')
+    .option('--json', 'machine-readable')
+    .action(async (file: string | undefined, { cluster, json = false }: StatusFlags) => {
+      if ((file === undefined) === (cluster === undefined))
+        throw new OptionTypeError('file', 'given, or --cluster, and not both', file);
+      const text = cluster === undefined ? fileStatus(file as string, json) : clusterStatus(cluster, json);
+      process.stdout.write(`${await text}\n`);
     });
 }

@@ -23,6 +23,25 @@ const kLabels: Readonly<Record<string, OptionLabel>> = {
   'head.ridge': { symbol: 'λ', words: 'ridge penalty' },
 };
 
+const kMetricLabels: Readonly<Record<string, string>> = {
+  error: 'test error',
+  relevantAttention: 'attention on relevant tokens',
+  contextOverlap: 'overlap ⟨q, q⋆⟩',
+  signalOverlap: 'overlap ⟨q, w⋆⟩',
+  promptNorm: 'norm of the prompt ‖q‖',
+  headNorm: 'norm of the head ‖w‖',
+  weightNorm: 'norm of the weights ‖B‖',
+  trainingLoss: 'training loss',
+  trainingError: 'training error',
+};
+
+/** What a metric is called in figures; its name where there is no better one. */
+export function metricLabel(name: string): string {
+  const cosine = /^([wq]\d)(Context|Signal)Cosine$/.exec(name);
+  if (cosine !== null) return `cosine of ${cosine[1]} with ${cosine[2] === 'Context' ? 'q⋆' : 'w⋆'}`;
+  return kMetricLabels[name] ?? name;
+}
+
 /** Symbol and words for the option at a dotted path; the path itself where there are none. */
 export function optionLabel(path: string): OptionLabel {
   return kLabels[path] ?? { symbol: path, words: path };

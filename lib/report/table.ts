@@ -35,41 +35,84 @@ function errorFormat(rows: readonly StudyRow[]): (value: number | null) => strin
   };
 }
 
+/** A column of the table of a study. */
+export interface TableColumn {
+  readonly title: string;
+  readonly isFactor: boolean;
+  text(row: StudyRow): string;
+  /** The number behind the text; undefined for text, NaN for a missing number. */
+  value(row: StudyRow): number | undefined;
+}
+
 /**
- * The rows of a study as a text table: factors, trials, failed trials, mean test error with its Monte Carlo standard error,
+ * The columns of a table of rows: factors, trials, failed trials, mean test error with its Monte Carlo standard error,
  * quantiles of the test error over trials, theory with its numerical standard error, z and seconds.
+ */
+export function tableColumns(rows: readonly StudyRow[]): readonly TableColumn[] {
+  const error = errorFormat(rows);
+  const numeric = (title: string, value: (row: StudyRow) => number | null, text: (value: number | null) => string) => ({
+    title,
+    isFactor: false,
+    text: (row: StudyRow) => text(value(row)),
+    value: (row: StudyRow) => value(row) ?? Number.NaN,
+  });
+  const factors = [...new Set(rows.flatMap((row) => Object.keys(row.factors)))].map((path) => ({
+    title: optionLabel(path).symbol,
+    isFactor: true,
+    text: (row: StudyRow) => (row.factors[path] === undefined ? kMissing : levelText(row.factors[path])),
+    value: (row: StudyRow) => {
+      const level = row.factors[path];
+      return typeof level === 'number' ? level : undefined;
+    },
+  }));
+  return [
+    ...factors,
+    numeric('trials', (row) => row.trials, String),
+    numeric('failed', (row) => row.failed, String),
+    numeric('error', (row) => row.meanError, error),
+    numeric('± s.e.', (row) => row.standardError, error),
+    numeric('5 %', (row) => row.quantile5, error),
+    numeric('50 %', (row) => row.quantile50, error),
+    numeric('95 %', (row) => row.quantile95, error),
+    numeric('theory', (row) => row.theory, error),
+    numeric('± s.e.', (row) => row.theoryStandardError, error),
+    numeric(
+      'z',
+      (row) => row.z,
+      (z) => (z === null ? kMissing : z.toFixed(2).replace('-', '−')),
+    ),
+    numeric(
+      'seconds',
+      (row) => row.wallSeconds,
+      (seconds) => (seconds ?? 0).toFixed(1),
+    ),
+  ];
+}
+
+/**
+ * The rows of a study as a text table, with the columns of {@link tableColumns}.
  *
  * @param rows Rows of one study.
  */
 export function studyTable(rows: readonly StudyRow[]): string {
-  const paths = Object.keys(rows[0]?.factors ?? {});
-  const error = errorFormat(rows);
-  const head = [
-    ...paths.map((path) => optionLabel(path).symbol),
-    ...['trials', 'failed', 'error', '± s.e.', '5 %', '50 %', '95 %', 'theory', '± s.e.', 'z', 'seconds'],
-  ];
+  const columns = tableColumns(rows);
   const table = new Table({
     chars: kChars,
-    head,
-    colAligns: head.map(() => 'right'),
+    head: columns.map(({ title }) => title),
+    colAligns: columns.map(() => 'right'),
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 1 },
   });
-  for (const row of rows) {
-    table.push([
-      ...paths.map((path) => levelText(row.factors[path])),
-      String(row.trials),
-      String(row.failed),
-      error(row.meanError),
-      error(row.standardError),
-      error(row.quantile5),
-      error(row.quantile50),
-      error(row.quantile95),
-      error(row.theory),
-      error(row.theoryStandardError),
-      row.z === null ? kMissing : row.z.toFixed(2).replace('-', '−'),
-      row.wallSeconds.toFixed(1),
-    ]);
-  }
+  for (const row of rows) table.push(columns.map(({ text }) => text(row)));
   const [first = '', ...lines] = table.toString().split('\n');
   return [first, '─'.repeat(first.length), ...lines].map((line) => line.trimEnd()).join('\n');
+}
+
+/** Longer tables are for files, not for terminals. */
+const kMostRows = 60;
+
+/** {@link studyTable} of the first rows, and how to see the others. */
+export function shortTable(rows: readonly StudyRow[]): string {
+  const table = studyTable(rows.slice(0, kMostRows));
+  if (rows.length <= kMostRows) return table;
+  return `${table}\n… and ${rows.length - kMostRows} more rows: see the commands report and export`;
 }

@@ -213,3 +213,10 @@ export class StudyCells {
     );
   }
 }
+
+/** Every metric that some cell of a study has, in the order in which their kinds list them. */
+export function metricNames(cells: StudyCells): readonly string[] {
+  const names = new Set<string>();
+  for (const { experiment } of cells) for (const name of kindOf(experiment).metrics(experiment)) names.add(name);
+  return [...names];
+}

@@ -1,8 +1,13 @@
+export type { Report, ReportOptions } from '../report/index.js';
+export { type CompareOptions, compare, type PairedDifference } from './compare.js';
+export { type ExportOptions, exportResults } from './export.js';
 export type { FactorValue } from './factors.js';
 export type { LevelRange } from './levels.js';
+export { type MergeOptions, merge } from './merge.js';
 export type { StudyProgress } from './progress.js';
 export type { Provenance, StudyRun } from './provenance.js';
-export { open } from './read.js';
+export { open, progress, type StoredProgress } from './read.js';
+export { report } from './report.js';
 export type { StudyResult, StudyRow } from './rows.js';
 export { run, type Shard, type StudyRunOptions } from './run.js';
 export type { TrialsRule } from './schedule.js';

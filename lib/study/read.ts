@@ -2,7 +2,8 @@ import { StoreError } from '../errors.js';
 import { type Batch, sliceBatch } from './batches.js';
 import { type StudyCell, StudyCells } from './cells.js';
 import { rowWarnings, type StudyResult, type StudyRow, studyRow } from './rows.js';
-import { nextStretch } from './schedule.js';
+import { nextStretch, type TrialRange } from './schedule.js';
+import type { StudySpec } from './spec.js';
 import { openForReading } from './sqlite.js';
 import { CellAccumulator } from './statistics.js';
 import type { StudyHeader, StudyStore } from './store.js';
@@ -43,8 +44,15 @@ export function consecutive(where: string, batches: readonly Batch[]): readonly 
   return parts;
 }
 
-/** The ranges of cells to read together. */
-function* readRanges(counts: Float64Array): Generator<readonly [number, number]> {
+/** The batches of every cell in [from, to), in their order. */
+export function byCell(batches: readonly Batch[], from: number, to: number): readonly (readonly Batch[])[] {
+  const lists: Batch[][] = Array.from({ length: to - from }, () => []);
+  for (const batch of batches) lists[batch.cell - from]?.push(batch);
+  return lists;
+}
+
+/** The ranges of cells to read together, from the trials of each cell. */
+export function* readRanges(counts: Float64Array): Generator<readonly [number, number]> {
   let from = 0;
   let trials = 0;
   for (let cell = 0; cell < counts.length; ++cell) {
@@ -59,6 +67,18 @@ function* readRanges(counts: Float64Array): Generator<readonly [number, number]>
   yield [from, counts.length];
 }
 
+/** What a cell without gaps needs next, judged from its stored trials; undefined if it is finished. */
+export async function stretchAfter(
+  store: StudyStore,
+  study: string,
+  spec: StudySpec,
+  cell: number,
+): Promise<TrialRange | undefined> {
+  const accumulator = new CellAccumulator();
+  for (const batch of consecutive(store.where, await store.readBatches(study, cell))) accumulator.add(batch);
+  return nextStretch(spec.trials, accumulator.trials, () => accumulator.estimate(spec.trials.metric));
+}
+
 /** Every cell that has results, in grid order. */
 export async function* storedCells(store: StudyStore, header: StudyHeader): AsyncGenerator<StoredCell> {
   const { spec, specHash, id } = header;
@@ -66,8 +86,7 @@ export async function* storedCells(store: StudyStore, header: StudyHeader): Asyn
   const engineOf = new Map((await store.readRuns(id)).map((run) => [run.id, run.engine]));
   for (const [from, to] of readRanges(await store.readTrialCounts(header))) {
     const theories = await store.readTheories(id, from, to);
-    const batches: Batch[][] = Array.from({ length: to - from }, () => []);
-    for (const batch of await store.readBatches(id, from, to)) batches[batch.cell - from]?.push(batch);
+    const batches = byCell(await store.readBatches(id, from, to), from, to);
     for (let index = from; index < to; ++index) {
       const own = consecutive(store.where, batches[index - from] ?? []);
       const theoryKnown = !spec.theory || theories.has(index);
@@ -87,6 +106,59 @@ export async function* storedCells(store: StudyStore, header: StudyHeader): Asyn
       const finished = theoryKnown && nextStretch(spec.trials, accumulator.trials, look) === undefined;
       yield { cell, accumulator, row, finished };
     }
+  }
+}
+
+/** How far a stored study is, from counts alone: quick for any number of trials. */
+export interface StoredProgress {
+  /** Cells of the grid. */
+  readonly cells: number;
+  /** Cells that have reached their stopping rule. */
+  readonly finishedCells: number;
+  /** Trials stored. */
+  readonly completedTrials: number;
+  /** Estimate of what `completedTrials` will be in the end. */
+  readonly expectedTrials: number;
+  /** Trials stored in the last minute, per second: 0 if nobody is at work. */
+  readonly trialsPerSecond: number;
+}
+
+const kRateSeconds = 60;
+
+export async function storedProgress(store: StudyStore, header: StudyHeader): Promise<StoredProgress> {
+  const counts = await store.readTrialCounts(header);
+  const finished = await store.readFinished(header.id);
+  const completedTrials = counts.reduce((sum, trials) => sum + trials, 0);
+  const finishedTrials = finished.reduce((sum, cell) => sum + (counts[cell] as number), 0);
+  // A cell that is not finished is expected to need what the finished ones needed, or the maximum while there is none.
+  const typical = finished.length > 0 ? finishedTrials / finished.length : header.spec.trials.maximum;
+  return {
+    cells: header.cells,
+    finishedCells: finished.length,
+    completedTrials,
+    expectedTrials: Math.round(Math.max(finishedTrials + typical * (header.cells - finished.length), completedTrials)),
+    trialsPerSecond: (await store.readRecentTrials(header, kRateSeconds)) / kRateSeconds,
+  };
+}
+
+/**
+ * How far the study in a result file is, also while it runs; for a shard, of the whole grid.
+ *
+ * @param file A result file written by {@link run}.
+ * @throws {@link StoreError} if there is no such file, it is not a result file, or it is damaged.
+ * @example
+ * ```ts
+ * import { study } from 'prompt-attention';
+ * const { completedTrials, expectedTrials } = await study.progress('benefit-of-context.sqlite');
+ * console.log(`${completedTrials} of about ${expectedTrials} trials`);
+ * ```
+ */
+export async function progress(file: string): Promise<StoredProgress> {
+  const { store, header } = await openForReading(file);
+  try {
+    return await store.inOneView((view) => storedProgress(view, header));
+  } finally {
+    await store.close();
   }
 }
 

@@ -85,10 +85,13 @@ class StudyRunner {
     private readonly run: StudyRun,
     /** Positions of the cells to run. */
     private readonly positions: readonly number[],
+    /** Those of them that need nothing more. */
+    finished: ReadonlySet<number>,
     private readonly estimate: ProgressEstimate,
     private readonly options: { readonly threads: number } & Pick<StudyRunOptions, 'onProgress'>,
   ) {
-    this.waiting = positions.keys();
+    for (const [slot, position] of positions.entries()) if (finished.has(position)) estimate.finish(slot);
+    this.waiting = [...positions.keys()].filter((slot) => !finished.has(positions[slot] as number)).values();
   }
 
   /** Run everything; the first failure stops all lanes. */
@@ -153,6 +156,7 @@ class StudyRunner {
       this.estimate.advance(slot, accumulator.trials);
       report();
     }
+    await this.writer.addFinished(index);
     this.estimate.finish(slot);
     report();
   }
@@ -214,7 +218,11 @@ export async function run(study: StudyOptions | StudySpec | string, options: Stu
     );
     const thisRun = await beginRun(shard === undefined ? null : `${index}/${count}`);
     const writer = new ResultWriter(store, header.id, thisRun);
-    const runner = new StudyRunner(header, store, writer, thisRun, positions, estimate, { threads, onProgress });
+    const finished = new Set(await store.readFinished(header.id));
+    const runner = new StudyRunner(header, store, writer, thisRun, positions, finished, estimate, {
+      threads,
+      onProgress,
+    });
     try {
       await runner.all(signal);
     } finally {

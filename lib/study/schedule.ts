@@ -66,6 +66,25 @@ export function nextStretch(rule: TrialsRule, done: number, look: () => Estimate
 }
 
 /**
+ * What is missing of the stretches that a cell's trials lie in: the gaps between them and up to the next look.
+ *
+ * @param ranges Trials that are there, by first trial, without overlaps.
+ */
+export function gapsIn(rule: TrialsRule, ranges: readonly TrialRange[]): readonly TrialRange[] {
+  const gaps: TrialRange[] = [];
+  let done = 0;
+  const until = (end: number) => {
+    if (end > done) gaps.push({ firstTrial: done, trials: end - done });
+  };
+  for (const { firstTrial, trials } of ranges) {
+    until(firstTrial);
+    done = firstTrial + trials;
+  }
+  if (done > 0) until(stretchAt(rule, done - 1).to);
+  return gaps;
+}
+
+/**
  * The next batch of a cell that has `done` trials, or undefined if the cell is finished.
  *
  * For looks see {@link TrialsRule}. The stretch between two looks is cut into batches of 64 trials, or into 32 batches if that

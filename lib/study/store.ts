@@ -4,13 +4,15 @@ import { type Batch, fromBatchRow, toBatchRow } from './batches.js';
 import type { StudyCells } from './cells.js';
 import { specDifferences } from './diff.js';
 import type { Provenance, StudyRun } from './provenance.js';
-import { isGrowth, type TrialsRule } from './schedule.js';
+import { isGrowth, type TrialRange, type TrialsRule } from './schedule.js';
 import { define, type StudyOptions, type StudySpec, specHash, specJson } from './spec.js';
 import { createTables, kFormat, type Tables } from './tables.js';
 import type { CellTheory } from './theory.js';
 
 /** Rows of one INSERT: their parameters stay below every limit. */
 const kRowsPerInsert = 200;
+/** Cells named in one query. */
+const kCellsPerQuery = 1000;
 
 /** What a store says about a study in it. */
 export interface StudyHeader {
@@ -35,6 +37,8 @@ export interface TheoryResult {
 export interface Results {
   readonly batches: readonly Batch[];
   readonly theories: readonly TheoryResult[];
+  /** Positions of the cells that have reached their stopping rule. */
+  readonly finished: readonly number[];
 }
 
 /** A database connection, whatever the database. */
@@ -101,22 +105,34 @@ export class StudyStore {
     return this.attempt(() => createTables(this.database, this.connection.blob));
   }
 
-  /** The studies of the store, in the order they were begun. */
-  readStudies(): Promise<readonly StudyHeader[]> {
+  /**
+   * The studies of the store, in the order they were begun.
+   *
+   * @param ids Only these; by default all.
+   * @param known Headers that were read before, reused where nothing has changed.
+   */
+  readStudies(ids?: readonly string[], known?: ReadonlyMap<string, StudyHeader>): Promise<readonly StudyHeader[]> {
     return this.attempt(async () => {
-      const rows = await this.database.selectFrom('study').selectAll().orderBy('created').orderBy('id').execute();
+      if (ids?.length === 0) return [];
+      const query = this.database.selectFrom('study').selectAll().orderBy('created').orderBy('id');
+      const rows = await (ids === undefined ? query : query.where('id', 'in', ids)).execute();
       return rows.map((row) => {
-        if (row.format !== kFormat)
-          throw new StoreError(
-            `${this.where}: has format ${row.format}; this version of prompt-attention reads ${kFormat}`,
-          );
-        const written = JSON.parse(row.spec) as StudyOptions;
-        const spec = define({ ...written, trials: JSON.parse(row.trials) as TrialsRule });
-        if (specHash(spec) !== row.spec_hash)
-          throw new StoreError(`${this.where}: written by a version of prompt-attention that this one cannot read`);
-        return { id: row.id, spec, specHash: row.spec_hash, cells: row.cells, created: row.created };
+        const before = known?.get(row.id);
+        return JSON.stringify(before?.spec.trials) === row.trials ? (before as StudyHeader) : this.headerOf(row);
       });
     });
+  }
+
+  private headerOf(row: Tables['study']): StudyHeader {
+    if (row.format !== kFormat)
+      throw new StoreError(
+        `${this.where}: has format ${row.format}; this version of prompt-attention reads ${kFormat}`,
+      );
+    const written = JSON.parse(row.spec) as StudyOptions;
+    const spec = define({ ...written, trials: JSON.parse(row.trials) as TrialsRule });
+    if (specHash(spec) !== row.spec_hash)
+      throw new StoreError(`${this.where}: written by a version of prompt-attention that this one cannot read`);
+    return { id: row.id, spec, specHash: row.spec_hash, cells: row.cells, created: row.created };
   }
 
   /** Put a study into the store, unless it is there. */
@@ -142,7 +158,8 @@ export class StudyStore {
         const length = Math.min(kRowsPerInsert, cells.length - begin);
         const rows = Array.from({ length }, (_, i) => {
           const { index, key, factors } = cells.at(begin + i);
-          return { study: id, position: index, key, factors: JSON.stringify(factors), theory: null, theory_done: 0 };
+          const none = { theory: null, theory_done: 0, finished: 0 };
+          return { study: id, position: index, key, factors: JSON.stringify(factors), ...none };
         });
         await transaction.insertInto('cell').values(rows).execute();
       }
@@ -163,17 +180,15 @@ export class StudyStore {
         `${this.where}: holds ${same ? 'more trials of this study' : 'another study'}: ${differences}; of a stored study ` +
           'only trials may change, and only grow; choose another file (out, or --out), or delete this one',
       );
-    await this.attempt(() =>
-      this.database
-        .updateTable('study')
-        .set({ trials: JSON.stringify(spec.trials) })
-        .where('id', '=', stored.id)
-        .execute(),
-    );
+    await this.transaction(async (_, transaction) => {
+      const trials = JSON.stringify(spec.trials);
+      await transaction.updateTable('study').set({ trials }).where('id', '=', stored.id).execute();
+      await transaction.updateTable('cell').set({ finished: 0 }).where('study', '=', stored.id).execute();
+    });
   }
 
   /** Store results in one transaction; a batch that is there already stays as it is. */
-  async writeResults(study: string, { batches, theories }: Results): Promise<void> {
+  async writeResults(study: string, { batches, theories, finished }: Results): Promise<void> {
     await this.transaction(async (_, transaction) => {
       for (const part of chunks(batches))
         await transaction
@@ -188,6 +203,22 @@ export class StudyStore {
           .where('study', '=', study)
           .where('position', '=', cell)
           .execute();
+      for (const part of chunks(finished))
+        await transaction
+          .updateTable('cell')
+          .set({ finished: 1 })
+          .where('study', '=', study)
+          .where('position', 'in', part)
+          .execute();
+    });
+  }
+
+  /** Positions of the cells that have reached their stopping rule. */
+  readFinished(study: string): Promise<readonly number[]> {
+    return this.attempt(async () => {
+      const query = this.database.selectFrom('cell').select('position');
+      const rows = await query.where('study', '=', study).where('finished', '=', 1).execute();
+      return rows.map(({ position }) => position);
     });
   }
 
@@ -231,6 +262,25 @@ export class StudyStore {
         .where('theory_done', '=', 1)
         .execute();
       return new Map(rows.map(({ position, theory }) => [position, theory === null ? null : withNaN(theory)]));
+    });
+  }
+
+  /** Which trials of some cells are stored: position → ranges by first trial. */
+  readStoredRanges(study: string, cells: readonly number[]): Promise<ReadonlyMap<number, readonly TrialRange[]>> {
+    return this.attempt(async () => {
+      const ranges = new Map<number, TrialRange[]>(cells.map((cell) => [cell, []]));
+      for (const part of chunks(cells, kCellsPerQuery)) {
+        const rows = await this.database
+          .selectFrom('batch')
+          .select(['cell', 'first_trial', 'trials'])
+          .where('study', '=', study)
+          .where('cell', 'in', part)
+          .orderBy('first_trial')
+          .execute();
+        for (const { cell, first_trial, trials } of rows)
+          ranges.get(cell)?.push({ firstTrial: Number(first_trial), trials });
+      }
+      return ranges;
     });
   }
 

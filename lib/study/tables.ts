@@ -33,6 +33,8 @@ export interface Tables {
     theory: string | null;
     /** 1 once `theory` is final, be it null. */
     theory_done: number;
+    /** 1 once the cell has reached its stopping rule. */
+    finished: number;
   };
   /** One row per process that computed something: provenance. */
   run: {
@@ -97,6 +99,7 @@ export async function createTables({ schema }: Kysely<Tables>, blob: 'blob' | 'b
     .addColumn('factors', 'text', (column) => column.notNull())
     .addColumn('theory', 'text')
     .addColumn('theory_done', 'integer', (column) => column.notNull())
+    .addColumn('finished', 'integer', (column) => column.notNull())
     .addPrimaryKeyConstraint('cell_key', ['study', 'position'])
     .execute();
   await schema

@@ -1,6 +1,6 @@
 import type { Batch } from './batches.js';
 import type { StudyRun } from './provenance.js';
-import type { StudyStore, TheoryResult } from './store.js';
+import type { Results, StudyStore, TheoryResult } from './store.js';
 
 /** Results wait at most this long before they are stored … */
 const kWaitMilliseconds = 200;
@@ -14,6 +14,7 @@ const kWaitBytes = 4 * 2 ** 20;
 export class ResultWriter {
   private batches: Batch[] = [];
   private theories: TheoryResult[] = [];
+  private finished: number[] = [];
   private bytes = 0;
   private flushed = performance.now();
   private writing: Promise<void> = Promise.resolve();
@@ -36,18 +37,25 @@ export class ResultWriter {
     return this.flushIfDue();
   }
 
+  /** A cell has reached its stopping rule. */
+  addFinished(cell: number): Promise<void> {
+    this.finished.push(cell);
+    return this.flushIfDue();
+  }
+
   private async flushIfDue(): Promise<void> {
     if (performance.now() - this.flushed > kWaitMilliseconds || this.bytes > kWaitBytes) await this.flush();
   }
 
   private flush(): Promise<void> {
-    const results = { batches: this.batches, theories: this.theories };
+    const results: Results = { batches: this.batches, theories: this.theories, finished: this.finished };
     this.batches = [];
     this.theories = [];
+    this.finished = [];
     this.bytes = 0;
     this.flushed = performance.now();
     this.writing = this.writing.then(async () => {
-      if (results.batches.length === 0 && results.theories.length === 0) return;
+      if (Object.values(results).every(({ length }) => length === 0)) return;
       await this.store.transaction(async (store) => {
         // A run that computes nothing leaves no trace.
         if (!this.begun) await store.addRun(this.study, this.run);

@@ -24,7 +24,7 @@ function batch(firstTrial: number, error: readonly number[], cell = 0): Batch {
   };
 }
 
-const only = (...batches: Batch[]) => ({ batches, theories: [] });
+const only = (...batches: Batch[]) => ({ batches, theories: [], finished: [] });
 
 test('what is stored comes back, bit for bit and in trial order', async (t) => {
   const directory = temporaryDirectory(t);
@@ -43,6 +43,7 @@ test('what is stored comes back, bit for bit and in trial order', async (t) => {
       { cell: 1, theory },
       { cell: 2, theory: null },
     ],
+    finished: [1, 3],
   });
   await store.close();
   t.deepEqual(readdirSync(directory), ['a name with ? and % and #.sqlite']);
@@ -58,6 +59,7 @@ test('what is stored comes back, bit for bit and in trial order', async (t) => {
     ]),
   );
   t.deepEqual([...(await again.store.readTrialCounts(header))], [4, 0, 2, 0]);
+  t.deepEqual(await again.store.readFinished(header.id), [1, 3]);
   t.deepEqual(again.header, header);
   t.is(header.specHash, specHash(spec));
   t.deepEqual(header.spec, spec);

@@ -1,0 +1,27 @@
+import { extname } from 'node:path';
+import { Command, Option } from 'commander';
+
+interface ExportFlags {
+  readonly format: 'csv' | 'json' | 'parquet';
+  readonly out?: string;
+  readonly trials?: boolean;
+}
+
+/** `prompt-attention export FILE`. */
+export function exportCommand(): Command {
+  return new Command('export')
+    .description('write the rows of a result file as CSV, JSON or Parquet')
+    .argument('<file>', 'result file')
+    .addOption(
+      new Option('--format <format>', 'format of the output').choices(['csv', 'json', 'parquet']).makeOptionMandatory(),
+    )
+    .option('--out <file>', 'file to write (default: the result file with the extension of the format)')
+    .option('--trials', 'one row per trial with its raw metrics, not one per cell')
+    .action(async (file: string, { format, out, trials }: ExportFlags) => {
+      const { exportResults } = await import('../study/index.js');
+      const base = file.slice(0, file.length - extname(file).length);
+      const target = out ?? `${base}${trials === true ? '.trials' : ''}.${format}`;
+      await exportResults(file, { format, out: target, what: trials === true ? 'trials' : 'rows' });
+      process.stdout.write(`${trials === true ? 'trials' : 'rows'}: ${target}\n`);
+    });
+}

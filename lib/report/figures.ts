@@ -1,0 +1,104 @@
+import type { TopLevelSpec } from 'vega-lite';
+import { metricNames, StudyCells } from '../study/cells.js';
+import type { PairedDifference } from '../study/compare.js';
+import type { StudyResult } from '../study/rows.js';
+import { curvesSpec, kTestError, metricQuantity } from './curves.js';
+import { differencesSpec } from './differences.js';
+import { heatmapSpec, mapAxes } from './heatmap.js';
+import { zScoresSpec } from './histogram.js';
+import { metricLabel } from './labels.js';
+import { metricsSpec, pathsSpec } from './panels.js';
+
+/** A figure of a report. */
+export interface ReportFigure {
+  /** Name of its files, without extension. */
+  readonly name: string;
+  /** Heading of its section. */
+  readonly title: string;
+  /** What is to be seen, one or two sentences. */
+  readonly caption: string;
+  readonly spec: TopLevelSpec;
+}
+
+/** A histogram of fewer z-scores shows nothing. */
+const kLeastScores = 5;
+const kOverlaps = /^(contextOverlap|signalOverlap|promptNorm|[wq]\d(Context|Signal)Cosine)$/;
+
+/** The figures that the results of a study allow. */
+export function reportFigures(
+  { rows, spec }: Pick<StudyResult, 'rows' | 'spec'>,
+  differences: readonly PairedDifference[],
+): readonly ReportFigure[] {
+  const figures: ReportFigure[] = [];
+  if (rows.length === 0) return figures;
+  figures.push({
+    name: 'error',
+    title: 'Test error',
+    caption: 'Mean test error over trials, with the error that the law of the experiment predicts where there is one.',
+    spec: curvesSpec(rows, kTestError),
+  });
+  const axes = mapAxes(rows);
+  if (axes !== undefined)
+    figures.push({
+      name: 'phase-diagram',
+      title: 'Phase diagram',
+      caption: 'Test error over two factors; dark is low.',
+      spec: heatmapSpec(rows, axes),
+    });
+  if (differences.length > 0)
+    figures.push({
+      name: 'differences',
+      title: 'Paired differences',
+      caption:
+        'Difference of test errors between methods, from pairs of trials that share their index and, where marked in the table below, ' +
+        'their random numbers. An interval that does not cross the dashed line tells the two methods apart.',
+      spec: differencesSpec(spec.name, differences),
+    });
+  const present = new Set(rows.flatMap((row) => Object.keys(row.metrics)));
+  const metrics = metricNames(StudyCells.of(spec)).filter((name) => present.has(name));
+  const drawn = new Set<string>();
+  if (metrics.includes('relevantAttention')) {
+    drawn.add('relevantAttention');
+    figures.push({
+      name: 'attention',
+      title: 'Attention mass',
+      caption: 'Mean attention mass on the relevant tokens of a test example.',
+      spec: curvesSpec(rows, metricQuantity('relevantAttention', metricLabel('relevantAttention'))),
+    });
+  }
+  const overlaps = metrics.filter((name) => kOverlaps.test(name));
+  if (overlaps.length > 0) {
+    for (const name of overlaps) drawn.add(name);
+    figures.push({
+      name: 'overlaps',
+      title: 'Overlaps of the trajectory',
+      caption: 'What the trained parameters have in common with the directions of the mixture.',
+      spec: metricsSpec(rows, overlaps, spec.name),
+    });
+  }
+  const others = metrics.filter((name) => !drawn.has(name));
+  if (others.length > 0)
+    figures.push({
+      name: 'metrics',
+      title: 'Other metrics',
+      caption: 'Means over trials.',
+      spec: metricsSpec(rows, others, spec.name),
+    });
+  const withPaths = rows.filter((row) => Object.keys(row.paths).length > 0);
+  if (withPaths.length > 0)
+    figures.push({
+      name: 'paths',
+      title: 'Along the steps',
+      caption: 'Metrics of a trial step by step.',
+      spec: pathsSpec(withPaths, [...new Set(withPaths.flatMap((row) => Object.keys(row.paths)))], spec.name),
+    });
+  const scores = rows.flatMap((row) => row.z ?? []);
+  if (scores.length >= kLeastScores)
+    figures.push({
+      name: 'z-scores',
+      title: 'Agreement with theory',
+      caption: 'If simulation and theory agree, about 95 % of the z-scores lie between −2 and 2.',
+      spec: zScoresSpec(spec.name, scores),
+    });
+  return figures;
+}

@@ -1,0 +1,57 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { StoreError } from '../errors.js';
+import { parseOptions } from '../options.js';
+import { compare } from '../study/compare.js';
+import { open } from '../study/read.js';
+import { reportFigures } from './figures.js';
+import { reportPage } from './page.js';
+import { loadPngRenderer, renderSvg } from './render.js';
+
+/** Where a report is written. */
+export interface ReportOptions {
+  /** Directory; made if it does not exist. */
+  readonly out: string;
+}
+
+/** What was written. */
+export interface Report {
+  /** The page, `index.html` in the directory. */
+  readonly page: string;
+  /** The SVG files of its figures; each has a PNG file beside it. */
+  readonly figures: readonly string[];
+  /** What a reader of the report should know; usually empty. */
+  readonly warnings: readonly string[];
+}
+
+const optionsSchema = z.strictObject({
+  out: z.string({ error: 'the path of a directory' }).min(1, { error: 'the path of a directory' }),
+});
+
+/** What `study.report` does. */
+export async function writeReport(file: string, options: ReportOptions): Promise<Report> {
+  const { out } = parseOptions(optionsSchema, options, '');
+  const result = await open(file);
+  const differences = await compare(file);
+  const png = await loadPngRenderer();
+  const figures: { figure: ReturnType<typeof reportFigures>[number]; svg: string }[] = [];
+  for (const figure of reportFigures(result, differences)) figures.push({ figure, svg: await renderSvg(figure.spec) });
+  const write = (name: string, content: string | Uint8Array) => {
+    const path = join(out, name);
+    writeFileSync(path, content);
+    return path;
+  };
+  try {
+    mkdirSync(out, { recursive: true });
+    const files = figures.map(({ figure, svg }) => {
+      if (png !== undefined) write(`${figure.name}.png`, png(svg));
+      return write(`${figure.name}.svg`, svg);
+    });
+    const page = write('index.html', reportPage({ result, differences, figures }));
+    const noPng = 'no PNG files: the packages @resvg/resvg-js and dejavu-fonts-ttf are not installed';
+    return { page, figures: files, warnings: [...result.warnings, ...(png === undefined ? [noPng] : [])] };
+  } catch (cause) {
+    throw new StoreError(`${out}: cannot be written (${(cause as NodeJS.ErrnoException).code ?? cause})`, { cause });
+  }
+}

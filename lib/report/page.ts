@@ -1,0 +1,217 @@
+import { Document, visit } from 'yaml';
+import type { PairedDifference } from '../study/compare.js';
+import type { StudyRun } from '../study/provenance.js';
+import type { StudyResult } from '../study/rows.js';
+import { plain } from '../study/spec.js';
+import { kScript, kStyleSheet } from './assets.js';
+import { differenceText } from './differences.js';
+import type { ReportFigure } from './figures.js';
+import { levelsText } from './labels.js';
+import { type TableColumn, tableColumns } from './table.js';
+
+/** A page of more rows would not open well on a phone; export has them all. */
+const kMostRows = 2000;
+
+const kEscapes: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** Text as HTML. */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => kEscapes[character] as string);
+}
+
+/** An SVG document as a part of a page: the names inside it are made its own, as several figures use the same ones. */
+function inlineSvg(svg: string, prefix: string): string {
+  return svg
+    .replaceAll(/\bid="([^"]+)"/g, `id="${prefix}-$1"`)
+    .replaceAll(/url\(#([^)]+)\)/g, `url(#${prefix}-$1)`)
+    .replaceAll(/href="#([^"]+)"/g, `href="#${prefix}-$1"`);
+}
+
+function figureSection({ name, title, caption }: ReportFigure, svg: string): string {
+  const width = /\bwidth="([\d.]+)"/.exec(svg)?.[1] ?? '600';
+  return `<section id="${name}">
+<h2>${escapeHtml(title)}</h2>
+<figure style="--width:${width}px">
+<div class="scroll" tabindex="0" role="img" aria-label="${escapeHtml(title)}">${inlineSvg(svg, name)}</div>
+<figcaption>${escapeHtml(caption)} Files: <a href="${name}.svg">${name}.svg</a>, <a href="${name}.png">${name}.png</a>.</figcaption>
+</figure>
+</section>`;
+}
+
+interface HtmlCell {
+  readonly text: string;
+  /** What it is sorted by, if not its text. */
+  readonly value?: number | undefined;
+  readonly isText?: boolean | undefined;
+}
+
+function tableHtml(headings: readonly HtmlCell[], rows: readonly (readonly HtmlCell[])[]): string {
+  const css = ({ isText }: HtmlCell) => (isText === true ? ' class="text"' : '');
+  const head = headings.map(
+    (heading) =>
+      `<th scope="col" aria-sort="none"${css(heading)}><button type="button">${escapeHtml(heading.text)}</button></th>`,
+  );
+  const cell = (one: HtmlCell) => {
+    const value = one.value === undefined ? '' : ` data-value="${one.value}"`;
+    return `<td${css(one)}${value}>${escapeHtml(one.text)}</td>`;
+  };
+  const body = rows.map((row) => `<tr>${row.map(cell).join('')}</tr>`);
+  return `<div class="rows" tabindex="0"><table data-sortable>
+<thead><tr>${head.join('')}</tr></thead>
+<tbody>
+${body.join('\n')}
+</tbody>
+</table></div>`;
+}
+
+function resultsSection({ rows }: StudyResult): string {
+  const columns = tableColumns(rows);
+  const shown = rows.slice(0, kMostRows);
+  const isText = (column: TableColumn) => shown.every((row) => column.value(row) === undefined) && column.isFactor;
+  const headings = columns.map((column) => ({ text: column.title, isText: isText(column) }));
+  const cells = shown.map((row) =>
+    columns.map((column, i) => ({ text: column.text(row), value: column.value(row), isText: headings[i]?.isText })),
+  );
+  const note =
+    rows.length > shown.length
+      ? `The first ${shown.length} of ${rows.length} rows; the command export writes all. `
+      : '';
+  return `<section id="results">
+<h2>Results</h2>
+<p class="quiet">${note}Press a heading to sort. ± s.e. is a standard error; the quantiles are those of the test error over trials.</p>
+${tableHtml(headings, cells)}
+</section>`;
+}
+
+function differencesSection(differences: readonly PairedDifference[]): string {
+  if (differences.length === 0) return '';
+  const number = (value: number) => (Number.isNaN(value) ? '–' : value.toPrecision(3).replace('-', '−'));
+  const headings: readonly HtmlCell[] = [
+    { text: 'comparison', isText: true },
+    { text: 'cells', isText: true },
+    ...['pairs', 'difference', '± s.e.', '± s.e. unpaired', '95 % from', 'to'].map((text) => ({ text })),
+    { text: 'random numbers', isText: true },
+  ];
+  const rows = differences
+    .slice(0, kMostRows)
+    .map((one): readonly HtmlCell[] => [
+      { text: differenceText(one), isText: true },
+      { text: levelsText(one.factors, Object.keys(one.factors)) || '–', isText: true },
+      ...[
+        one.pairs,
+        one.difference,
+        one.standardError,
+        one.unpairedStandardError,
+        one.intervalLow,
+        one.intervalHigh,
+      ].map((value, i) => ({ text: i === 0 ? String(value) : number(value), value })),
+      { text: one.commonRandomNumbers ? 'common' : 'independent', isText: true },
+    ]);
+  return `<section id="difference-table">
+<h2>Paired differences of test errors</h2>
+${tableHtml(headings, rows)}
+</section>`;
+}
+
+/** The study as a study file: lists on one line, what it does not use left out. */
+function studyText({ spec }: StudyResult): string {
+  const isEmpty = (value: unknown) => typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+  const document = new Document(Object.fromEntries(Object.entries(plain(spec)).filter(([, value]) => !isEmpty(value))));
+  visit(document, {
+    Seq(_, node) {
+      node.flow = true;
+    },
+  });
+  return document.toString({ lineWidth: 100 });
+}
+
+function runHtml(run: StudyRun): string {
+  const facts: readonly (readonly [string, string])[] = [
+    ['host', run.host],
+    ['time', `${run.started} to ${run.finished ?? 'not finished, or killed'}`],
+    ...(run.shard === null ? [] : [['shard', run.shard] as const]),
+    ['engine', run.engine],
+    ['version', `prompt-attention ${run.version}, Node ${run.node}`],
+    ['commit', run.commit ?? 'not in a Git repository'],
+    ['compiler', run.compiler],
+    ['BLAS', `${run.blasCore}: ${run.blasConfig}`],
+    ['processor', `${run.processor}, ${run.platform}`],
+  ];
+  return `<dl class="details">${facts.map(([name, value]) => `<dt>${name}</dt><dd>${escapeHtml(value)}</dd>`).join('')}</dl>`;
+}
+
+function factsHtml({ rows, cells, finishedCells }: StudyResult): string {
+  const trials = rows.reduce((sum, row) => sum + row.trials, 0);
+  const failed = rows.reduce((sum, row) => sum + row.failed, 0);
+  const seconds = rows.reduce((sum, row) => sum + row.wallSeconds, 0);
+  const scores = rows.flatMap((row) => row.z ?? []);
+  const largest = scores.length > 0 ? Math.max(...scores.map(Math.abs)).toFixed(1) : '–';
+  const facts = [
+    ['cells finished', finishedCells === cells ? String(cells) : `${finishedCells} of ${cells}`],
+    ['trials', trials.toLocaleString('en')],
+    ['failed trials', failed.toLocaleString('en')],
+    ['computing time', seconds < 120 ? `${seconds.toFixed(1)} s` : `${(seconds / 60).toFixed(1)} min`],
+    ['largest |z|', largest],
+  ];
+  return `<dl class="facts">${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`).join('')}</dl>`;
+}
+
+/** What a page is made of. */
+export interface PageContent {
+  readonly result: StudyResult;
+  readonly differences: readonly PairedDifference[];
+  readonly figures: readonly { readonly figure: ReportFigure; readonly svg: string }[];
+}
+
+/** A page that needs nothing but itself: it may not load anything, and says so to the browser. */
+export function reportPage({ result, differences, figures }: PageContent): string {
+  const { spec, specHash, runs, warnings } = result;
+  const sections = [
+    ...figures.map(({ figure }) => [figure.name, figure.title] as const),
+    ['results', 'Results'] as const,
+    ['study', 'Study'] as const,
+    ['provenance', 'Provenance'] as const,
+  ];
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
+<link rel="icon" href="data:,">
+<title>${escapeHtml(spec.name)}</title>
+<style>${kStyleSheet}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>${escapeHtml(spec.name)}</h1>
+<p class="quiet">Study ${specHash.slice(0, 16)}, seed ${spec.seed}, by prompt-attention ${escapeHtml(runs.at(-1)?.version ?? '')}</p>
+${factsHtml(result)}
+${warnings.map((warning) => `<p class="warning">${escapeHtml(warning)}</p>`).join('\n')}
+<nav aria-label="Sections"><ul>${sections.map(([name, title]) => `<li><a href="#${name}">${escapeHtml(title)}</a></li>`).join('')}</ul></nav>
+</header>
+${figures.map(({ figure, svg }) => figureSection(figure, svg)).join('\n')}
+${differencesSection(differences)}
+${resultsSection(result)}
+<section id="study">
+<h2>Study</h2>
+<pre>${escapeHtml(studyText(result))}</pre>
+</section>
+<section id="provenance">
+<h2>Provenance</h2>
+<p class="quiet">Results are bit-identical for one engine fingerprint. Study hash: ${specHash}</p>
+${runs.map(runHtml).join('\n')}
+</section>
+</main>
+<script>${kScript}</script>
+</body>
+</html>
+`;
+}

@@ -1,0 +1,38 @@
+import { createRequire } from 'node:module';
+import { parse, View } from 'vega';
+import { compile, type TopLevelSpec } from 'vega-lite';
+
+/** A PNG has this many pixels per unit of its SVG. */
+const kPixelRatio = 2;
+
+/** A figure as an SVG document. */
+export async function renderSvg(spec: TopLevelSpec): Promise<string> {
+  const view = new View(parse(compile(spec).spec), { renderer: 'none' });
+  try {
+    // Tiles that touch are drawn without the light seams of smoothed edges.
+    return (await view.toSVG()).replaceAll('class="mark-rect', 'shape-rendering="crispEdges" class="mark-rect');
+  } finally {
+    view.finalize();
+  }
+}
+
+/** Turns SVG documents into PNG files. */
+export type PngRenderer = (svg: string) => Uint8Array;
+
+/**
+ * A renderer with a font of its own, so that a figure looks the same on every machine, with or without fonts and display;
+ * undefined if the packages are not installed.
+ */
+export async function loadPngRenderer(): Promise<PngRenderer | undefined> {
+  try {
+    const { Resvg } = await import('@resvg/resvg-js');
+    const { resolve } = createRequire(import.meta.url);
+    const fontFiles = ['DejaVuSans.ttf', 'DejaVuSans-Bold.ttf'].map((name) => resolve(`dejavu-fonts-ttf/ttf/${name}`));
+    const family = 'DejaVu Sans';
+    const font = { fontFiles, loadSystemFonts: false, defaultFontFamily: family, sansSerifFamily: family };
+    return (svg) => new Resvg(svg, { font, fitTo: { mode: 'zoom', value: kPixelRatio } }).render().asPng();
+  } catch (error) {
+    if (!/^(ERR_)?MODULE_NOT_FOUND$/.test(String((error as { code?: unknown }).code))) throw error;
+    return undefined;
+  }
+}

@@ -1,0 +1,58 @@
+/** Okabe and Ito's palette, which colour-blind people can tell apart, without yellow, which is too light for thin lines on white. */
+export const kColors = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#000000', '#E69F00', '#56B4E9'];
+/** Colours are never alone: each series has a shape of its own too. */
+export const kShapes = [
+  'circle',
+  'square',
+  'triangle-up',
+  'diamond',
+  'cross',
+  'triangle-down',
+  'triangle-right',
+  'triangle-left',
+];
+/** A scale of even steps in lightness, from dark blue to yellow, the same for colour-blind people and in grey print. */
+export const kHeatScheme = 'cividis';
+/** Half-width of an interval in figures, in standard errors. */
+export const kInterval = 1.96;
+const kFont = 'Helvetica, Arial, sans-serif';
+
+/** What all figures have in common. */
+export const kFrame = {
+  $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+  background: 'white',
+  padding: 12,
+} as const;
+
+export const kConfig = {
+  font: kFont,
+  title: { fontSize: 15, fontWeight: 'bold', subtitleFontSize: 12, subtitlePadding: 5 },
+  axis: { labelFontSize: 12, titleFontSize: 13, titleFontWeight: 'normal', titlePadding: 10, gridColor: '#e6e6e6' },
+  axisX: { grid: false, labelOverlap: true },
+  header: { labelFontSize: 12, titleFontSize: 13, titleFontWeight: 'normal', labelFontWeight: 'bold' },
+  legend: {
+    labelFontSize: 12,
+    titleFontSize: 12,
+    titleFontWeight: 'normal',
+    symbolSize: 80,
+    rowPadding: 4,
+    labelLimit: 400,
+    titleLimit: 400,
+  },
+  view: { stroke: '#888888' },
+} as const;
+
+/** Title and subtitle of a figure, at its left. */
+export function titleOf(text: string, subtitle: string) {
+  return { text, subtitle, anchor: 'start' as const, offset: 12 };
+}
+
+/** One entry of a list per series, from the beginning again when it is at its end. */
+export function cycled(series: readonly unknown[], values: readonly string[]): string[] {
+  return series.map((_, index) => values[index % values.length] as string);
+}
+
+/** Whether numbers are better drawn on a logarithmic axis: all positive, and their ratio at least `ratio`. */
+export function isLogarithmic(values: readonly number[], ratio: number): boolean {
+  return Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) >= ratio;
+}

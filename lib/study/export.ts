@@ -1,0 +1,220 @@
+import { createWriteStream, statSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { z } from 'zod';
+import { StoreError } from '../errors.js';
+import { oneOf, parseOptions } from '../options.js';
+import { metricNames, StudyCells } from './cells.js';
+import type { FactorValue } from './factors.js';
+import { byCell, consecutive, readRanges, storedCells } from './read.js';
+import type { StudyRow } from './rows.js';
+import { plain } from './spec.js';
+import { type OpenStudy, openForReading } from './sqlite.js';
+
+/** What is exported, and how. */
+export interface ExportOptions {
+  readonly format: 'csv' | 'json' | 'parquet';
+  /** The file to write; one that exists is replaced. */
+  readonly out: string;
+  /** `'rows'`: one row per cell; `'trials'`: one row per trial, the raw metrics. Default `'rows'`. */
+  readonly what?: 'rows' | 'trials' | undefined;
+}
+
+const optionsSchema = z.strictObject({
+  format: oneOf(['csv', 'json', 'parquet']),
+  out: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }),
+  what: oneOf(['rows', 'trials']).default('rows'),
+});
+
+type Value = string | number | boolean | null;
+type Fields = Readonly<Record<string, Value>>;
+
+interface Column {
+  readonly name: string;
+  readonly type: 'STRING' | 'DOUBLE' | 'INT32' | 'BOOLEAN';
+}
+
+interface Table {
+  readonly columns: readonly Column[];
+  readonly rows: AsyncIterable<Fields>;
+}
+
+const column = (name: string, type: Column['type'] = 'DOUBLE'): Column => ({ name, type });
+
+/** A level as one value: what is not a number, a text or a truth value as JSON. */
+function plainLevel(value: FactorValue | undefined): Value {
+  if (value === undefined) return null;
+  return typeof value === 'object' ? JSON.stringify(value) : value;
+}
+
+/** The factor columns of a study, with the type that holds all their levels. */
+function factorColumns(cells: StudyCells): readonly Column[] {
+  const types = new Map<string, Set<string>>(cells.paths.map((path) => [path, new Set()]));
+  for (const { factors } of cells)
+    for (const [path, value] of Object.entries(factors)) types.get(path)?.add(typeof plainLevel(value));
+  return [...types].map(([path, kinds]) => {
+    if (kinds.size !== 1) return column(path, 'STRING');
+    return column(path, kinds.has('number') ? 'DOUBLE' : kinds.has('boolean') ? 'BOOLEAN' : 'STRING');
+  });
+}
+
+function factorValues(columns: readonly Column[], factors: StudyRow['factors']): Fields {
+  return Object.fromEntries(
+    columns.map(({ name, type }) => {
+      const value = plainLevel(factors[name]);
+      return [name, type === 'STRING' && value !== null ? String(value) : value];
+    }),
+  );
+}
+
+const kRowColumns: readonly Column[] = [
+  column('trials', 'INT32'),
+  column('failed', 'INT32'),
+  ...['meanError', 'standardError', 'intervalLow', 'intervalHigh', 'quantile5', 'quantile50', 'quantile95'].map(
+    (name) => column(name),
+  ),
+  ...['theory', 'theoryStandardError', 'z'].map((name) => column(name)),
+];
+
+function rowTable({ store, header }: OpenStudy): Table {
+  const cells = StudyCells.of(header.spec);
+  const factors = factorColumns(cells);
+  const metrics = metricNames(cells).filter((name) => name !== 'error');
+  const columns = [
+    ...['study', 'specHash', 'cell'].map((name) => column(name, 'STRING')),
+    column('index', 'INT32'),
+    ...factors,
+    ...kRowColumns,
+    ...metrics.flatMap((name) =>
+      ['', 'StandardError', 'Theory', 'TheoryStandardError'].map((part) => column(name + part)),
+    ),
+    // A metric with several values per trial: its means and standard errors as JSON arrays.
+    column('paths', 'STRING'),
+    column('wallSeconds'),
+    column('engine', 'STRING'),
+  ];
+  async function* rows(): AsyncGenerator<Fields> {
+    for await (const { row } of storedCells(store, header)) {
+      const { metrics: own, metricTheory, paths, factors: levels, ...rest } = row;
+      const values = metrics.flatMap((name) => [
+        [name, own[name]?.mean ?? null],
+        [`${name}StandardError`, own[name]?.standardError ?? null],
+        [`${name}Theory`, metricTheory[name]?.mean ?? null],
+        [`${name}TheoryStandardError`, metricTheory[name]?.standardError ?? null],
+      ]);
+      const path = Object.keys(paths).length === 0 ? null : JSON.stringify(paths);
+      yield { ...rest, ...factorValues(factors, levels), ...Object.fromEntries(values), paths: path };
+    }
+  }
+  return { columns, rows: rows() };
+}
+
+function trialTable({ store, header }: OpenStudy): Table {
+  const cells = StudyCells.of(header.spec);
+  const factors = factorColumns(cells);
+  const metrics = metricNames(cells);
+  const columns = [
+    column('index', 'INT32'),
+    ...factors,
+    column('trial'),
+    column('status', 'INT32'),
+    ...metrics.map((name) => column(name)),
+  ];
+  async function* rows(): AsyncGenerator<Fields> {
+    for (const [from, to] of readRanges(await store.readTrialCounts(header))) {
+      const batches = byCell(await store.readBatches(header.id, from, to), from, to);
+      for (const [i, own] of batches.entries()) {
+        if (own.length === 0) continue;
+        const index = from + i;
+        const levels = factorValues(factors, cells.at(index).factors);
+        for (const batch of consecutive(store.where, own))
+          for (const [trial, status] of batch.status.entries()) {
+            const values = metrics.map((name) => {
+              const all = batch.metrics[name];
+              return [name, all?.length === batch.status.length ? (all[trial] as number) : null];
+            });
+            yield { index, ...levels, trial: batch.firstTrial + trial, status, ...Object.fromEntries(values) };
+          }
+      }
+    }
+  }
+  return { columns, rows: rows() };
+}
+
+/** A field of a CSV file (RFC 4180); what is missing or not a number is empty. */
+function csvField(value: Value | undefined): string {
+  if (value === null || value === undefined || Number.isNaN(value)) return '';
+  const text = String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+async function* csvLines({ columns, rows }: Table): AsyncGenerator<string> {
+  yield `${columns.map(({ name }) => csvField(name)).join(',')}\n`;
+  for await (const row of rows) yield `${columns.map(({ name }) => csvField(row[name])).join(',')}\n`;
+}
+
+/** One document: the study, what computed it, the rows. */
+async function* jsonLines(head: object, { columns, rows }: Table): AsyncGenerator<string> {
+  yield `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "rows": [`;
+  let separator = '\n    ';
+  for await (const row of rows) {
+    yield separator + JSON.stringify(Object.fromEntries(columns.map(({ name }) => [name, row[name] ?? null])));
+    separator = ',\n    ';
+  }
+  yield '\n  ]\n}\n';
+}
+
+async function writeParquet(file: string, head: object, { columns, rows }: Table): Promise<void> {
+  const { fileWriter, parquetWriteRows } = await import('hyparquet-writer');
+  await parquetWriteRows({
+    writer: fileWriter(file),
+    columns: columns.map(({ name, type }) => ({ name, type, nullable: true })),
+    rows,
+    kvMetadata: [{ key: 'prompt-attention', value: JSON.stringify(head) }],
+  });
+}
+
+/** Provenance as it goes into JSON and Parquet files. */
+async function headOf({ store, header }: OpenStudy): Promise<object> {
+  const { spec, specHash, created, id } = header;
+  return { study: spec.name, specHash, created, spec: plain(spec), runs: await store.readRuns(id) };
+}
+
+/**
+ * Write the rows of a result file, or its raw trials, as CSV, JSON or Parquet. JSON and Parquet also hold the study and its
+ * provenance (Parquet as the metadata `prompt-attention`). The columns are listed in docs/studies.md.
+ *
+ * @throws {@link StoreError} if the result file cannot be read or `out` cannot be written.
+ * @example
+ * ```ts
+ * import { study } from 'prompt-attention';
+ * await study.exportResults('benefit-of-context.sqlite', { format: 'csv', out: 'benefit-of-context.csv' });
+ * ```
+ */
+export async function exportResults(file: string, options: ExportOptions): Promise<void> {
+  const { format, out, what } = parseOptions(optionsSchema, options, '');
+  const opened = await openForReading(file);
+  const unfinished = `${out}.unfinished`;
+  try {
+    if (statSync(out, { throwIfNoEntry: false })?.isDirectory())
+      throw new StoreError(`${out}: is a directory, not a file`);
+    if (!statSync(dirname(resolve(out)), { throwIfNoEntry: false })?.isDirectory())
+      throw new StoreError(`${out}: there is no directory ${dirname(resolve(out))}`);
+    await opened.store.inOneView(async (store) => {
+      const view = { ...opened, store };
+      const table = what === 'rows' ? rowTable(view) : trialTable(view);
+      const head = await headOf(view);
+      if (format === 'parquet') await writeParquet(unfinished, head, table);
+      else {
+        const lines = format === 'csv' ? csvLines(table) : jsonLines(head, table);
+        await pipeline(Readable.from(lines), createWriteStream(unfinished));
+      }
+    });
+    await rename(unfinished, out);
+  } finally {
+    await rm(unfinished, { force: true });
+    await opened.store.close();
+  }
+}

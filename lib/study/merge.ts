@@ -1,0 +1,187 @@
+import { renameSync, rmSync, statSync } from 'node:fs';
+import { z } from 'zod';
+import { StoreError } from '../errors.js';
+import { parseOptions } from '../options.js';
+import { type Batch, sliceBatch } from './batches.js';
+import { StudyCells } from './cells.js';
+import { specDifferences } from './diff.js';
+import { byCell, consecutive, open, readRanges } from './read.js';
+import type { StudyResult } from './rows.js';
+import { type OpenStudy, openForReading, openForRun } from './sqlite.js';
+import type { CellTheory } from './theory.js';
+
+/** How result files are merged. */
+export interface MergeOptions {
+  /** The merged result file; must not exist. */
+  readonly out: string;
+  /** Accept files computed by different engines, whose results agree up to rounding only. Default false. */
+  readonly mixedEngines?: boolean | undefined;
+}
+
+const filesSchema = z
+  .array(z.string({ error: 'the path of a file' }), { error: 'an array of paths of result files' })
+  .min(1, { error: 'an array of at least one path' });
+const optionsSchema = z.strictObject({
+  out: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }),
+  mixedEngines: z.boolean({ error: 'true or false' }).default(false),
+});
+
+function requireSameStudy(sources: readonly OpenStudy[]): void {
+  const [first, ...others] = sources as [OpenStudy, ...OpenStudy[]];
+  for (const { store, header } of others) {
+    const differences = specDifferences(first.header.spec, header.spec);
+    if (differences !== '')
+      throw new StoreError(`${store.where}: is not the study of ${first.store.where}: there ${differences}`);
+  }
+}
+
+async function requireOneEngine(sources: readonly OpenStudy[]): Promise<void> {
+  const engines = new Map<string, string>();
+  for (const { store, header } of sources)
+    for (const { engine } of await store.readRuns(header.id)) engines.set(engine, store.where);
+  if (engines.size < 2) return;
+  const list = [...engines].map(([engine, file]) => `${engine} (${file})`).join(', ');
+  throw new StoreError(
+    `the files were computed by different engines, which agree up to rounding only: ${list}; mixedEngines (--mixed-engines) ` +
+      'merges them all the same',
+  );
+}
+
+function sameBytes(a: Float64Array | Uint8Array, b: Float64Array | Uint8Array): boolean {
+  const bytes = (array: Float64Array | Uint8Array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength);
+  return bytes(a).equals(bytes(b));
+}
+
+function sameResults(a: Batch, b: Batch): boolean {
+  const names = Object.keys(a.metrics);
+  return (
+    names.length === Object.keys(b.metrics).length &&
+    sameBytes(a.status, b.status) &&
+    names.every((name) => {
+      const other = b.metrics[name];
+      return other !== undefined && sameBytes(a.metrics[name] as Float64Array, other);
+    })
+  );
+}
+
+/** Throws unless the trials that both lists hold are the same, byte for byte. Both begin at trial 0 and have no gaps. */
+function requireSameTrials(a: readonly Batch[], b: readonly Batch[], where: string): void {
+  let [i, j] = [0, 0];
+  while (i < a.length && j < b.length) {
+    const [left, right] = [a[i] as Batch, b[j] as Batch];
+    const ends = [left.firstTrial + left.status.length, right.firstTrial + right.status.length] as const;
+    const from = Math.max(left.firstTrial, right.firstTrial);
+    const to = Math.min(...ends);
+    if (!sameResults(sliceBatch(left, from, to), sliceBatch(right, from, to)))
+      throw new StoreError(
+        `${where} disagree about trials ${from} to ${to - 1} of cell ${left.cell}, which must be the same byte for byte: one of ` +
+          'them is damaged, or was computed by another engine',
+      );
+    if (ends[0] === to) ++i;
+    if (ends[1] === to) ++j;
+  }
+}
+
+function mergedTheory(theories: readonly { readonly where: string; readonly theory: CellTheory }[], cell: number) {
+  const [first, ...others] = theories;
+  for (const { where, theory } of others)
+    if (JSON.stringify(theory) !== JSON.stringify(first?.theory))
+      throw new StoreError(`${first?.where} and ${where} disagree about the law of cell ${cell}`);
+  return first === undefined ? [] : [{ cell, theory: first.theory }];
+}
+
+/**
+ * Join the result files of a study, for example those of its shards, into one. Trials that several files hold must be the same
+ * byte for byte.
+ *
+ * @param files Result files of the same study, with the same rule for trials.
+ * @throws {@link StoreError} if a file cannot be read, if the files hold different studies (the error lists what differs), results
+ * of different engines, or trials that disagree, or if `out` exists; nothing is left behind then.
+ * @example
+ * ```ts
+ * import { study } from 'prompt-attention';
+ * const spec = study.define({
+ *   name: 'shared', seed: 1, trials: 32,
+ *   experiment: {
+ *     kind: 'known-prompt',
+ *     mixture: { tokens: 8, dimension: 40, relevantFraction: 0.25, contextNorm: 2, signalNorm: 1 },
+ *     head: { kind: 'averaging' },
+ *     inverseTemperature: 0.5,
+ *   },
+ *   factors: { examples: [40, 80, 160] },
+ * });
+ * for (const index of [1, 2]) await study.run(spec, { out: `shared-${index}.sqlite`, shard: { index, count: 2 } });
+ * const { finishedCells } = await study.merge(['shared-1.sqlite', 'shared-2.sqlite'], { out: 'shared.sqlite' });
+ * console.log(finishedCells); // 3
+ * ```
+ */
+export async function merge(files: readonly string[], options: MergeOptions): Promise<StudyResult> {
+  const paths = parseOptions(filesSchema, files, 'files');
+  const { out, mixedEngines } = parseOptions(optionsSchema, options, '');
+  if (statSync(out, { throwIfNoEntry: false }) !== undefined)
+    throw new StoreError(`${out}: exists already; choose another file (out, or --out), or delete this one`);
+  const sources: OpenStudy[] = [];
+  try {
+    for (const path of paths) sources.push(await openForReading(path));
+    requireSameStudy(sources);
+    if (!mixedEngines) await requireOneEngine(sources);
+    await writeMerged(sources, out);
+  } finally {
+    for (const { store } of sources) await store.close();
+  }
+  return open(out);
+}
+
+/** Write everything that some stores hold about one study into a new file. */
+export async function writeMerged(sources: readonly OpenStudy[], out: string): Promise<void> {
+  // Written under another name first, so that `out` is complete or not there.
+  const unfinished = `${out}.unfinished`;
+  rmSync(unfinished, { force: true });
+  try {
+    const { spec, id } = (sources[0] as OpenStudy).header;
+    const target = await openForRun(unfinished, spec, StudyCells.of(spec));
+    try {
+      for (const { store } of sources) for (const run of await store.readRuns(id)) await target.store.addRun(id, run);
+      await copyResults(sources, target);
+    } finally {
+      await target.store.close();
+    }
+    renameSync(unfinished, out);
+  } finally {
+    rmSync(unfinished, { force: true });
+  }
+}
+
+async function copyResults(sources: readonly OpenStudy[], { store, header }: OpenStudy): Promise<void> {
+  const counts = new Float64Array(header.cells);
+  for (const source of sources)
+    for (const [cell, trials] of (await source.store.readTrialCounts(source.header)).entries())
+      counts[cell] = (counts[cell] as number) + trials;
+  for (const [from, to] of readRanges(counts)) {
+    const batches: (readonly Batch[])[][] = Array.from({ length: to - from }, () => []);
+    const theories: { where: string; theory: CellTheory }[][] = Array.from({ length: to - from }, () => []);
+    const finished = new Set<number>();
+    for (const { store: source } of sources) {
+      for (const cell of await source.readFinished(header.id)) if (cell >= from && cell < to) finished.add(cell);
+      const own = byCell(await source.readBatches(header.id, from, to), from, to);
+      for (const [i, list] of own.entries()) batches[i]?.push(consecutive(source.where, list));
+      for (const [cell, theory] of await source.readTheories(header.id, from, to))
+        theories[cell - from]?.push({ where: source.where, theory });
+    }
+    const where = sources.map((source) => source.store.where).join(' and ');
+    await store.writeResults(header.id, {
+      batches: batches.flatMap((lists) => {
+        const longest = lists.reduce((a, b) => (trialsOf(b) > trialsOf(a) ? b : a), []);
+        for (const list of lists) if (list !== longest) requireSameTrials(longest, list, where);
+        return longest;
+      }),
+      theories: theories.flatMap((list, i) => mergedTheory(list, from + i)),
+      finished: [...finished],
+    });
+  }
+}
+
+function trialsOf(batches: readonly Batch[]): number {
+  const last = batches.at(-1);
+  return last === undefined ? 0 : last.firstTrial + last.status.length;
+}

@@ -1,0 +1,203 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import anyTest, { type TestFn } from 'ava';
+import { collect, list, read, remove, submit, work } from '../../lib/cluster/index.js';
+import { OptionRangeError, StoreError } from '../../lib/errors.js';
+import { run } from '../../lib/study/index.js';
+import { command, start } from '../cli/support.js';
+import { smallStudy, temporaryDirectory, timeless } from '../study/support.js';
+import { hasPostgres, PostgresServer } from '../support/postgres.js';
+
+const kAvailable = hasPostgres();
+const base = anyTest as TestFn<{ postgres: PostgresServer }>;
+const test = kAvailable ? base.serial : base.serial.skip;
+
+if (kAvailable) {
+  base.serial.before(async (t) => {
+    t.context.postgres = await PostgresServer.start();
+  });
+  base.serial.after.always((t) => t.context.postgres?.remove());
+}
+
+/** Slow enough that workers are caught in the middle of it, with several looks per cell. */
+const slowStudy = {
+  ...smallStudy,
+  name: 'slow',
+  method: 'dense',
+  experiment: { ...smallStudy.experiment, mixture: { ...smallStudy.experiment.mixture, tokens: 32, dimension: 100 } },
+  factors: { examples: [200, 300, 400], inverseTemperature: [0, 0.5] },
+  trials: { minimum: 64, maximum: 1024, standardError: 0.0012 },
+} as const;
+
+const kJobs = 'prompt_attention_jobs.job';
+const count = async (postgres: PostgresServer, query: string) => Number((await postgres.query(query))[0]?.count);
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition().catch(() => false))) await sleep(20);
+}
+
+test('submitted, detached, worked on and collected, a study has the rows of the local run', async (t) => {
+  const { url } = t.context.postgres;
+  const directory = temporaryDirectory(t);
+  writeFileSync(join(directory, 'study.yaml'), JSON.stringify(smallStudy));
+  const local = await run(smallStudy, { out: join(directory, 'local.sqlite') });
+  const cli = (...args: string[]) => command([...args, '--cluster', url], directory);
+  const submitted = await cli('run', 'study.yaml', '--detach');
+  t.is(submitted.code, 0, submitted.stderr);
+  t.regex(submitted.stdout, /^study small \([0-9a-f]{16}\): 4 jobs wait; /);
+  t.regex((await cli('status')).stdout, /study small \(\w+\): 0 of 4 cells finished, 0 trials, 4 jobs left/);
+  const worked = await cli('worker', '--until-done');
+  t.is(worked.code, 0, worked.stderr);
+  t.regex(worked.stderr, /^(small: \d+ trials in [\d.]+ s\n)+$/);
+  t.regex((await cli('status')).stdout, /study small \(\w+\): 4 of 4 cells finished, \d+ trials, 0 jobs left/);
+  const collected = await cli('run', 'study.yaml', '--progress', 'json');
+  t.is(collected.code, 0, collected.stderr);
+  t.regex(collected.stdout, /results: small.sqlite\nfigure: +small.svg\n$/);
+  const result = await run(smallStudy, { out: join(directory, 'small.sqlite') });
+  t.deepEqual(timeless(result.rows), timeless(local.rows));
+  for (const output of [submitted, worked, collected])
+    for (const secret of t.context.postgres.secrets) t.false((output.stdout + output.stderr).includes(secret));
+});
+
+test('four workers, two killed in the middle of a job, the server restarted: the rows of the local run, nothing lost or counted twice', async (t) => {
+  const { postgres } = t.context;
+  const { url } = postgres;
+  const directory = temporaryDirectory(t);
+  const local = await run(slowStudy, { out: join(directory, 'local.sqlite') });
+  const { id } = await submit(slowStudy, { url, expireSeconds: 5 });
+  const workers = Array.from({ length: 4 }, () => start(['worker', '--cluster', url, '--threads', '1'], directory));
+  const active = () => count(postgres, `select count(*) from ${kJobs} where name = 'study-${id}' and state = 'active'`);
+  await until(async () => (await active()) === 4);
+  for (const { child } of workers.slice(0, 2)) child.kill('SIGKILL');
+  await sleep(300);
+  await postgres.down();
+  await sleep(700);
+  await postgres.up();
+  const collected = await collect(slowStudy, { url, out: join(directory, 'collected.sqlite') });
+  t.deepEqual(timeless(collected.rows), timeless(local.rows));
+  t.is(collected.finishedCells, 6);
+  const overlaps = `select count(*) from prompt_attention.batch a join prompt_attention.batch b on a.study = b.study and a.cell = b.cell
+    and a.first_trial < b.first_trial and a.first_trial + a.trials > b.first_trial`;
+  t.is(await count(postgres, overlaps), 0);
+  const retried = `select count(*) from ${kJobs} where name = 'study-${id}' and retry_count > 0`;
+  t.true((await count(postgres, retried)) >= 2);
+  for (const { child } of workers) child.kill('SIGTERM');
+  const ends = await Promise.all(workers.map(({ finished }) => finished));
+  t.deepEqual(
+    ends.map(({ code, signal }) => signal ?? code),
+    ['SIGKILL', 'SIGKILL', 0, 0],
+    ends.map(({ stderr }) => stderr).join('\n'),
+  );
+});
+
+test('a worker that is asked to stop stores what it has and leaves the rest to others', async (t) => {
+  const { postgres } = t.context;
+  const { url } = postgres;
+  const directory = temporaryDirectory(t);
+  const study = { ...slowStudy, name: 'stopped', factors: { inverseTemperature: [0.5] }, trials: 3000 };
+  const experiment = { ...study.experiment, examples: 400 };
+  const { id } = await submit({ ...study, experiment }, { url });
+  const { child, finished } = start(['worker', '--cluster', url, '--threads', '1'], directory);
+  await until(async () => (await count(postgres, `select count(*) from ${kJobs} where state = 'active'`)) === 1);
+  await sleep(500);
+  child.kill('SIGTERM');
+  const { code, stderr } = await finished;
+  t.is(code, 0, stderr);
+  const partial = await read({ url, id });
+  const trials = partial.rows[0]?.trials ?? 0;
+  t.true(trials > 0 && trials < 3000, `${trials} trials`);
+  t.true(partial.runs[0]?.finished !== null);
+  t.is((await list({ url })).find((one) => one.id === id)?.failedJobs, 0);
+  await remove({ url, id });
+  t.false((await list({ url })).some((one) => one.id === id));
+});
+
+test('a study may grow on the cluster as in a file', async (t) => {
+  const { url } = t.context.postgres;
+  const directory = temporaryDirectory(t);
+  const study = { ...smallStudy, name: 'growing' };
+  const out = join(directory, 'growing.sqlite');
+  for (const trials of [10, 100]) {
+    await submit({ ...study, trials }, { url });
+    await work({ url, untilDone: true });
+    const { rows } = await collect({ ...study, trials }, { url, out: `${out}-${trials}` });
+    t.true(rows.every((row) => row.trials === trials));
+  }
+  const local = await run({ ...study, trials: 100 }, { out });
+  const collected = await collect({ ...study, trials: 100 }, { url, out: `${out}-100` });
+  t.deepEqual(timeless(collected.rows), timeless(local.rows));
+  await t.throwsAsync(submit({ ...study, trials: 50 }, { url }), { instanceOf: StoreError, message: /only grow/ });
+});
+
+test('laws without trials are computed too', async (t) => {
+  const { url } = t.context.postgres;
+  const directory = temporaryDirectory(t);
+  const study = { ...smallStudy, name: 'laws', trials: 'theory-only', theory: { draws: 500 } } as const;
+  await submit(study, { url });
+  await work({ url, untilDone: true });
+  const collected = await collect(study, { url, out: join(directory, 'cluster.sqlite') });
+  const local = await run(study, { out: join(directory, 'local.sqlite') });
+  t.is(local.rows.length, 4);
+  t.deepEqual(collected.rows, local.rows);
+});
+
+test('a payload from a stranger is refused, and nothing else stops', async (t) => {
+  const { postgres } = t.context;
+  const { url } = postgres;
+  const study = { ...smallStudy, name: 'strange', trials: 5 };
+  const { id } = await submit(study, { url });
+  const payloads = ['{"items": [["process.exit()", 0, 1]]}', '{"items": []}', '{"items": [[99, 0, 1]]}'];
+  for (const payload of payloads)
+    await postgres.query(`insert into ${kJobs} (name, data, retry_limit) values ('study-${id}', '${payload}', 0)`);
+  const failures: string[] = [];
+  await work({
+    url,
+    untilDone: true,
+    onEvent: (event) => {
+      if (event.kind === 'failure') failures.push(event.reason);
+    },
+  });
+  t.is(failures.length, 3);
+  t.is(failures.filter((reason) => /: its payload is not one of prompt-attention/.test(reason)).length, 2);
+  t.true(failures.some((reason) => reason.endsWith(': there is no cell 99')));
+  t.is((await collect(study, { url, out: join(temporaryDirectory(t), 'x.sqlite') })).finishedCells, 4);
+  t.is((await list({ url })).find((one) => one.id === id)?.failedJobs, 3);
+});
+
+test('what is wrong with a cluster is said in one line, without the password', async (t) => {
+  const { postgres } = t.context;
+  const directory = temporaryDirectory(t);
+  writeFileSync(join(directory, 'study.yaml'), JSON.stringify(smallStudy));
+  const wrong = postgres.url.replace(/:[^:@]*@/, ':wrong-secret@');
+  const faults: readonly (readonly [string, RegExp])[] = [
+    [wrong, /127.0.0.1:\d+\/postgres: the server refuses the user or the password\n$/],
+    [postgres.url.replace(`${postgres.port}`, '1'), /: no PostgreSQL server answers there\n$/],
+    [postgres.url.replace(/\/postgres$/, '/nothing'), /nothing: there is no such database; create it with createdb\n$/],
+    ['mysql://me:wrong-secret@host/x', /url must be postgres:\/\/USER@HOST:PORT\/DATABASE; got "mysql:"\n$/],
+  ];
+  const commands = [['run', 'study.yaml'], ['worker']];
+  const runs = faults.flatMap(([url, message]) =>
+    commands.map((args) => ({ args: [...args, '--cluster', url], message })),
+  );
+  await Promise.all(
+    runs.map(async ({ args, message }) => {
+      const { code, stdout, stderr } = await command(args, directory);
+      t.true(code === 1 || code === 2);
+      t.is(stdout, '');
+      t.regex(stderr, /^prompt-attention: [^\n]*\n$/);
+      t.regex(stderr, message);
+      for (const secret of ['wrong-secret', ...postgres.secrets]) t.false(stderr.includes(secret), stderr);
+    }),
+  );
+  await t.throwsAsync(submit(smallStudy, { url: postgres.url, expireSeconds: 1 }), { instanceOf: OptionRangeError });
+});
+
+test('the password may come from the environment, where other users do not see it', async (t) => {
+  const { postgres } = t.context;
+  const [secret] = postgres.secrets as [string];
+  const url = `postgres://tester@127.0.0.1:${postgres.port}/postgres`;
+  const status = await command(['status', '--cluster', url], temporaryDirectory(t), { PGPASSWORD: secret });
+  t.is(status.code, 0, status.stderr);
+  t.regex(status.stdout, /study small /);
+});

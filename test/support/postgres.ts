@@ -1,0 +1,122 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+
+const kPassword = 'a p@ss/word:with%signs';
+
+/** The folder of PostgreSQL's programs: Debian's newest version, or what PATH has; undefined if there is none. */
+function programs(): string | undefined {
+  const debian = '/usr/lib/postgresql';
+  const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : [];
+  const folders = [...versions.map((version) => join(debian, version, 'bin')), ...(process.env.PATH ?? '').split(':')];
+  return folders.find((folder) => existsSync(join(folder, 'initdb')));
+}
+
+/**
+ * Whether tests that need PostgreSQL can run. Without it they are skipped, with a line; where CI is set they must not be, and
+ * fail.
+ */
+export function hasPostgres(): boolean {
+  if (programs() !== undefined) return true;
+  const message = 'PostgreSQL is not installed (apt-get install postgresql)';
+  if (process.env.CI) throw new Error(message);
+  console.warn(`${message}: its tests are skipped`);
+  return false;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** A PostgreSQL server of a test's own, on the loopback interface and a free port. */
+export class PostgresServer {
+  private server: ChildProcess | undefined;
+
+  private constructor(
+    private readonly directory: string,
+    readonly port: number,
+  ) {}
+
+  /** The server refuses to run as root. */
+  private static asUser(program: string, args: readonly string[]): readonly [string, readonly string[]] {
+    const path = join(programs() as string, program);
+    if (process.getuid?.() !== 0) return [path, args];
+    return ['setpriv', ['--reuid=nobody', '--regid=nogroup', '--clear-groups', path, ...args]];
+  }
+
+  static async start(): Promise<PostgresServer> {
+    const directory = mkdtempSync(join(tmpdir(), 'prompt-attention-postgres-'));
+    const passwordFile = join(directory, 'password');
+    writeFileSync(passwordFile, kPassword);
+    if (process.getuid?.() === 0) {
+      const id = (flag: string) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }));
+      for (const path of [directory, passwordFile]) chownSync(path, id('-u'), id('-g'));
+    }
+    const data = join(directory, 'data');
+    const options = ['-D', data, '-U', 'tester', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '-E', 'UTF8', '-N'];
+    const [file, args] = PostgresServer.asUser('initdb', [...options, '--locale=C']);
+    execFileSync(file, args, { cwd: directory, stdio: 'pipe' });
+    const postgres = new PostgresServer(directory, await freePort());
+    await postgres.up();
+    return postgres;
+  }
+
+  get url(): string {
+    return `postgres://tester:${encodeURIComponent(kPassword)}@127.0.0.1:${this.port}/postgres`;
+  }
+
+  /** Forms of the password that must not be printed. */
+  get secrets(): readonly string[] {
+    return [kPassword, encodeURIComponent(kPassword)];
+  }
+
+  /** Start the server and wait until it answers. */
+  async up(): Promise<void> {
+    const settings = { listen_addresses: '127.0.0.1', port: this.port, unix_socket_directories: '', fsync: 'off' };
+    const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    const [file, args] = PostgresServer.asUser('postgres', ['-D', join(this.directory, 'data'), ...flags]);
+    this.server = spawn(file, args, { cwd: this.directory, stdio: 'ignore' });
+    for (;;) {
+      if (this.server.exitCode !== null) throw new Error(`the PostgreSQL server ended with ${this.server.exitCode}`);
+      try {
+        await this.query('select 1');
+        return;
+      } catch {
+        await sleep(50);
+      }
+    }
+  }
+
+  /** Stop the server at once; its clients lose their connections. */
+  async down(): Promise<void> {
+    const server = this.server;
+    if (server === undefined || server.exitCode !== null) return;
+    const ended = new Promise((resolve) => server.once('exit', resolve));
+    server.kill('SIGINT');
+    await ended;
+  }
+
+  async query(text: string): Promise<readonly Record<string, unknown>[]> {
+    const client = new pg.Client({ connectionString: this.url });
+    client.on('error', () => {});
+    await client.connect();
+    try {
+      return (await client.query(text)).rows as Record<string, unknown>[];
+    } finally {
+      await client.end();
+    }
+  }
+
+  async remove(): Promise<void> {
+    await this.down();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
