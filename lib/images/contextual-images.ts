@@ -9,6 +9,7 @@ import { abortSignal, integerFrom, parseOptions, seedSchema, threadCount } from 
 import { type Embedding, positionalPart } from './embedding.js';
 import type { ImageSet } from './image-set.js';
 import { type ChoiceRange, kExamplesPerTrial, planBags, planCanvases } from './layout.js';
+import { wholeImages } from './native-pieces.js';
 import { type ImageTask, imageTaskSchema, type ResolvedImageTask } from './task.js';
 
 /** Options of {@link contextualImages}. */
@@ -96,7 +97,7 @@ function embedSet(images: ImageSet, embedding: Embedding, threads: number): Prom
   }
   let table = ofSet.get(embedding);
   if (table === undefined) {
-    const { count, height, width } = images;
+    const { count } = images;
     table = runJob(
       () =>
         native.imageTokens({
@@ -105,10 +106,7 @@ function embedSet(images: ImageSet, embedding: Embedding, threads: number): Prom
           firstCanvas: 0,
           imageCount: count,
           images: images.pixels,
-          pieces: Uint32Array.from({ length: 9 * count }, (_, j) => {
-            const piece = Math.floor(j / 9);
-            return [piece, piece, 0, 0, height, width, 0, 0, 1][j % 9] as number;
-          }),
+          pieces: wholeImages(images),
           threads,
           seed: 0n,
           cellKey: new Uint32Array(4),

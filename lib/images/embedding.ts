@@ -6,6 +6,7 @@ import { type NativeEmbeddingStage, type NativeImageTokensRequest, native } from
 import { parseOptions } from '../options.js';
 import { type EmbeddingOptions, embeddingSchema } from './embedding-options.js';
 import type { ImageSet } from './image-set.js';
+import { kChoicePurpose, wholeImages } from './native-pieces.js';
 
 /** An embedding fitted to the patches of some images. Make one with {@link fitEmbedding}. */
 export interface Embedding {
@@ -30,8 +31,6 @@ export interface Embedding {
   }[];
 }
 
-/** Purpose of the streams of choices; native/core/random.h lists them all. */
-export const kChoicePurpose = 15;
 const kDefaultComponents = 32;
 const kDefaultFeatures = 128;
 /** Standard deviation of b, of features whose other part has standard deviation 1. */
@@ -53,7 +52,6 @@ async function patchRows(
   for (const [i, index] of indices.entries())
     pixels.set(images.pixels.subarray(index * area, (index + 1) * area), i * area);
   const { height, width } = images;
-  const pieces = Uint32Array.from(indices.flatMap((_, i) => [i, i, 0, 0, height, width, 0, 0, 1]));
   const request: NativeImageTokensRequest = {
     layout: {
       height,
@@ -67,7 +65,7 @@ async function patchRows(
     firstCanvas: 0,
     imageCount: indices.length,
     images: pixels,
-    pieces,
+    pieces: wholeImages({ count: indices.length, height, width }),
     stages,
     positions: new Float64Array(0),
     positionSize: 0,

@@ -5,9 +5,9 @@ import { type ContextualMixture, contextualMixture } from '../mixture.js';
 import { linearAttention, promptAttention, promptTunedLayer } from '../models/index.js';
 import { type NativePrincipalComponents, native } from '../native.js';
 import type { ContextualImages } from './contextual-images.js';
-import { kChoicePurpose } from './embedding.js';
 import { relevantMass } from './evaluation.js';
 import type { MeasuredNoise } from './measured-noise.js';
+import { kChoicePurpose } from './native-pieces.js';
 
 /** A contextual mixture that stands for real tokens, and the prompt in it: what {@link risk.knownPrompt} takes. */
 export interface PlugIn {

@@ -1,14 +1,11 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { StudyError } from '../errors.js';
+import { cycled, kColors, kConfig, kFrame, kInterval, kShapes, titleOf } from '../report/style.js';
 import { StudyCells } from '../study/cells.js';
 import type { StudyResult, StudyRow } from '../study/rows.js';
 import type { ResolvedImageExperiment } from './experiments/schemas.js';
 import type { ResolvedImageTask } from './task.js';
 
-const kColors = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#000000', '#E69F00', '#56B4E9'];
-const kFont = 'Helvetica, Arial, sans-serif';
-/** Half-width of a 95 % interval in standard errors. */
-const kInterval = 1.96;
 const kPanelWidth = 250;
 const kPanelHeight = 220;
 
@@ -100,8 +97,12 @@ function panelSpec(strip: Strip, panel: string, domain: readonly string[], value
   const color = {
     field: 'series',
     type: 'nominal' as const,
-    scale: { domain: [...domain], range: domain.map((_, i) => kColors[i % kColors.length] as string) },
-    legend: { title: null, orient: 'bottom' as const, columns: 5, labelLimit: 300 },
+    scale: { domain: [...domain], range: cycled(domain, kColors) },
+    legend: { title: null, orient: 'bottom' as const, columns: 5 },
+  };
+  const shape = {
+    ...color,
+    scale: { domain: [...domain], range: cycled(domain, kShapes) },
   };
   const inPanel = (points: readonly Point[]) => ({ values: points.filter((entry) => entry.panel === panel) });
   const bars = inPanel(strip.points).values.filter(({ low, high }) => high > low && (low > 0 || !strip.logarithmic));
@@ -123,7 +124,7 @@ function panelSpec(strip: Strip, panel: string, domain: readonly string[], value
       {
         data: inPanel(strip.points),
         mark: { type: 'point' as const, filled: true, size: 40, opacity: 1 },
-        encoding: { x, y: y('value'), color },
+        encoding: { x, y: y('value'), color, shape },
       },
     ],
   };
@@ -144,13 +145,11 @@ function imageFigureSpec({ rows, spec }: Pick<StudyResult, 'rows' | 'spec'>): To
   const domain = [...new Set(drawn.flatMap(({ points, lines }) => [...points, ...lines].map(({ series }) => series)))];
   const values = [...new Set(located.map(({ experiment }) => experiment.examples))].sort((a, b) => a - b);
   return {
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
-    background: 'white',
-    padding: 12,
-    title: { text: spec.name, anchor: 'start', fontSize: 15 },
-    resolve: { legend: { color: 'shared' }, scale: { color: 'shared' } },
+    ...kFrame,
+    title: titleOf(spec.name, `points: means over trials ± ${kInterval} standard errors`),
+    resolve: { legend: { color: 'shared', shape: 'shared' }, scale: { color: 'shared', shape: 'shared' } },
     vconcat: drawn.map((strip) => ({ hconcat: panels.map((panel) => panelSpec(strip, panel, domain, values)) })),
-    config: { aria: false, font: kFont, axis: { gridColor: '#e6e6e6' }, view: { stroke: '#888888' } },
+    config: { ...kConfig, aria: false },
   };
 }
 
@@ -163,11 +162,6 @@ function imageFigureSpec({ rows, spec }: Pick<StudyResult, 'rows' | 'spec'>): To
  */
 export async function imageFigure(result: Pick<StudyResult, 'rows' | 'spec'>): Promise<string> {
   // Loaded here, so that who only computes does not pay for it.
-  const [{ parse, View }, { compile }] = await Promise.all([import('vega'), import('vega-lite')]);
-  const view = new View(parse(compile(imageFigureSpec(result)).spec), { renderer: 'none' });
-  try {
-    return await view.toSVG();
-  } finally {
-    view.finalize();
-  }
+  const { renderSvg } = await import('../report/render.js');
+  return renderSvg(imageFigureSpec(result));
 }

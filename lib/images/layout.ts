@@ -1,12 +1,10 @@
 import { OptionRangeError } from '../errors.js';
 import { hashKey } from '../experiment.js';
 import { native } from '../native.js';
-import { kChoicePurpose } from './embedding.js';
 import type { ImageSet } from './image-set.js';
+import { kChoicePurpose, kNoise } from './native-pieces.js';
 import type { ResolvedImageTask } from './task.js';
 
-/** Number that stands for noise in place of an image. */
-const kNoise = 2 ** 32 - 1;
 /** Most examples that a trial can have: where the numbers of the next one begin. */
 export const kExamplesPerTrial = 2 ** 31;
 
