@@ -39,7 +39,7 @@ for (const name of ['images-bag', 'images-transfer', 'images-prompts', 'images-r
 
 const { spec } = await study.open(join(results, 'images-transfer.sqlite'));
 for (const task of spec.factors.task.slice(0, 2)) {
-  const experiment = { kind: 'image-transfer', task, method: 'prompts', examples: 1500 };
+  const experiment = { ...spec.experiment, task, method: 'prompts', examples: 1500 };
   writeFileSync(
     join(figures, `attention-${task.kind}.svg`),
     await images.attentionMaps(experiment, { seed: spec.seed, correct: 4, wrong: 3 }),
