@@ -3,6 +3,7 @@
  *
  * - `ERR_OPTION_TYPE`, `ERR_OPTION_RANGE`: an option is not of the expected type, or not in the expected range.
  * - `ERR_STUDY`: a study file or specification cannot be used as it stands.
+ * - `ERR_DATA`: a data set cannot be found or read.
  * - `ERR_STORE`: a result store cannot be opened, read or written, or belongs to another study.
  * - `ERR_CONVERGENCE`: equations could not be solved to the accuracy promised.
  * - `ERR_NATIVE`: the native addon could not be loaded, or failed inside a computation.
@@ -11,6 +12,7 @@ export type ErrorCode =
   | 'ERR_OPTION_TYPE'
   | 'ERR_OPTION_RANGE'
   | 'ERR_STUDY'
+  | 'ERR_DATA'
   | 'ERR_STORE'
   | 'ERR_CONVERGENCE'
   | 'ERR_NATIVE';
@@ -63,6 +65,16 @@ export class StudyError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'StudyError';
+  }
+}
+
+/** A data set that is missing, or whose files are damaged or not of the expected kind. */
+export class DataError extends Error {
+  /** What kind of error it is. */
+  readonly code: ErrorCode = 'ERR_DATA';
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'DataError';
   }
 }
 

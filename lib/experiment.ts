@@ -1,6 +1,12 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { OptionRangeError } from './errors.js';
+import {
+  type ImageExperiment,
+  imageBagSchema,
+  imageRiskSchema,
+  imageTransferSchema,
+} from './images/experiments/schemas.js';
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from './mixture.js';
 import { finiteNumber, integerFrom, nonNegativeNumber, oneOf, parseOptions, positiveNumber } from './options.js';
 import { type OptimizerOptions, optimizerSchema } from './training/optimizer.js';
@@ -155,7 +161,7 @@ export interface GradientDescentExperiment {
 }
 
 /** An experiment that {@link simulate} runs. */
-export type Experiment = KnownPromptExperiment | ThreeStepExperiment | GradientDescentExperiment;
+export type Experiment = KnownPromptExperiment | ThreeStepExperiment | GradientDescentExperiment | ImageExperiment;
 
 export const headSchema = z.discriminatedUnion(
   'kind',
@@ -236,9 +242,10 @@ export type ResolvedGradientDescent = z.output<typeof gradientDescentSchema>;
 
 export const experimentSchema = z.discriminatedUnion(
   'kind',
-  [knownPromptSchema, threeStepSchema, gradientDescentSchema],
+  [knownPromptSchema, threeStepSchema, gradientDescentSchema, imageBagSchema, imageTransferSchema, imageRiskSchema],
   {
-    error: "an experiment: an object whose kind is 'known-prompt', 'three-step' or 'gradient-descent'",
+    error:
+      "an experiment: an object whose kind is 'known-prompt', 'three-step', 'gradient-descent', 'image-bag', 'image-transfer' or 'image-risk'",
   },
 );
 
@@ -258,6 +265,10 @@ export const kLeastThreeStepDimension = 5;
 
 /** The method an experiment runs with: the one asked for if it is exact for the experiment, by default the fastest exact one. */
 export function resolveMethod(experiment: ResolvedExperiment, method: SimulationMethod | undefined): SimulationMethod {
+  if (!('mixture' in experiment)) {
+    if (method === 'projected') throw new OptionRangeError('method', "'dense' for an experiment on images", method);
+    return 'dense';
+  }
   const gaussian = experiment.mixture.noise === 'gaussian';
   if (method === 'projected' && !gaussian)
     throw new OptionRangeError('method', `'dense' if the noise is ${experiment.mixture.noise}`, method);

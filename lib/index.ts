@@ -7,6 +7,7 @@ export * as cluster from './cluster/index.js';
 export { type EngineInfo, engineInfo } from './engine.js';
 export {
   ConvergenceError,
+  DataError,
   type ErrorCode,
   NativeError,
   OptionRangeError,
@@ -29,6 +30,15 @@ export type {
   ThreeStepExperiment,
   ThreeStepHead,
 } from './experiment.js';
+export type {
+  ImageBagExperiment,
+  ImageExperiment,
+  ImageRiskExperiment,
+  ImageTrainingOptions,
+  ImageTransferExperiment,
+  TransferMethod,
+} from './images/experiments/schemas.js';
+export * as images from './images/index.js';
 export type { JobOptions } from './job.js';
 export { type MachineLimits, type MeasureLimitsOptions, measureLimits } from './limits.js';
 export {

@@ -6,6 +6,7 @@ import {
   type ResolvedGradientDescent,
   type SimulationMethod,
 } from './experiment.js';
+import { imageKinds } from './images/experiments/run.js';
 import { runJob } from './job.js';
 import { memoryLimit } from './memory.js';
 import { type NativeModel, native, toNativeHead, toNativeMixture, toNativeThreeStep } from './native.js';
@@ -83,7 +84,10 @@ export interface ExperimentKind<Resolved> {
 type Kinds = { readonly [Kind in Experiment['kind']]: ExperimentKind<Extract<ResolvedExperiment, { kind: Kind }>> };
 
 /** What every native simulation is told, whatever the kind. */
-function common(experiment: ResolvedExperiment, { seed, signal: _, onProgress: __, ...range }: TrialRequest) {
+function common(
+  experiment: Extract<ResolvedExperiment, { mixture: unknown }>,
+  { seed, signal: _, onProgress: __, ...range }: TrialRequest,
+) {
   return { mixture: toNativeMixture(experiment.mixture), seed: BigInt(seed), cellKey: cellKey(experiment), ...range };
 }
 
@@ -190,6 +194,7 @@ const kKinds: Kinds = {
     },
     theory: () => Promise.resolve(null),
   },
+  ...imageKinds,
 };
 
 /** The entry of an experiment's kind, ready to be called with that experiment. */

@@ -140,7 +140,7 @@ export type NativeModel =
       readonly prompts: number;
       /** K ≥ 1. */
       readonly outputs: number;
-      /** One head w for the mean of all rows; without prompts and with one output only. */
+      /** One vector per output for the mean of the prompts' rows, or of all rows without prompts; other rows do not exist. */
       readonly pooledHead: boolean;
       /** Whether gradients of prompts, and of weights, are wanted. The second implies the first. */
       readonly trainsAttention: boolean;
@@ -211,6 +211,51 @@ export interface NativeFit {
   readonly promptNorm: Float64Array;
   readonly weightNorm: Float64Array;
   readonly headNorm: Float64Array;
+}
+
+/** One stage of an embedding: z ← a(zA + b). */
+export interface NativeEmbeddingStage {
+  readonly outputs: number;
+  /** inputs×outputs. */
+  readonly weights: Float64Array;
+  /** outputs. */
+  readonly offset: Float64Array;
+  /** Whether a is the positive part, or else the identity. */
+  readonly rectified: boolean;
+}
+
+export interface NativeImageTokensRequest extends NativeKey {
+  /** Sides in pixels, below 2¹⁵; patches divide the canvas. */
+  readonly layout: {
+    readonly height: number;
+    readonly width: number;
+    readonly patchHeight: number;
+    readonly patchWidth: number;
+    readonly imageHeight: number;
+    readonly imageWidth: number;
+  };
+  /** n. */
+  readonly canvases: number;
+  /** Position of the first canvas in the stream of noise. */
+  readonly firstCanvas: number;
+  readonly imageCount: number;
+  /** imageCount×imageHeight×imageWidth. */
+  readonly images: Uint8Array;
+  /** Nine numbers per piece: canvas, image (2³²−1 for noise), top and left in it, height, width, top and left in the canvas, relevant (0 or 1). */
+  readonly pieces: Uint32Array;
+  /** At most 8; none leaves the pixels of the patches. */
+  readonly stages: readonly NativeEmbeddingStage[];
+  /** T×positionSize, put behind the embedding of every patch. */
+  readonly positions: Float64Array;
+  readonly positionSize: number;
+  readonly threads: number;
+}
+
+export interface NativePrincipalComponents {
+  readonly mean: Float64Array;
+  readonly covariance: Float64Array;
+  readonly values: Float64Array;
+  readonly vectors: Float64Array;
 }
 
 export type NativeLoss = 'square' | 'logistic' | 'cross-entropy';
@@ -370,6 +415,22 @@ export interface NativeAddon {
     readonly iterations: number;
     readonly residual: number;
   }>;
+  /** Canvases made of pieces of images, cut into patches and embedded; counts groups of canvases. */
+  imageTokens(request: NativeImageTokensRequest): NativeJob<{
+    /** n×T×d. */
+    readonly tokens: Float64Array;
+    /** n×T. */
+    readonly relevance: Uint8Array;
+  }>;
+  /** Mean, covariance (divided by n) and its eigenvalues, descending, and eigenvectors, one per row. */
+  principalComponents(request: {
+    /** n. */
+    readonly count: number;
+    /** d < 2¹⁵. */
+    readonly dimension: number;
+    /** n×d. */
+    readonly rows: Float64Array;
+  }): NativeJob<NativePrincipalComponents>;
   /** Keep a copy of tokens for later calls, under the name that is returned. */
   holdTokens(request: { readonly tokens: Float64Array }): number;
   /** Forget them, once the calls under way are done. Does nothing for an unknown name. */

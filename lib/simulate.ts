@@ -64,7 +64,9 @@ export interface Simulation {
    * norm is 0). Gradient descent: `headNorm`, `trainingLoss` and `trainingError` at the last parameters, over the examples of the
    * step that would come next (with `data: 'fresh'` none of them has been learned from); for models with a
    * prompt `contextOverlap` ⟨q, q⋆⟩, `signalOverlap` ⟨q, w⋆⟩ and `promptNorm` ‖q‖; for self-attention `weightNorm` ‖B‖.
-   * Linear attention has no `relevantAttention`: its weights are no distribution.
+   * Linear attention has no `relevantAttention`: its weights are no distribution. Images: `trainedParameters` is how many numbers were
+   * trained; transfers have `errorBefore` and `relevantAttentionBefore` of the layer as it was pretrained, and `attentionPath`, the
+   * attention on relevant tokens of the training examples at every record of the training, trial after trial.
    */
   readonly metrics: Readonly<Record<string, Float64Array>> & {
     /** Test error of each trial, in [0, 1]. */

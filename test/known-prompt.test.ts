@@ -1,6 +1,6 @@
 import test from 'ava';
-import { cellKey, type KnownPromptExperiment, knownPromptSchema, parseExperiment } from '../lib/experiment.js';
-import { sampleExamples, simulate, TrialStatus, testError } from '../lib/index.js';
+import { cellKey, type KnownPromptExperiment, knownPromptSchema } from '../lib/experiment.js';
+import { contextualMixture, sampleExamples, simulate, TrialStatus, testError } from '../lib/index.js';
 import { native, toNativeMixture } from '../lib/native.js';
 import { dot, fitHead, normalTail, pooledFeature, rowsOf, softmax } from './reference.js';
 import { meanAndError, twoSampleKolmogorovSmirnov } from './support/statistics.js';
@@ -75,13 +75,7 @@ for (const noise of ['gaussian', 'rademacher', 'uniform'] as const)
     });
 
 test('test error equals the formula evaluated plainly on the same draws', async (t) => {
-  const mixture = parseExperiment({
-    kind: 'known-prompt',
-    mixture: rich,
-    examples: 1,
-    inverseTemperature: 0,
-    head: { kind: 'averaging' },
-  }).mixture;
+  const mixture = contextualMixture(rich);
   const key = { seed: 3n, cellKey: Uint32Array.of(9, 8, 7, 6) };
   const prompt = Float64Array.from({ length: 20 }, (_, j) => Math.sin(j + 1) / 2);
   const head = Float64Array.from({ length: 20 }, (_, j) => Math.cos(3 * j));

@@ -39,6 +39,8 @@ type AnyModel = Model<string>;
 const everyParameter = ['prompts', 'weights', 'head'] as const;
 const layer = promptTunedLayer({ prompts: 2, trained: everyParameter });
 const classes = promptTunedLayer({ prompts: 2, outputs: 3, trained: everyParameter });
+const pooled = promptTunedLayer({ prompts: 2, head: 'pooled', trained: everyParameter });
+const pooledClasses = promptTunedLayer({ prompts: 3, outputs: 4, head: 'pooled', trained: everyParameter });
 const scalarModels = [
   promptAttention,
   linearAttention,
@@ -46,8 +48,11 @@ const scalarModels = [
   selfAttention,
   selfAttentionFullHead,
   layer,
+  pooled,
 ] as readonly AnyModel[];
-const models = [...scalarModels, classes] as readonly AnyModel[];
+const models = [...scalarModels, classes, pooledClasses] as readonly AnyModel[];
+const titleOf = (model: AnyModel) =>
+  `${model.name}${model === pooled || model === pooledClasses ? ', pooled head,' : ''} with ${model.outputs} outputs`;
 
 // Sizes with and without a remainder in the vector loops, and one of each that is 1.
 const sizes = [
@@ -78,7 +83,7 @@ const pointOf = (model: AnyModel, T: number, d: number): Parameters => ({
 });
 
 for (const model of models)
-  test(`${model.name} with ${model.outputs} outputs: scores and attention equal the reference`, async (t) => {
+  test(`${titleOf(model)}: scores and attention equal the reference`, async (t) => {
     for (const { n, T, d } of sizes) {
       const data = makeData(n, T, d, model.outputs);
       const parameters = pointOf(model, T, d);
@@ -128,7 +133,7 @@ const lossesOf = (model: AnyModel): ModelLoss[] => (model.outputs > 1 ? ['cross-
 
 for (const model of models)
   for (const loss of lossesOf(model))
-    test(`${model.name} with ${model.outputs} outputs, ${loss}: gradient equals extrapolated differences`, async (t) => {
+    test(`${titleOf(model)}, ${loss}: gradient equals extrapolated differences`, async (t) => {
       for (const { n, T, d } of sizes) {
         const data = makeData(n, T, d, model.outputs);
         const examples = examplesOf(data.tokens, n, d);
@@ -162,20 +167,50 @@ for (const model of models)
       }
     });
 
-test('frozen parameters change neither the loss nor the other gradients', async (t) => {
-  const [n, T, d] = [6, 5, 4];
-  const data = makeData(n, T, d, 3);
-  const parameters = classes.initial({ tokens: T, dimension: d });
-  const whole = await classes.gradient(parameters, data, { loss: 'cross-entropy' });
-  for (const trained of [['prompts'], ['head'], ['weights'], ['prompts', 'head'], ['weights', 'head']] as const) {
-    const part = await promptTunedLayer({ prompts: 2, outputs: 3, trained }).gradient(parameters, data, {
-      loss: 'cross-entropy',
-    });
-    t.is(part.loss, whole.loss);
-    t.deepEqual(Object.keys(part.gradient).sort(), [...trained].sort());
-    for (const name of trained)
-      t.true(relativeDistance((part.gradient as Parameters)[name] as Float64Array, whole.gradient[name]) < 1e-14);
-  }
+for (const head of ['rows', 'pooled'] as const)
+  test(`frozen parameters change neither the loss nor the other gradients, head: ${head}`, async (t) => {
+    const [n, T, d] = [6, 5, 4];
+    const data = makeData(n, T, d, 3);
+    const layerOf = <Name extends (typeof everyParameter)[number]>(trained: readonly Name[]) =>
+      promptTunedLayer({ prompts: 2, outputs: 3, head, trained });
+    const everything = layerOf(everyParameter);
+    const parameters = everything.initial({ tokens: T, dimension: d });
+    const whole = await everything.gradient(parameters, data, { loss: 'cross-entropy' });
+    for (const trained of [['prompts'], ['head'], ['weights'], ['prompts', 'head'], ['weights', 'head']] as const) {
+      const part = await layerOf(trained).gradient(parameters, data, { loss: 'cross-entropy' });
+      t.is(part.loss, whole.loss);
+      t.deepEqual(Object.keys(part.gradient).sort(), [...trained].sort());
+      for (const name of trained)
+        t.true(relativeDistance((part.gradient as Parameters)[name] as Float64Array, whole.gradient[name]) < 1e-14);
+    }
+  });
+
+test('a pooled head reads the mean of the prompts: equal rows under the prompts and zeros under X', async (t) => {
+  const [n, T, d, m, K] = [8, 6, 5, 3, 4];
+  const data = makeData(n, T, d, K);
+  const { prompts, weights, head } = pooledClasses.initial({ tokens: T, dimension: d }, { seed: 3, scale: 1 }) as {
+    readonly [Name in (typeof everyParameter)[number]]: Float64Array;
+  };
+  const rows = Float64Array.from({ length: K * (m + T) * d }, (_, j) => {
+    const [c, s] = [Math.floor(j / ((m + T) * d)), Math.floor(j / d) % (m + T)];
+    return s < m ? (head[c * d + (j % d)] as number) / m : 0;
+  });
+  const full = promptTunedLayer({ prompts: m, outputs: K, trained: everyParameter });
+  const [pooledAttention, attention] = await Promise.all([
+    pooledClasses.attention({ prompts, weights, head }, data),
+    full.attention({ prompts, weights, head: rows }, data),
+  ]);
+  t.is(pooledAttention.length, n * m * T);
+  const ofPrompts = Array.from({ length: n }, (_, i) => [
+    ...attention.subarray(i * (m + T) * T, (i * (m + T) + m) * T),
+  ]).flat();
+  t.true(relativeDistance(pooledAttention, ofPrompts) < 1e-14);
+  const loss = 'cross-entropy';
+  const found = await pooledClasses.gradient({ prompts, weights, head }, data, { loss });
+  const expected = await full.gradient({ prompts, weights, head: rows }, data, { loss });
+  t.true(Math.abs(found.loss - expected.loss) < 1e-13);
+  for (const name of ['prompts', 'weights'] as const)
+    t.true(relativeDistance((found.gradient as Parameters)[name] as Float64Array, expected.gradient[name]) < 1e-12);
 });
 
 test('the tuned layer with one prompt and zero rows under X is prompt-attention', async (t) => {

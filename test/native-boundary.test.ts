@@ -147,6 +147,24 @@ const requests = {
     labels: Float64Array.of(1, -1),
     head: { kind: 'hinge', ridge: 0.1 },
   },
+  imageTokens: {
+    ...key,
+    layout: { height: 4, width: 4, patchHeight: 2, patchWidth: 4, imageHeight: 3, imageWidth: 3 },
+    canvases: 2,
+    firstCanvas: 5,
+    imageCount: 2,
+    images: new Uint8Array(18),
+    // An image in the first canvas; noise in the second.
+    pieces: Uint32Array.of(0, 1, 0, 0, 3, 3, 1, 1, 1, 1, 2 ** 32 - 1, 0, 0, 2, 2, 0, 0, 0),
+    stages: [
+      { outputs: 2, weights: new Float64Array(16), offset: new Float64Array(2), rectified: true },
+      { outputs: 3, weights: new Float64Array(6), offset: new Float64Array(3), rectified: false },
+    ],
+    positions: new Float64Array(2),
+    positionSize: 1,
+    threads: 2,
+  },
+  principalComponents: { count: 3, dimension: 2, rows: new Float64Array(6) },
   holdTokens: { tokens: Float64Array.of(1, 2, 3) },
   dropTokens: { held: 1 },
   measureLimit: { kind: 'triad', rows: 64, columns: 1, milliseconds: 1, threads: 1 },
@@ -261,6 +279,12 @@ test('getters that throw pass their error on; arguments that are no request are 
         throw marker;
       },
       get head() {
+        throw marker;
+      },
+      get layout() {
+        throw marker;
+      },
+      get rows() {
         throw marker;
       },
       get tokens() {

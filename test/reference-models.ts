@@ -65,7 +65,17 @@ export function referenceScores(name: string, parameters: Parameters, X: Rows, o
     default: {
       const prompts = parameters.prompts ?? new Float64Array(0);
       const P = Array.from({ length: prompts.length / d }, (_, s) => prompts.subarray(s * d, (s + 1) * d));
-      const output = attentionMatrix([...P, ...X], of('weights'), X).map((row) => combine(row, X));
+      // A pooled head has one vector per score, for the mean over the prompts.
+      const pooled = P.length > 0 && of('head').length === outputs * d;
+      const rows = attentionMatrix(pooled ? P : [...P, ...X], of('weights'), X).map((row) => combine(row, X));
+      const output = pooled
+        ? [
+            combine(
+              rows.map(() => 1 / rows.length),
+              rows,
+            ),
+          ]
+        : rows;
       const size = output.length * d;
       return Array.from({ length: outputs }, (_, c) =>
         output.reduce(

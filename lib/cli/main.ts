@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { doctorCommand } from './doctor.js';
 import { errorLine, exitCodeOf } from './errors.js';
 import { exportCommand } from './export.js';
+import { imagesCommand } from './images.js';
 import { mergeCommand } from './merge.js';
 import { reportCommand } from './report.js';
 import { riskCommand } from './risk.js';
@@ -37,10 +38,11 @@ const commands = [
   workerCommand(),
   riskCommand(),
   separationCommand(),
+  imagesCommand(),
   doctorCommand(),
 ];
 for (const command of commands) program.addCommand(command);
-for (const command of [program, ...program.commands])
+for (const command of [program, ...commands, ...commands.flatMap((parent) => parent.commands)])
   command.exitOverride().configureOutput({ outputError: (text, write) => write(errorLine(text)) });
 
 try {

@@ -110,7 +110,7 @@ export interface Model<Name extends string = string, Trained extends Name = Name
   ): Promise<Float64Array>;
   /**
    * Attention weights, row-major: n×T, or n×M×T with one row per query for self-attention (M = T) and the tuned layer
-   * (M = prompts + T, prompts first). Rows of softmax attention and of mean pooling sum to 1.
+   * (M = prompts + T, prompts first; M = prompts with a pooled head). Rows of softmax attention and of mean pooling sum to 1.
    *
    * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; the signal's reason if aborted.
    */

@@ -11,6 +11,11 @@ export interface PromptTunedLayerOptions<Trained extends PromptTunedLayerParamet
   readonly prompts: number;
   /** K, scores per example: an integer ≥ 1. One score is for labels ±1, K ≥ 2 for the classes 0 … K−1. Default 1. */
   readonly outputs?: number | undefined;
+  /**
+   * What reads the outputs. `'rows'`: a vector for every query, tokens included. `'pooled'`: one vector per score for the mean of
+   * the prompts' outputs; its shape depends neither on T nor on m_p, and an example costs O(m_p T d). Default `'rows'`.
+   */
+  readonly head?: 'rows' | 'pooled' | undefined;
   /** The parameters that are trained; the others are frozen. Default `['prompts']`, that is prompt-tuning. */
   readonly trained?: readonly Trained[] | undefined;
 }
@@ -18,6 +23,7 @@ export interface PromptTunedLayerOptions<Trained extends PromptTunedLayerParamet
 const optionsSchema = z.strictObject({
   prompts: integerFrom(1, 2 ** 31 - 1),
   outputs: integerFrom(1, 2 ** 31 - 1).default(1),
+  head: oneOf(['rows', 'pooled']).default('rows'),
   trained: z
     .array(oneOf(['prompts', 'weights', 'head']), { error: 'an array of names of parameters' })
     .min(1, { error: 'an array with at least one name' })
@@ -31,6 +37,9 @@ const optionsSchema = z.strictObject({
  * `head` U, (m_p+T)×d, or K×(m_p+T)×d for K ≥ 2, the rows of the prompts first. Attention weights (m_p+T)×T per example.
  *
  * With one prompt p and zeros in the rows of U under X it is {@link promptAttention} with q = Bᵀp and w the prompt's row.
+ *
+ * With the option `head: 'pooled'` the prompts alone are read: f_c = (1/m_p) ⟨w_c, Xᵀφ(PBXᵀ)ᵀ1⟩, `head` is w, K×d (length d for
+ * K = 1), and the attention weights are m_p×T per example.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option.
  * @example
@@ -46,7 +55,7 @@ const optionsSchema = z.strictObject({
 export function promptTunedLayer<Trained extends PromptTunedLayerParameter = 'prompts'>(
   options: PromptTunedLayerOptions<Trained>,
 ): Model<PromptTunedLayerParameter, Trained> {
-  const { prompts, outputs, trained } = parseOptions(optionsSchema, options, '');
+  const { prompts, outputs, head, trained } = parseOptions(optionsSchema, options, '');
   return makeModel<PromptTunedLayerParameter, Trained>({
     name: 'prompt-tuned-layer',
     outputs,
@@ -54,14 +63,14 @@ export function promptTunedLayer<Trained extends PromptTunedLayerParameter = 'pr
     shapes: ({ tokens, dimension }) => ({
       prompts: [prompts, dimension],
       weights: [dimension, dimension],
-      head: [...(outputs > 1 ? [outputs] : []), prompts + tokens, dimension],
+      head: [...(outputs > 1 ? [outputs] : []), ...(head === 'rows' ? [prompts + tokens] : []), dimension],
     }),
     toNative: (size) => ({
       kind: 'matrix-attention',
       ...size,
       prompts,
       outputs,
-      pooledHead: false,
+      pooledHead: head === 'pooled',
       trainsAttention: trained.includes('prompts') || trained.includes('weights'),
       trainsWeights: trained.includes('weights'),
     }),

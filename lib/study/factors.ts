@@ -18,7 +18,8 @@ function optionsOf(schema: z.core.$ZodType): OptionSchemas {
     return Object.fromEntries(
       Object.entries(schema.shape).map(([name, option]) => [name, [option as z.core.$ZodType]]),
     );
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) return optionsOf(schema.def.innerType);
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
+    return optionsOf(schema.def.innerType);
   // One of the two is a transformation, which has no options.
   if (schema instanceof z.ZodPipe) return mergedOptions([schema.def.in, schema.def.out]);
   if (schema instanceof z.ZodUnion) return mergedOptions(schema.def.options);

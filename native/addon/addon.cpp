@@ -39,6 +39,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("fitModel", fitModel);
   add("fitGivenHead", fitGivenHead);
   add("simulateDescent", simulateDescent);
+  add("imageTokens", imageTokens);
+  add("principalComponents", principalComponentsOfRows);
   return exports;
 }
 

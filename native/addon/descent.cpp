@@ -122,7 +122,9 @@ Napi::Value simulateDescent(const Napi::CallbackInfo& info) {
   spec.model = readModel(request);
   if (spec.model.tokens != spec.mixture.tokens || spec.model.dimension != spec.mixture.dimension)
     request.failRange("model", "of the mixture's sizes");
-  if (spec.model.kind == ModelKind::kMatrixAttention && !spec.model.pooledHead)
+  const bool pooledSelfAttention =
+      spec.model.pooledHead && spec.model.prompts == 0 && spec.model.outputs == 1;
+  if (spec.model.kind == ModelKind::kMatrixAttention && !pooledSelfAttention)
     request.failRange("model", "self-attention with a pooled head, or a model without attention weights");
   spec.loss = readLoss(request, spec.model);
   spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));

@@ -29,5 +29,7 @@ Napi::Value modelGradient(const Napi::CallbackInfo& info);
 Napi::Value simulateDescent(const Napi::CallbackInfo& info);
 Napi::Value fitModel(const Napi::CallbackInfo& info);
 Napi::Value fitGivenHead(const Napi::CallbackInfo& info);
+Napi::Value imageTokens(const Napi::CallbackInfo& info);
+Napi::Value principalComponentsOfRows(const Napi::CallbackInfo& info);
 
 }  // namespace prompt_attention

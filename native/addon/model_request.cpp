@@ -29,8 +29,6 @@ Model readModel(const Request& request) {
     model.prompts = static_cast<int>(fields.integer("prompts", 0, kMaximumCount - model.tokens));
     model.outputs = static_cast<int>(fields.integer("outputs", 1, kMaximumCount));
     model.pooledHead = fields.boolean("pooledHead");
-    if (model.pooledHead && (model.prompts != 0 || model.outputs != 1))
-      fields.failRange("pooledHead", "false with prompts or several outputs");
     model.trainsWeights = fields.boolean("trainsWeights");
     model.trainsAttention = fields.boolean("trainsAttention") || model.trainsWeights;
   } else {

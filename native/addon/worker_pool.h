@@ -17,7 +17,9 @@
 #include <thread>
 #include <vector>
 
+#include "core/canvas.h"
 #include "core/descent.h"
+#include "core/embedding.h"
 #include "core/known_prompt.h"
 #include "core/models.h"
 #include "core/three_step.h"
@@ -30,6 +32,8 @@ struct Workspace {
   ThreeStepWorkspace threeStep;
   ModelWorkspace model;
   DescentWorkspace descent;
+  CanvasWorkspace canvas;
+  EmbeddingWorkspace embedding;
 };
 
 class Job {

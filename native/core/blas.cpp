@@ -1,6 +1,7 @@
 #include "core/blas.h"
 
 #include <algorithm>
+#include <vector>
 
 extern "C" {
 enum CblasOrder { kCblasRowMajor = 101 };
@@ -26,6 +27,10 @@ void dpocon_(const char* uplo, const int* n, const double* a, const int* lda, co
              double* rcond, double* work, int* iwork, int* info);
 double dlansy_(const char* norm, const char* uplo, const int* n, const double* a, const int* lda,
                double* work);
+void dsyevr_(const char* jobz, const char* range, const char* uplo, const int* n, double* a, const int* lda,
+             const double* vl, const double* vu, const int* il, const int* iu, const double* abstol, int* m,
+             double* w, double* z, const int* ldz, int* isuppz, double* work, const int* lwork, int* iwork,
+             const int* liwork, int* info);
 void openblas_set_num_threads(int threads);
 char* openblas_get_config(void);
 char* openblas_get_corename(void);
@@ -109,6 +114,25 @@ void solveFactored(const double* A, int n, double* b) {
   const int one = 1;
   int info = 0;
   dpotrs_("U", &n, &one, A, &n, b, &n, &info);
+}
+
+bool symmetricEigen(double* A, int n, double* values, double* vectors) {
+  const double none = 0.0;
+  const int zero = 0;
+  const int query = -1;
+  int found = 0;
+  int info = 0;
+  std::vector<int> support(2 * static_cast<size_t>(n));
+  double workSize = 0.0;
+  int integerWorkSize = 0;
+  dsyevr_("V", "A", "U", &n, A, &n, &none, &none, &zero, &zero, &none, &found, values, vectors, &n,
+          support.data(), &workSize, &query, &integerWorkSize, &query, &info);
+  const int workLength = static_cast<int>(workSize);
+  std::vector<double> work(workLength);
+  std::vector<int> integerWork(integerWorkSize);
+  dsyevr_("V", "A", "U", &n, A, &n, &none, &none, &zero, &zero, &none, &found, values, vectors, &n,
+          support.data(), work.data(), &workLength, integerWork.data(), &integerWorkSize, &info);
+  return info == 0 && found == n;
 }
 
 }  // namespace prompt_attention

@@ -54,4 +54,9 @@ double solvePositiveDefinite(double* A, int n, double* b, double* work, int* int
 // Solves A x = b in place by the factor that solvePositiveDefinite left in A[n×n].
 void solveFactored(const double* A, int n, double* b);
 
+// Eigenvalues of the symmetric A[n×n] (lower triangle, row-major, destroyed) in ascending order into
+// values[n] and orthonormal eigenvectors into vectors[n×n], one per row. False if LAPACK found no
+// convergence.
+bool symmetricEigen(double* A, int n, double* values, double* vectors);
+
 }  // namespace prompt_attention

@@ -16,24 +16,22 @@ struct Groups {
       : P(theta), B(theta + model.promptSize()), U(theta + model.promptSize() + model.weightSize()) {}
   Number* P;
   Number* B;
-  Number* U;  // w with a pooled head
+  Number* U;  // w[K×d] with a pooled head
 };
 
-// XB of the block, PB, and with a pooled head h = Xw: all that the examples share a product for.
+// XB of the block, if tokens are queries, and PB: all that the examples share a product for.
 void project(const Model& model, const Groups<const double>& parameters, const ExampleBlock& block,
              ModelWorkspace& workspace) {
   const int d = model.dimension;
   const int rows = block.count * model.tokens;
-  workspace.projected.resize(static_cast<size_t>(rows) * d);
-  multiply(false, false, rows, d, d, 1.0, block.X, parameters.B, 0.0, workspace.projected.data());
+  if (model.tokenQueries() > 0) {
+    workspace.projected.resize(static_cast<size_t>(rows) * d);
+    multiply(false, false, rows, d, d, 1.0, block.X, parameters.B, 0.0, workspace.projected.data());
+  }
   const size_t promptNumbers = static_cast<size_t>(model.prompts) * d;
   workspace.promptRows.resize(2 * promptNumbers);
   multiply(false, false, model.prompts, d, d, 1.0, parameters.P, parameters.B, 0.0,
            workspace.promptRows.data());
-  if (model.pooledHead) {
-    workspace.products.resize(rows);
-    product(block.X, rows, d, parameters.U, workspace.products.data());
-  }
 }
 
 // Φ[M×T] of example i of a projected block.
@@ -44,12 +42,13 @@ void attentionOf(const Model& model, const ExampleBlock& block, int i, const Mod
   const size_t example = static_cast<size_t>(i) * T * d;
   const double* X = block.X + example;
   multiply(false, true, model.prompts, T, d, 1.0, workspace.promptRows.data(), X, 0.0, attention);
-  multiply(false, true, T, T, d, 1.0, workspace.projected.data() + example, X, 0.0,
-           attention + static_cast<size_t>(model.prompts) * T);
+  if (model.tokenQueries() > 0)
+    multiply(false, true, T, T, d, 1.0, workspace.projected.data() + example, X, 0.0,
+             attention + static_cast<size_t>(model.prompts) * T);
   softmaxRows(attention, model.queries(), T);
 }
 
-// Scores f[K] of example i from its Φ; leaves O, or a = Φᵀ1/T with a pooled head, in the workspace.
+// Scores f[K] of example i from its Φ; leaves O, or its mean row with a pooled head, in the workspace.
 void scoresOf(const Model& model, const Groups<const double>& parameters, const ExampleBlock& block, int i,
               ModelWorkspace& workspace, double* f) {
   const int T = model.tokens;
@@ -58,10 +57,12 @@ void scoresOf(const Model& model, const Groups<const double>& parameters, const 
   const double* Phi = workspace.attention.data();
   if (model.pooledHead) {
     workspace.pooled.assign(T, 0.0);
-    for (int s = 0; s < T; ++s)
+    for (int s = 0; s < M; ++s)
       for (int t = 0; t < T; ++t) workspace.pooled[t] += Phi[static_cast<size_t>(s) * T + t];
-    for (double& weight : workspace.pooled) weight /= T;
-    f[0] = dot(workspace.pooled.data(), workspace.products.data() + static_cast<size_t>(i) * T, T);
+    workspace.outputs.assign(d, 0.0);
+    addTransposedProduct(1.0 / M, block.X + static_cast<size_t>(i) * T * d, T, d, workspace.pooled.data(),
+                         workspace.outputs.data());
+    product(parameters.U, model.outputs, d, workspace.outputs.data(), f);
     return;
   }
   const size_t numbers = static_cast<size_t>(M) * d;
@@ -82,17 +83,11 @@ double relevantMass(const Model& model, const double* Phi, const uint8_t* mask) 
   return sum / rows;
 }
 
-// Adds scale · ∂loss/∂U of example i, given g = scale · ∂loss/∂f.
-void addHeadGradient(const Model& model, const ExampleBlock& block, int i, const double* g,
-                     const ModelWorkspace& workspace, double* gradientU) {
-  const int T = model.tokens;
-  const int d = model.dimension;
-  if (model.pooledHead)
-    addTransposedProduct(g[0], block.X + static_cast<size_t>(i) * T * d, T, d, workspace.pooled.data(),
-                         gradientU);
-  else
-    multiply(false, false, model.outputs, model.queries() * d, 1, 1.0, g, workspace.outputs.data(), 1.0,
-             gradientU);
+// Adds scale · ∂loss/∂U of the example whose scores came last, given g = scale · ∂loss/∂f.
+void addHeadGradient(const Model& model, const double* g, const ModelWorkspace& workspace,
+                     double* gradientU) {
+  multiply(false, false, model.outputs, static_cast<int>(workspace.outputs.size()), 1, 1.0, g,
+           workspace.outputs.data(), 1.0, gradientU);
 }
 
 // D of example i: its token rows into the block's, its prompt rows added to the sum over examples.
@@ -108,9 +103,11 @@ void addScoreGradient(const Model& model, const Groups<const double>& parameters
   workspace.sensitivity.resize(static_cast<size_t>(rows) * T);
   double* dS = workspace.sensitivity.data();
   if (model.pooledHead) {
-    const double* h = workspace.products.data() + static_cast<size_t>(i) * T;
-    for (int s = 0; s < rows; ++s)
-      for (int t = 0; t < T; ++t) dS[static_cast<size_t>(s) * T + t] = g[0] / T * h[t];
+    workspace.headRows.assign(d, 0.0);
+    addTransposedProduct(1.0 / model.queries(), parameters.U, model.outputs, d, g, workspace.headRows.data());
+    workspace.pooled.resize(T);
+    product(X, T, d, workspace.headRows.data(), workspace.pooled.data());
+    for (int s = 0; s < rows; ++s) std::copy_n(workspace.pooled.data(), T, dS + static_cast<size_t>(s) * T);
   } else {
     const size_t numbers = static_cast<size_t>(rows) * d;
     workspace.headRows.assign(numbers, 0.0);
@@ -127,7 +124,7 @@ void addScoreGradient(const Model& model, const Groups<const double>& parameters
     for (int t = 0; t < T; ++t) row[t] = phi[t] * (row[t] - mean);
   }
   multiply(false, false, m, d, T, 1.0, dS, X, 1.0, workspace.promptRows.data() + static_cast<size_t>(m) * d);
-  if (model.trainsWeights)
+  if (model.trainsWeights && model.tokenQueries() > 0)
     multiply(false, false, T, d, T, 1.0, dS + static_cast<size_t>(m) * T, X, 0.0,
              workspace.tokenRows.data() + example);
 }
@@ -164,7 +161,8 @@ void addMatrixAttentionLoss(const Model& model, LossKind loss, const double* the
   workspace.scores.resize(2 * static_cast<size_t>(K));
   double* promptSums = workspace.promptRows.data() + static_cast<size_t>(model.prompts) * d;
   std::fill(promptSums, promptSums + static_cast<size_t>(model.prompts) * d, 0.0);
-  if (attentionGradient && model.trainsWeights) workspace.tokenRows.resize(workspace.projected.size());
+  if (attentionGradient && model.trainsWeights && model.tokenQueries() > 0)
+    workspace.tokenRows.resize(workspace.projected.size());
 
   for (int i = 0; i < block.count; ++i) {
     double* f = workspace.scores.data();
@@ -177,7 +175,7 @@ void addMatrixAttentionLoss(const Model& model, LossKind loss, const double* the
           relevantMass(model, workspace.attention.data(), block.relevance + static_cast<size_t>(i) * T);
     if (gradient == nullptr) continue;
     for (int c = 0; c < K; ++c) g[c] *= scale;
-    addHeadGradient(model, block, i, g, workspace, Groups<double>(model, gradient).U);
+    addHeadGradient(model, g, workspace, Groups<double>(model, gradient).U);
     if (attentionGradient) addScoreGradient(model, parameters, block, i, g, workspace);
   }
   if (!attentionGradient) return;
@@ -185,7 +183,8 @@ void addMatrixAttentionLoss(const Model& model, LossKind loss, const double* the
   multiply(false, true, model.prompts, d, d, 1.0, promptSums, parameters.B, 1.0, gradients.P);
   if (!model.trainsWeights) return;
   multiply(true, false, d, d, model.prompts, 1.0, parameters.P, promptSums, 1.0, gradients.B);
-  multiply(true, false, d, d, block.count * T, 1.0, block.X, workspace.tokenRows.data(), 1.0, gradients.B);
+  if (model.tokenQueries() > 0)
+    multiply(true, false, d, d, block.count * T, 1.0, block.X, workspace.tokenRows.data(), 1.0, gradients.B);
 }
 
 }  // namespace prompt_attention

@@ -6,9 +6,11 @@
 //
 //   ∂/∂U_c = g_c O,   ∂/∂B = Zᵀ D,   ∂/∂P = (rows of D that belong to prompts) Bᵀ.
 //
-// XB and Zᵀ D are one product per block of examples. With a pooled head f = a·h, h = Xw, a = Φᵀ1/T, and every
-// row of R is g hᵀ/T. With frozen weights only the prompt rows of R and D are computed; with frozen prompts
-// and weights none. Memory per thread: three times the tokens of a block and three M×T or M×d matrices.
+// XB and Zᵀ D are one product per block of examples. With a pooled head f_c = ⟨w_c, o⟩, o = Xᵀa, a = Φᵀ1/M,
+// ∂/∂w_c = g_c o, and every row of R is (X Σ_c g_c w_c)ᵀ/M; with prompts the token rows are left out, so that
+// the cost of an example falls to O(m_p T d). With frozen weights only the prompt rows of R and D are
+// computed; with frozen prompts and weights none. Memory per thread: three times the tokens of a block and
+// three M×T or M×d matrices.
 #pragma once
 
 #include "core/models.h"

@@ -54,7 +54,8 @@ size_t Model::weightSize() const {
 
 size_t Model::headSize() const {
   const size_t d = dimension;
-  return kind != ModelKind::kMatrixAttention || pooledHead ? d : static_cast<size_t>(outputs) * queries() * d;
+  if (kind != ModelKind::kMatrixAttention) return d;
+  return static_cast<size_t>(outputs) * (pooledHead ? 1 : queries()) * d;
 }
 
 size_t Model::attentionSize() const {

@@ -5,12 +5,14 @@
 //   mean pooling       f = (1/T)⟨w, Xᵀ1⟩
 //   matrix attention   f_c = ⟨U_c, φ([P;X] B Xᵀ) X⟩, φ row-wise, U_c ∈ R^{M×d}, M = m_p + T, c = 1 … K
 //
-// Self-attention is matrix attention without prompts and with K = 1; its pooled head is U = (1/T) 1 wᵀ. The
-// parameters are one array θ of three groups, in this order (a group that a model lacks is empty):
+// Self-attention is matrix attention without prompts and with K = 1. A pooled head reads the mean of the
+// prompts' rows, or of all rows where there is no prompt: U_c = (1/M) 1 w_cᵀ, and the rows that it does not
+// read are never computed: M = m_p for m_p > 0, else T. The parameters are one array θ of three groups, in
+// this order (a group that a model lacks is empty):
 //
 //   prompts   q[d], or P[m_p×d]
 //   weights   B[d×d], row-major
-//   head      w[d], or U[K×M×d]
+//   head      w[d], or U[K×M×d], or w[K×d] for a pooled head
 //
 // An example's attention is φ[T] (Xq/T for linear attention, 1/T for mean pooling), or Φ[M×T], prompt rows
 // first.
@@ -41,11 +43,12 @@ struct Model {
   int dimension;         // d ≥ 1
   int prompts;           // m_p ≥ 0; matrix attention only, else 0
   int outputs;           // K ≥ 1; 1 unless matrix attention
-  bool pooledHead;       // matrix attention with U = (1/T) 1 wᵀ; needs m_p = 0 and K = 1
+  bool pooledHead;       // matrix attention with U_c = (1/M) 1 w_cᵀ, M = m_p, or T without prompts
   bool trainsAttention;  // gradients of prompts and weights are wanted; matrix attention only
   bool trainsWeights;    // … of the weights; matrix attention only
 
-  int queries() const { return prompts + tokens; }  // M
+  int tokenQueries() const { return pooledHead && prompts > 0 ? 0 : tokens; }
+  int queries() const { return prompts + tokenQueries(); }  // M
   size_t promptSize() const;
   size_t weightSize() const;
   size_t headSize() const;
@@ -69,16 +72,16 @@ struct LossSums {
 
 // Scratch of one thread.
 struct ModelWorkspace {
-  std::vector<double> products;     // Xq and Xw, [2×rows]; Xw alone for a pooled head
+  std::vector<double> products;     // Xq and Xw, [2×rows]
   std::vector<double> projected;    // XB, [rows×d]
   std::vector<double> promptRows;   // PB, then Σ dS_p X, each [m_p×d]
   std::vector<double> attention;    // Φ of one example, [M×T]
-  std::vector<double> outputs;      // ΦX of one example, [M×d]
-  std::vector<double> headRows;     // Σ_c g_c U_c, [M×d]
+  std::vector<double> outputs;      // ΦX of one example, [M×d]; its mean row [d] for a pooled head
+  std::vector<double> headRows;     // Σ_c g_c U_c, [M×d]; Σ_c g_c w_c, [d], for a pooled head
   std::vector<double> sensitivity;  // ∂f/∂S of one example, [M×T]
   std::vector<double> tokenRows;    // dS X of the block, [rows×d]
   std::vector<double> scores;       // [K], and its derivative [K]
-  std::vector<double> pooled;       // [T]
+  std::vector<double> pooled;       // Φᵀ1/M, then X Σ_c g_c w_c, [T]
   std::vector<double> gathered;     // tokens of a block of a mini-batch
   std::vector<double> gatheredLabels;
   std::vector<uint8_t> gatheredRelevance;

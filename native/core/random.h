@@ -49,7 +49,9 @@ enum class Field : uint32_t {
   kSummaryUniform = 8,  // uniforms for the norm of such noise
   kResidual = 9,        // one normal per example: its pooled noise along an earlier head
   kInitial = 12,        // one normal per parameter: where training starts
-  kBatchOrder = 13      // n uniforms per pass over the examples (in place of trials)
+  kBatchOrder = 13,     // n uniforms per pass over the examples (in place of trials)
+  kPixel = 14,          // H·W uniforms per canvas (in place of trials): its noise
+  kImage = 15           // what image builders choose, and random features (each under a key of its own)
 };
 constexpr uint32_t purposeOf(Sample sample, Field field) {
   return static_cast<uint32_t>(sample) * 16 + static_cast<uint32_t>(field);

@@ -19,7 +19,7 @@ test('the grid is complete and in order, the last factor varying fastest', (t) =
 test('a cell has the complete experiment', (t) => {
   const [cell] = StudyCells.of(define(smallStudy));
   t.is(cell?.experiment.examples, 40);
-  t.is(cell?.experiment.mixture.relevantTokens, 2);
+  t.is(cell && 'mixture' in cell.experiment && cell.experiment.mixture.relevantTokens, 2);
   t.deepEqual(cell && 'head' in cell.experiment && cell.experiment.head, { kind: 'least-squares', ridge: 0 });
   t.is(cell?.method, 'projected');
   t.is(cell?.testDraws, 100);
@@ -48,7 +48,7 @@ test('factors reach inside the experiment and may be objects', (t) => {
   ];
   t.is(cells.length, 8);
   t.deepEqual(cells[1] && 'head' in cells[1].experiment && cells[1].experiment.head, { kind: 'averaging' });
-  t.is(cells[1]?.experiment.mixture.noise, 'uniform');
+  t.is(cells[1] && 'mixture' in cells[1].experiment && cells[1].experiment.mixture.noise, 'uniform');
   t.is(cells[1]?.method, 'dense');
 });
 

@@ -1,0 +1,30 @@
+import { linearAttention, type Model, meanPooling, promptAttention, selfAttention } from '../../models/index.js';
+import { embeddingOf, examplesOf, testExamplesOf } from './resources.js';
+import type { ResolvedImageBag } from './schemas.js';
+import { evaluate, type TrialContext, train, trainedNumbers, trainingSeed } from './training.js';
+
+const models = {
+  'prompt-attention': promptAttention,
+  'linear-attention': linearAttention,
+  'mean-pooling': meanPooling,
+  'self-attention': selfAttention,
+} as const;
+
+/** Metrics of {@link bagTrial}. */
+export const kBagMetrics = ['error', 'relevantAttention', 'trainedParameters'];
+
+/** Train one model on the bags of one trial. */
+export async function bagTrial(experiment: ResolvedImageBag, context: TrialContext) {
+  const { data, task, embedding, initialScale } = experiment;
+  const model = models[experiment.model] as Model<string>;
+  const fitted = await embeddingOf(data, 'image', embedding);
+  const training = await examplesOf(data, 'train', task, fitted, { ...context, examples: experiment.examples });
+  const { parameters } = await train(model, training, experiment.training, {
+    initial: { scale: initialScale },
+    seed: trainingSeed(context),
+    threads: context.threads,
+    signal: context.signal,
+  });
+  const test = await testExamplesOf(experiment, fitted, context);
+  return { ...(await evaluate(model, parameters, test, context)), trainedParameters: trainedNumbers(model, test) };
+}

@@ -1,0 +1,88 @@
+import type { ExperimentKind, TrialRequest, TrialResults } from '../../kinds.js';
+import { bagTrial, kBagMetrics } from './bag.js';
+import { kRiskMetrics, riskLaw, riskTrial } from './risk.js';
+import type { ResolvedImageBag, ResolvedImageExperiment, ResolvedImageRisk, ResolvedImageTransfer } from './schemas.js';
+import type { TrialContext } from './training.js';
+import { kTransferMetrics, transferTrial } from './transfer.js';
+
+/** Metrics of one trial: a number each, or the values of a path; null if the trial failed. */
+type Outcome = Readonly<Record<string, number | Float64Array>> | null;
+
+/** Statuses of {@link TrialStatus} that occur here. */
+const kDone = 0;
+const kSingular = 1;
+
+const valuesOf = (value: number | Float64Array) => (typeof value === 'number' ? [value] : value);
+
+/** One array per metric, of the values of all trials; those of failed ones are NaN. */
+function gather(names: readonly string[], outcomes: readonly Outcome[]): TrialResults {
+  const metrics = names.map((name): [string, Float64Array] => {
+    const parts = outcomes.map((outcome) => outcome && valuesOf(outcome[name] as number | Float64Array));
+    const length = parts.find((part) => part !== null)?.length ?? 1;
+    return [
+      name,
+      Float64Array.from(parts.flatMap((part) => [...(part ?? new Array<number>(length).fill(Number.NaN))])),
+    ];
+  });
+  return {
+    metrics: Object.fromEntries(metrics),
+    status: Uint8Array.from(outcomes, (outcome) => (outcome === null ? kSingular : kDone)),
+  };
+}
+
+/** Run trials side by side, one thread each; what they share (pretraining, test examples) is made by the first that needs it. */
+async function runTrials(
+  names: readonly string[],
+  { seed, firstTrial, trials, threads, signal, onProgress }: TrialRequest,
+  run: (context: TrialContext) => Promise<Outcome>,
+): Promise<TrialResults> {
+  const outcomes: Outcome[] = new Array(trials).fill(null);
+  const failed = new AbortController();
+  const either = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
+  let next = 0;
+  let completed = 0;
+  const lane = async () => {
+    while (next < trials) {
+      either.throwIfAborted();
+      const index = next++;
+      outcomes[index] = await run({ seed, trial: firstTrial + index, threads: 1, signal: either });
+      onProgress?.(++completed);
+    }
+  };
+  const lanes = Array.from({ length: Math.min(threads, trials) }, () =>
+    lane().catch((error: unknown) => {
+      failed.abort(error);
+      throw error;
+    }),
+  );
+  for (const outcome of await Promise.allSettled(lanes)) if (outcome.status === 'rejected') throw outcome.reason;
+  return gather(names, outcomes);
+}
+
+type ImageKinds = {
+  readonly [Kind in ResolvedImageExperiment['kind']]: ExperimentKind<Extract<ResolvedImageExperiment, { kind: Kind }>>;
+};
+
+const noLaw = () => Promise.resolve(null);
+
+/** The kinds of experiments on images. */
+export const imageKinds: ImageKinds = {
+  'image-bag': {
+    metrics: () => kBagMetrics,
+    simulate: (experiment: ResolvedImageBag, request) =>
+      runTrials(kBagMetrics, request, (context) => bagTrial(experiment, context)),
+    theory: noLaw,
+  },
+  'image-transfer': {
+    metrics: () => kTransferMetrics,
+    simulate: (experiment: ResolvedImageTransfer, request) =>
+      runTrials(kTransferMetrics, request, (context) => transferTrial(experiment, context)),
+    theory: noLaw,
+  },
+  'image-risk': {
+    metrics: () => kRiskMetrics,
+    simulate: (experiment: ResolvedImageRisk, request) =>
+      runTrials(kRiskMetrics, request, (context) => riskTrial(experiment, context)),
+    theory: (experiment: ResolvedImageRisk, options) => riskLaw(experiment, { ...options, threads: 1 }),
+  },
+};

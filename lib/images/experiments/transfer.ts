@@ -1,0 +1,109 @@
+import { OptionRangeError } from '../../errors.js';
+import { hashKey } from '../../experiment.js';
+import { type ModelParameters, type PromptTunedLayerParameter, promptTunedLayer } from '../../models/index.js';
+import { native } from '../../native.js';
+import { labelledClasses } from '../layout.js';
+import { kChoicePurpose } from '../native-pieces.js';
+import type { ResolvedImageTask } from '../task.js';
+import { embeddingOf, examplesOf, imagesNamed, shared, testExamplesOf } from './resources.js';
+import type { ResolvedImageTransfer, TransferMethod } from './schemas.js';
+import { evaluate, type TrialContext, train, trainedNumbers, trainingSeed } from './training.js';
+
+const kTrained: Readonly<Record<TransferMethod, readonly PromptTunedLayerParameter[]>> = {
+  prompts: ['prompts'],
+  'prompts-and-head': ['prompts', 'head'],
+  everything: ['prompts', 'weights', 'head'],
+  head: ['head'],
+  scratch: ['prompts', 'weights', 'head'],
+};
+/** How far tuned prompts start from the pretrained one, as a share of its root mean square. */
+const kPromptSpread = 0.5;
+/** The pretrained layer is the same in all trials. */
+const kPretrainingSeed = 0;
+
+type LayerParameters = ModelParameters<PromptTunedLayerParameter>;
+
+/** The layer before tuning: one prompt that reads full-tiled images. */
+function pretrained(
+  { data, task, embedding, pretraining }: ResolvedImageTransfer,
+  classes: readonly number[],
+  { threads, signal }: TrialContext,
+): Promise<LayerParameters> {
+  const { examples, ...training } = pretraining;
+  const { patch } = task;
+  return shared({ pretrained: { data, patch, classes, embedding, pretraining } }, async () => {
+    // One tile is enough: attention pools, so that copies of the same tokens change nothing.
+    const source: ResolvedImageTask = { kind: 'full-tiled', tiles: 1, patch, classes: [...classes] };
+    const fitted = await embeddingOf(data, patch, embedding);
+    const options = { examples, seed: kPretrainingSeed, trial: 0, threads, signal };
+    const images = await examplesOf(data, 'train', source, fitted, options);
+    const layer = promptTunedLayer({ prompts: 1, outputs: classes.length, head: 'pooled', trained: kTrained.scratch });
+    const start = { initial: { scale: 1 / Math.sqrt(fitted.dimension) }, seed: kPretrainingSeed, threads, signal };
+    return (await train(layer, images, training, start)).parameters;
+  });
+}
+
+/** Copies of the pretrained prompt with independent noise, so that the prompts can part. */
+function startFrom(
+  source: LayerParameters,
+  prompts: number,
+  { seed, trial }: Pick<TrialContext, 'seed' | 'trial'>,
+): LayerParameters {
+  if (prompts === 1) return source;
+  const d = source.prompts.length;
+  const scale = kPromptSpread * Math.sqrt(source.prompts.reduce((sum, value) => sum + value * value, 0) / d);
+  const noise = native.randomNumbers({
+    kind: 'normal',
+    purpose: kChoicePurpose,
+    trial,
+    first: 0,
+    count: prompts * d,
+    seed: BigInt(seed),
+    cellKey: hashKey('tuned prompts'),
+  });
+  return { ...source, prompts: noise.map((value, j) => (source.prompts[j % d] as number) + scale * value) };
+}
+
+/** A layer before and after tuning, and the examples it is tested on. */
+export async function transfer(experiment: ResolvedImageTransfer, context: TrialContext) {
+  const { data, task, embedding, method, prompts } = experiment;
+  const classes = labelledClasses(task, imagesNamed(data, 'train'));
+  if (classes.length < 3) throw new OptionRangeError('task.classes', 'three or more classes for a transfer', classes);
+  const fitted = await embeddingOf(data, task.patch, embedding);
+  const source = await pretrained(experiment, classes, context);
+  const training = await examplesOf(data, 'train', task, fitted, { ...context, examples: experiment.examples });
+  const layer = promptTunedLayer({ prompts, outputs: classes.length, head: 'pooled', trained: kTrained[method] });
+  const before = startFrom(source, prompts, context);
+  const after = await train(layer, training, experiment.training, {
+    initial: method === 'scratch' ? { scale: 1 / Math.sqrt(fitted.dimension) } : before,
+    seed: trainingSeed(context),
+    threads: context.threads,
+    signal: context.signal,
+  });
+  return { layer, before, after, embedding: fitted, classes };
+}
+
+/** Metrics of {@link transferTrial}; the last one has a value for every record of the training. */
+export const kTransferMetrics = [
+  'error',
+  'relevantAttention',
+  'errorBefore',
+  'relevantAttentionBefore',
+  'trainedParameters',
+  'attentionPath',
+];
+
+/** Tune the pretrained layer on the examples of one trial. */
+export async function transferTrial(experiment: ResolvedImageTransfer, context: TrialContext) {
+  const { layer, before, after, embedding } = await transfer(experiment, context);
+  const test = await testExamplesOf(experiment, embedding, context);
+  const untuned = await evaluate(layer, before, test, context);
+  const tuned = await evaluate(layer, after.parameters, test, context);
+  return {
+    ...tuned,
+    errorBefore: untuned.error,
+    relevantAttentionBefore: untuned.relevantAttention,
+    trainedParameters: trainedNumbers(layer, test),
+    attentionPath: after.relevantAttention,
+  };
+}

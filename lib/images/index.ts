@@ -1,0 +1,27 @@
+export {
+  type ContextualImages,
+  type ContextualImagesOptions,
+  contextualImages,
+} from './contextual-images.js';
+export { type Embedding, fitEmbedding } from './embedding.js';
+export type { EmbeddingOptions } from './embedding-options.js';
+export { estimateMixture, type MixtureEstimate, type PlugIn, pooledFeatures } from './estimate.js';
+export { type AttentionMapsOptions, attentionMaps } from './experiments/attention-maps.js';
+export { imageFigure } from './figure.js';
+export { type IdxArray, parseIdx, readIdx } from './idx.js';
+export {
+  type ImageSet,
+  type ImageSetName,
+  type LoadImagesOptions,
+  loadImages,
+  readImageSet,
+} from './image-set.js';
+export { type MeasuredNoise, measuredNoiseRisk } from './measured-noise.js';
+export type {
+  BagTask,
+  EmbeddedTask,
+  Filler,
+  FullTiledTask,
+  ImageTask,
+  PartialTiledTask,
+} from './task.js';
