@@ -34,6 +34,7 @@ export interface PairedDifference {
   readonly baseline: Readonly<Record<string, FactorValue>>;
   /** Levels of the other factors of the cell. */
   readonly factors: Readonly<Record<string, FactorValue>>;
+  /** The metric that is compared. */
   readonly metric: string;
   /** Pairs of trials, both successful. */
   readonly pairs: number;
@@ -41,8 +42,9 @@ export interface PairedDifference {
   readonly difference: number;
   /** Standard error of `difference`, from the sample standard deviation of the differences. */
   readonly standardError: number;
-  /** Ends of the 95 % interval of the difference. */
+  /** Lower end of the 95 % interval of the difference. */
   readonly intervalLow: number;
+  /** Upper end of it. */
   readonly intervalHigh: number;
   /** What the standard error would be if the two cells had independent random numbers. */
   readonly unpairedStandardError: number;
