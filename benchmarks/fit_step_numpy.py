@@ -1,7 +1,7 @@
 """One full-batch gradient of softmax prompt-attention in NumPy: the peer of fit-step.ts.
 
 Usage: fit_step_numpy.py TOKENS LABELS EXAMPLES TOKENS_PER_EXAMPLE DIMENSION STEPS
-The two files hold float64 numbers. Prints one JSON line: milliseconds per step, loss and gradient norms of the first.
+The two files hold float64 numbers. Prints one JSON line: seconds per step, loss and gradient norms of the first.
 """
 import json
 import sys
@@ -34,10 +34,10 @@ def main():
     for _ in range(steps):
         _, a, b = step(q, w)
         q, w = q - 1e-3 * a, w - 1e-3 * b
-    milliseconds = 1e3 * (time.perf_counter() - begin) / steps
+    seconds = (time.perf_counter() - begin) / steps
     print(json.dumps({
         "peer": f"NumPy {np.__version__}",
-        "milliseconds": milliseconds,
+        "seconds": seconds,
         "loss": loss,
         "promptGradient": float(np.linalg.norm(gradient_q)),
         "headGradient": float(np.linalg.norm(gradient_w)),

@@ -1,7 +1,7 @@
 """One full-batch gradient of softmax prompt-attention in PyTorch, float64, by autograd: a peer of fit-step.ts.
 
 Usage: fit_step_torch.py TOKENS LABELS EXAMPLES TOKENS_PER_EXAMPLE DIMENSION STEPS THREADS
-The two files hold float64 numbers. Prints one JSON line: milliseconds per step, loss and gradient norms of the first.
+The two files hold float64 numbers. Prints one JSON line: seconds per step, loss and gradient norms of the first.
 """
 import json
 import sys
@@ -33,10 +33,10 @@ def main():
         with torch.no_grad():
             q -= 1e-3 * a
             w -= 1e-3 * b
-    milliseconds = 1e3 * (time.perf_counter() - begin) / steps
+    seconds = (time.perf_counter() - begin) / steps
     print(json.dumps({
         "peer": f"PyTorch {torch.__version__}",
-        "milliseconds": milliseconds,
+        "seconds": seconds,
         "loss": loss.item(),
         "promptGradient": gradient_q.norm().item(),
         "headGradient": gradient_w.norm().item(),

@@ -38,6 +38,13 @@ const packageVersion = (
  * ```
  */
 export function engineInfo(): EngineInfo {
+  info ??= readInfo();
+  return info;
+}
+
+let info: EngineInfo | undefined;
+
+function readInfo(): EngineInfo {
   const { compiler, simdTarget, blasCore, blasConfig, cpuSimd } = native.engineInfo();
   return Object.freeze({
     version: packageVersion,

@@ -4,9 +4,16 @@
  * - `ERR_OPTION_TYPE`, `ERR_OPTION_RANGE`: an option is not of the expected type, or not in the expected range.
  * - `ERR_STUDY`: a study file or specification cannot be used as it stands.
  * - `ERR_STORE`: a result store cannot be opened, read or written, or belongs to another study.
+ * - `ERR_CONVERGENCE`: equations could not be solved to the accuracy promised.
  * - `ERR_NATIVE`: the native addon could not be loaded, or failed inside a computation.
  */
-export type ErrorCode = 'ERR_OPTION_TYPE' | 'ERR_OPTION_RANGE' | 'ERR_STUDY' | 'ERR_STORE' | 'ERR_NATIVE';
+export type ErrorCode =
+  | 'ERR_OPTION_TYPE'
+  | 'ERR_OPTION_RANGE'
+  | 'ERR_STUDY'
+  | 'ERR_STORE'
+  | 'ERR_CONVERGENCE'
+  | 'ERR_NATIVE';
 
 function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
@@ -66,6 +73,19 @@ export class StoreError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'StoreError';
+  }
+}
+
+/** Equations that could not be solved to the accuracy promised; `state` is how far the solver got. */
+export class ConvergenceError extends Error {
+  /** What kind of error it is. */
+  readonly code: ErrorCode = 'ERR_CONVERGENCE';
+  /** The unknowns and the relative residuals of the equations at the last iterate, by name. */
+  readonly state: Readonly<Record<string, number | readonly number[]>>;
+  constructor(message: string, state: Readonly<Record<string, number | readonly number[]>>) {
+    super(message);
+    this.name = 'ConvergenceError';
+    this.state = state;
   }
 }
 

@@ -19,8 +19,24 @@ export interface LeastSquaresHead {
   readonly ridge?: number | undefined;
 }
 
+/** Logistic regression without intercept: the minimiser of (1/n) Σ log(1 + e^(−y_i wᵀv_i)) + (λ/2)‖w‖². */
+export interface LogisticHead {
+  /** Always `'logistic'`. */
+  readonly kind: 'logistic';
+  /** λ ≥ 0. At 0 there is no minimiser if a hyperplane through the origin separates the classes. Default 0. */
+  readonly ridge?: number | undefined;
+}
+
+/** Support vector machine without intercept: the minimiser of (1/n) Σ max(0, 1 − y_i wᵀv_i) + (λ/2)‖w‖². */
+export interface HingeHead {
+  /** Always `'hinge'`. */
+  readonly kind: 'hinge';
+  /** λ > 0. */
+  readonly ridge: number;
+}
+
 /** A head fitted on pooled features v_i. */
-export type HeadOptions = AveragingHead | LeastSquaresHead;
+export type HeadOptions = AveragingHead | LeastSquaresHead | LogisticHead | HingeHead;
 
 /**
  * Known prompt q = τ q⋆; the head is learned from n examples on the features v_i = X_iᵀ softmax(X_i q). Plain JSON: the
@@ -37,6 +53,16 @@ export interface KnownPromptExperiment {
   readonly inverseTemperature: number;
   /** How the head is learned. */
   readonly head: HeadOptions;
+  /**
+   * How the head's equations are solved with `method: 'projected'`; both ways have the same law. `'direct'` draws the features in
+   * all d dimensions and factorises a matrix of order min(n, d), in time n·d·min(n, d),
+   * or for the other heads iterates on them. `'iterative'` draws their noise only
+   * where conjugate gradients (for the logistic head Newton's method with conjugate gradients) look at it: I iterations take time
+   * n·I² and memory for 2·n·I numbers, whatever d; they end at a gradient 1e-10 of the one at w = 0, or with the status
+   * `notConverged` after 512; the hinge head and the logistic head without ridge have no such solver. `'auto'` takes what is predicted to be cheaper; {@link Simulation.solver} tells which. The
+   * averaging head has no equations to solve. Default `'auto'`.
+   */
+  readonly solver?: 'auto' | 'direct' | 'iterative' | undefined;
 }
 
 /** What the third step starts from; see {@link ThreeStepExperiment}. */
@@ -72,20 +98,38 @@ export interface ThreeStepExperiment {
 }
 
 /**
- * A model trained on n examples of the mixture by full-batch gradient steps; all its parameters move together. Plain JSON: the
- * same object in TypeScript, in a study file, in a queue.
+ * A model trained by gradient steps on n examples of the mixture, always the same or fresh ones each step; all its parameters
+ * move together. Plain JSON: the same object in TypeScript, in a study file, in a queue.
+ *
+ * `method: 'projected'` draws the noise only where the training looks at it, exact in distribution and at a cost that does not
+ * grow with the dimension: for prompt attention, linear attention and mean pooling under Gaussian noise, by gradient descent or
+ * momentum (Adam works on coordinates, which that method does not have). S steps take time proportional to n·m·S² and memory for
+ * 4·n·m·S numbers per thread with m irrelevant tokens per example, and no more than 2·n·m·d; fresh examples take n·m·S and 6·n·m.
  */
 export interface GradientDescentExperiment {
   /** Always `'gradient-descent'`. */
   readonly kind: 'gradient-descent';
   /** Law of the examples. */
   readonly mixture: ContextualMixtureOptions | ContextualMixture;
-  /** n, training examples: an integer in [1, 2³¹). Every thread holds n·T·d numbers. */
+  /** n, training examples: an integer in [1, 2³¹). With `method: 'dense'` every thread holds n·T·d numbers. */
   readonly examples: number;
+  /**
+   * `'reused'`: every step has the gradient over the same n examples. `'fresh'`: every step has n examples of its own, so that S
+   * steps see n·S of them. Default `'reused'`.
+   */
+  readonly data?: 'reused' | 'fresh' | undefined;
   /** Which model: {@link promptAttention}, {@link linearAttention}, {@link meanPooling} or {@link selfAttention}. */
   readonly model: 'prompt-attention' | 'linear-attention' | 'mean-pooling' | 'self-attention';
-  /** Number of steps: an integer in [0, 2³¹ − 1). */
+  /**
+   * Number of steps: an integer in [0, 2³¹ − 1). More steps continue the same trial: its numbers do not depend on `steps`, so a
+   * study with `steps` as a factor shows one trajectory.
+   */
   readonly steps: number;
+  /**
+   * Record the metrics at step 0, every so many steps, and at the last one, into {@link Simulation.path}: an integer ≥ 1. Default:
+   * no path.
+   */
+  readonly recordEvery?: number | undefined;
   /** Step sizes ≥ 0: `head` of w, `prompt` of q or, for self-attention, of B. */
   readonly stepSizes: {
     /** Of the head w. */
@@ -118,8 +162,10 @@ export const headSchema = z.discriminatedUnion(
   [
     z.strictObject({ kind: z.literal('averaging') }),
     z.strictObject({ kind: z.literal('least-squares'), ridge: nonNegativeNumber.default(0) }),
+    z.strictObject({ kind: z.literal('logistic'), ridge: nonNegativeNumber.default(0) }),
+    z.strictObject({ kind: z.literal('hinge'), ridge: positiveNumber }),
   ],
-  { error: "a head: an object whose kind is 'averaging' or 'least-squares'" },
+  { error: "a head: an object whose kind is 'averaging', 'least-squares', 'logistic' or 'hinge'" },
 );
 
 /** A head with every default filled in. */
@@ -131,6 +177,7 @@ export const knownPromptSchema = z.strictObject({
   examples: integerFrom(1, 2 ** 31 - 1),
   inverseTemperature: finiteNumber,
   head: headSchema,
+  solver: oneOf(['auto', 'direct', 'iterative']).optional(),
 });
 
 const exampleCount = integerFrom(1, 2 ** 31 - 1);
@@ -163,8 +210,10 @@ export const gradientDescentSchema = z
     kind: z.literal('gradient-descent'),
     mixture: mixtureSchema,
     examples: integerFrom(1, 2 ** 31 - 1),
+    data: oneOf(['reused', 'fresh']).default('reused'),
     model: oneOf(['prompt-attention', 'linear-attention', 'mean-pooling', 'self-attention']),
     steps: integerFrom(0, 2 ** 31 - 2),
+    recordEvery: integerFrom(1, 2 ** 31 - 1).optional(),
     stepSizes: z.strictObject(
       { head: nonNegativeNumber, prompt: nonNegativeNumber },
       { error: 'an object { head, prompt } with two step sizes ≥ 0' },
@@ -220,10 +269,18 @@ export function resolveMethod(experiment: ResolvedExperiment, method: Simulation
       `'dense' for a three-step experiment of dimension ${dimension} (below ${kLeastThreeStepDimension})`,
       method,
     );
-  const descent = experiment.kind === 'gradient-descent';
-  if (method === 'projected' && descent)
-    throw new OptionRangeError('method', "'dense' for a gradient-descent experiment", method);
-  return method ?? (gaussian && !small && !descent ? 'projected' : 'dense');
+  const coordinates = coordinatesNeededBy(experiment);
+  if (method === 'projected' && coordinates !== undefined)
+    throw new OptionRangeError('method', `'dense' for ${coordinates}`, method);
+  return method ?? (gaussian && !small && coordinates === undefined ? 'projected' : 'dense');
+}
+
+/** What in a gradient-descent experiment works on coordinates, and so has no projected method. */
+function coordinatesNeededBy(experiment: ResolvedExperiment): string | undefined {
+  if (experiment.kind !== 'gradient-descent') return undefined;
+  if (experiment.model === 'self-attention') return 'self-attention, whose weights are a matrix';
+  if (experiment.optimizer.kind === 'adam') return 'the optimizer adam, whose rule depends on the coordinates';
+  return undefined;
 }
 
 /** JSON with sorted keys, so that equal values have equal text. Values must be plain JSON. */
@@ -236,7 +293,10 @@ export function canonicalJson(value: unknown): string {
 }
 
 /** Parts of an experiment that never enter the random number key: what they name is compared on common random numbers. */
-export const kMethodKeys: ReadonlySet<string> = new Set(['kind', 'head', 'debias', 'model', 'loss', 'optimizer']);
+const kMethodKeys = new Set([
+  ...['kind', 'head', 'debias', 'model', 'loss', 'optimizer'],
+  ...['data', 'steps', 'recordEvery', 'solver'],
+]);
 
 /**
  * The 128-bit key under which an experiment draws its random numbers: SHA-256 of the canonical JSON of the resolved

@@ -6,6 +6,7 @@
 export * as cluster from './cluster/index.js';
 export { type EngineInfo, engineInfo } from './engine.js';
 export {
+  ConvergenceError,
   type ErrorCode,
   NativeError,
   OptionRangeError,
@@ -20,13 +21,16 @@ export type {
   Experiment,
   GradientDescentExperiment,
   HeadOptions,
+  HingeHead,
   KnownPromptExperiment,
   LeastSquaresHead,
+  LogisticHead,
   SimulationMethod,
   ThreeStepExperiment,
   ThreeStepHead,
 } from './experiment.js';
 export type { JobOptions } from './job.js';
+export { type MachineLimits, type MeasureLimitsOptions, measureLimits } from './limits.js';
 export {
   type ConfusionAtom,
   type ContextualMixture,
@@ -36,7 +40,8 @@ export {
 } from './mixture.js';
 export * from './models/index.js';
 export * as risk from './risk/index.js';
-export { type Simulation, type SimulationOptions, simulate, TrialStatus } from './simulate.js';
+export { type Simulation, type SimulationOptions, type SimulationPath, simulate, TrialStatus } from './simulate.js';
+export type { HeadSolver } from './solver.js';
 export * as study from './study/index.js';
 export { type TestErrorEstimate, type TestErrorOptions, testError } from './test-error.js';
 export * from './training/index.js';

@@ -7,9 +7,11 @@ import {
   type SimulationMethod,
 } from './experiment.js';
 import { runJob } from './job.js';
+import { memoryLimit } from './memory.js';
 import { type NativeModel, native, toNativeHead, toNativeMixture, toNativeThreeStep } from './native.js';
 import { knownPrompt } from './risk/known-prompt.js';
 import { threeStep } from './risk/three-step.js';
+import { resolveSolver } from './solver.js';
 import { toNativeOptimizer } from './training/optimizer.js';
 
 /** Which trials of an experiment to run, and how. */
@@ -27,11 +29,10 @@ export interface TrialRequest {
 
 /** Raw results of consecutive trials. */
 export interface TrialResults {
-  /**
-   * One array per metric, `error` among them: one number per trial or, for a metric that has a value at several points of a
-   * trial (a path), the same number of values for every trial, trial after trial.
-   */
+  /** One array per metric, `error` among them, with one number per trial. */
   readonly metrics: Readonly<Record<string, Float64Array>>;
+  /** Metrics along the training, trials×records per metric, for experiments that record them. */
+  readonly path?: Readonly<Record<string, Float64Array>> | undefined;
   /** One code per trial: 0 if it ran through, else it failed and its metrics are NaN. */
   readonly status: Uint8Array;
 }
@@ -55,7 +56,9 @@ export interface LawOptions {
 /** What the rest of the package has to know about one kind of experiment. */
 export interface ExperimentKind<Resolved> {
   /** Names of the metrics of a trial, `error` first. */
-  metrics(experiment: Resolved): readonly string[];
+  metrics(experiment: Resolved, method: SimulationMethod): readonly string[];
+  /** Steps taken before each record of a path; empty if the experiment records none. */
+  recordedSteps(experiment: Resolved): Float64Array;
   /** Run trials. They depend on the seed, the experiment and their indices only. */
   simulate(experiment: Resolved, request: TrialRequest): Promise<TrialResults>;
   /** What the law of the experiment says of the metrics it covers, `error` among them; null where there is no law. */
@@ -90,7 +93,11 @@ const kModelMetrics: Readonly<Record<ResolvedGradientDescent['model'], readonly 
 /** Every kind of experiment: adding one is adding its schema to `experimentSchema` and an entry here. */
 const kKinds: Kinds = {
   'known-prompt': {
-    metrics: () => ['error', 'relevantAttention', 'headNorm'],
+    metrics: (experiment, method) => [
+      ...['error', 'relevantAttention', 'headNorm'],
+      ...(resolveSolver(experiment, method) === 'iterative' ? ['solverIterations', 'solverResidual'] : []),
+    ],
+    recordedSteps: () => new Float64Array(),
     simulate: (experiment, request) =>
       runJob(
         () =>
@@ -99,6 +106,8 @@ const kKinds: Kinds = {
             examples: experiment.examples,
             inverseTemperature: experiment.inverseTemperature,
             head: toNativeHead(experiment.head),
+            solver: resolveSolver(experiment, request.method) ?? 'direct',
+            memory: memoryLimit(),
           }),
         request,
       ),
@@ -113,6 +122,7 @@ const kKinds: Kinds = {
   },
   'three-step': {
     metrics: () => ['error', ...kPromptMetrics, 'relevantAttention', ...kIterateCosines],
+    recordedSteps: () => new Float64Array(),
     simulate: (experiment, request) =>
       runJob(
         () =>
@@ -138,6 +148,10 @@ const kKinds: Kinds = {
   },
   'gradient-descent': {
     metrics: ({ model }) => ['error', 'trainingLoss', 'trainingError', 'headNorm', ...kModelMetrics[model]],
+    recordedSteps: ({ steps, recordEvery }) =>
+      recordEvery === undefined
+        ? new Float64Array()
+        : Float64Array.from({ length: Math.ceil(steps / recordEvery) + 1 }, (_, i) => Math.min(i * recordEvery, steps)),
     simulate: (experiment, request) =>
       runJob(
         () =>
@@ -151,6 +165,9 @@ const kKinds: Kinds = {
             promptStep: experiment.stepSizes.prompt,
             headStep: experiment.stepSizes.head,
             initialScale: experiment.initial === 'zero' ? 0 : experiment.initial.scale,
+            freshExamples: experiment.data === 'fresh',
+            recordEvery: experiment.recordEvery ?? 0,
+            memory: memoryLimit(),
           }),
         request,
       ),

@@ -34,7 +34,7 @@ export interface NativeJob<Result> {
 }
 
 export interface NativeHead {
-  readonly kind: 'averaging' | 'least-squares';
+  readonly kind: 'averaging' | 'least-squares' | 'logistic' | 'hinge';
   readonly ridge: number;
 }
 
@@ -82,6 +82,8 @@ export interface NativeTrialRange {
 
 export interface NativeTrials {
   readonly metrics: Record<string, Float64Array>;
+  /** trials×records per metric. */
+  readonly path?: Record<string, Float64Array> | undefined;
   readonly status: Uint8Array;
 }
 
@@ -99,6 +101,13 @@ export interface NativeKnownPromptRisk {
   /** Two numbers per sample ratio. */
   readonly inPlaneHead: Float64Array;
   readonly orthogonalNorm: Float64Array;
+  readonly trainingError: Float64Array;
+  /** NaN where it does not matter. */
+  readonly separabilityThreshold: Float64Array;
+  /** Four numbers per sample ratio. */
+  readonly residuals: Float64Array;
+  /** 1 where the fixed point was found, else 0. */
+  readonly converged: Float64Array;
   readonly relevantAttention: number;
   readonly relevantAttentionStandardError: number;
 }
@@ -137,8 +146,10 @@ export type NativeModel =
 
 export interface NativeModelExamples {
   readonly examples: number;
-  /** n×T×d. */
-  readonly tokens: Float64Array;
+  /** n×T×d; not read if `held` is given. */
+  readonly tokens?: Float64Array | undefined;
+  /** The name of tokens that `holdTokens` keeps. */
+  readonly held?: number | undefined;
   /** n; needed where there is a loss. */
   readonly labels?: Float64Array | undefined;
   /** n×T. */
@@ -211,12 +222,16 @@ export interface NativeAddon {
         readonly examples: number;
         readonly inverseTemperature: number;
         readonly head: NativeHead;
+        /** Not read for the averaging head. */
+        readonly solver: 'direct' | 'iterative';
+        /** Bytes that all threads may use together. */
+        readonly memory: number;
       },
   ): NativeJob<NativeTrials>;
-  /** Dense only. */
+  /** Projected for vector models and rules other than Adam only. */
   simulateDescent(
     request: NativeKey &
-      Omit<NativeTrialRange, 'method'> & {
+      NativeTrialRange & {
         readonly mixture: NativeMixture;
         readonly examples: number;
         /** Of the mixture's sizes; self-attention with a pooled head. */
@@ -228,6 +243,11 @@ export interface NativeAddon {
         readonly headStep: number;
         /** 0 to start at zero. */
         readonly initialScale: number;
+        readonly freshExamples: boolean;
+        /** 0 for no path. */
+        readonly recordEvery: number;
+        /** Bytes that all threads may use together. */
+        readonly memory: number;
       },
   ): NativeJob<NativeTrials>;
   simulateThreeStep(
@@ -298,11 +318,23 @@ export interface NativeAddon {
     request: NativeKey & {
       readonly mixture: NativeMixture;
       readonly sampleRatios: Float64Array;
+      /** One per sample ratio. */
+      readonly ridges: Float64Array;
       readonly inverseTemperature: number;
-      readonly head: NativeHead;
+      readonly head: NativeHead['kind'];
       readonly draws: number;
+      readonly threads: number;
+      /** Solve least squares by the general fixed point too. Default false. */
+      readonly general?: boolean | undefined;
     },
   ): NativeJob<NativeKnownPromptRisk>;
+  /** Proximal operator of a head's loss of the margin, at `margins` with step sizes `scales`. */
+  proximalOperator(request: {
+    readonly head: NativeHead['kind'];
+    readonly margins: Float64Array;
+    /** As many, ≥ 0. */
+    readonly scales: Float64Array;
+  }): Float64Array;
   longContextRisk(request: {
     readonly mixture: NativeMixture;
     readonly sampleRatio: number;
@@ -321,28 +353,39 @@ export interface NativeAddon {
   }>;
   /** Counts steps. */
   fitModel(request: NativeFitRequest): NativeJob<NativeFit>;
-  fitGivenHead(
-    request: NativeKey & {
-      readonly examples: number;
-      readonly dimension: number;
-      /** n×d. */
-      readonly features: Float64Array;
-      /** n. */
-      readonly labels: Float64Array;
-      readonly head: { readonly kind: 'averaging' | 'least-squares' | 'logistic' | 'hinge'; readonly ridge: number };
-    },
-  ): NativeJob<{
+  fitGivenHead(request: {
+    readonly examples: number;
+    readonly dimension: number;
+    /** n×d. */
+    readonly features: Float64Array;
+    /** n. */
+    readonly labels: Float64Array;
+    readonly head: NativeHead;
+  }): NativeJob<{
     readonly head: Float64Array;
     readonly status: 'ok' | 'singular' | 'separable' | 'not-converged';
     readonly iterations: number;
     readonly residual: number;
   }>;
+  /** Keep a copy of tokens for later calls, under the name that is returned. */
+  holdTokens(request: { readonly tokens: Float64Array }): number;
+  /** Forget them, once the calls under way are done. Does nothing for an unknown name. */
+  dropTokens(request: { readonly held: number }): void;
+  /** Work per second that each thread did, in its fastest pass and on the mean: numbers, operations or bytes. */
+  measureLimit(request: {
+    readonly kind: 'normals' | 'exponentials' | 'products' | 'least-squares' | 'triad';
+    /** Sizes of the matrix of 'products' and 'least-squares'; `rows` numbers in each array of 'triad'. */
+    readonly rows: number;
+    readonly columns: number;
+    readonly milliseconds: number;
+    readonly threads: number;
+  }): NativeJob<{ readonly fastest: Float64Array; readonly mean: Float64Array }>;
   /** One block of Philox4x32-10: four words from four counter words and two key words. */
   philox4x32(counter: Uint32Array, key: Uint32Array): Uint32Array;
   /** Numbers `first … first + count − 1` of the stream (seed, cellKey, purpose, trial). */
   randomNumbers(
     request: NativeKey & {
-      readonly kind: 'normal' | 'uniform' | 'sign';
+      readonly kind: 'normal' | 'single-normal' | 'uniform' | 'sign';
       readonly purpose: number;
       readonly trial: number;
       readonly first: number;

@@ -5,6 +5,7 @@ import { type Experiment, parseExperiment, resolveMethod, type SimulationMethod 
 import type { JobOptions } from './job.js';
 import { kindOf } from './kinds.js';
 import { abortSignal, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from './options.js';
+import { type HeadSolver, resolveSolver } from './solver.js';
 
 export type { SimulationMethod } from './experiment.js';
 
@@ -16,6 +17,10 @@ export const TrialStatus = Object.freeze({
   singular: 1,
   /** The loss, a parameter or an iterate was no longer finite (the step sizes are too large); its metrics are NaN. */
   diverged: 2,
+  /** A hyperplane separates the classes: a logistic head without ridge does not exist; its metrics are NaN. */
+  separable: 3,
+  /** The solver of the head did not reach its tolerance; its metrics are NaN but `solverIterations` and `solverResidual`. */
+  notConverged: 4,
 });
 
 /** Options of {@link simulate}. */
@@ -24,7 +29,10 @@ export interface SimulationOptions extends JobOptions {
   readonly trials: number;
   /** An integer in [0, 2⁵³) or a bigint in [0, 2⁶⁴). */
   readonly seed: number | bigint;
-  /** Default `'projected'` where it is exact (Gaussian noise; for three-step experiments also d ≥ 5), else `'dense'`. */
+  /**
+   * Default `'projected'` where it is exact, else `'dense'`. It is exact for Gaussian noise; in three-step experiments d must
+   * be at least 5, in gradient-descent experiments the model must not be self-attention and the optimizer not Adam.
+   */
   readonly method?: SimulationMethod | undefined;
   /** Index of the first trial, so that runs can be extended: trials a…b are the same numbers however they are split. Default 0. */
   readonly firstTrial?: number | undefined;
@@ -36,6 +44,18 @@ export interface SimulationOptions extends JobOptions {
   readonly onProgress?: ((progress: { readonly completed: number; readonly trials: number }) => void) | undefined;
 }
 
+/** Records along the training of every trial. */
+export interface SimulationPath {
+  /** Steps taken before each record: 0, the multiples of `recordEvery`, and the last step. */
+  readonly steps: Float64Array;
+  /**
+   * One array of trials × records per metric, the records of a trial one after the other. Record j of trial t is at
+   * `t * steps.length + j`; the last record is what {@link Simulation.metrics} holds. A trial that diverged has NaN from the
+   * first record that is not finite.
+   */
+  readonly metrics: Readonly<Record<string, Float64Array>>;
+}
+
 /** What {@link simulate} found. */
 export interface Simulation {
   /** Number of trials run. */
@@ -44,12 +64,16 @@ export interface Simulation {
   readonly firstTrial: number;
   /** How they were run. */
   readonly method: SimulationMethod;
+  /** How the heads of a known-prompt experiment were found; absent where there is nothing to solve. */
+  readonly solver?: HeadSolver | undefined;
   /**
    * One array of length `trials` per metric; NaN where a trial failed. `error` is the test error in [0, 1],
-   * `relevantAttention` the mean attention mass on relevant tokens in [0, 1]. Known prompt: `headNorm` is ‖w‖. Three
+   * `relevantAttention` the mean attention mass on relevant tokens in [0, 1]. Known prompt: `headNorm` is ‖w‖; with
+   * the iterative solver `solverIterations` and `solverResidual`, the gradient's norm at the head over that at w = 0. Three
    * steps: `contextOverlap` is ⟨q1, q⋆⟩, `signalOverlap` ⟨q1, w⋆⟩, `promptNorm` ‖q1‖, and `w1ContextCosine`,
    * `w1SignalCosine`, `q1ContextCosine`, … `w2SignalCosine` are the cosines of the iterates with q⋆ and w⋆ (0 where a
-   * norm is 0). Gradient descent: `headNorm`, `trainingLoss` and `trainingError` at the last parameters; for models with a
+   * norm is 0). Gradient descent: `headNorm`, `trainingLoss` and `trainingError` at the last parameters, over the examples of the
+   * step that would come next (with `data: 'fresh'` none of them has been learned from); for models with a
    * prompt `contextOverlap` ⟨q, q⋆⟩, `signalOverlap` ⟨q, w⋆⟩ and `promptNorm` ‖q‖; for self-attention `weightNorm` ‖B‖.
    * Linear attention has no `relevantAttention`: its weights are no distribution.
    */
@@ -57,6 +81,8 @@ export interface Simulation {
     /** Test error of each trial, in [0, 1]. */
     readonly error: Float64Array;
   };
+  /** Metrics along the training; only for gradient-descent experiments with `recordEvery`. */
+  readonly path?: SimulationPath | undefined;
   /** One {@link TrialStatus} code per trial. */
   readonly status: Uint8Array;
   /** What computed it. */
@@ -83,14 +109,16 @@ const optionsSchema = z.strictObject({
  *
  * A trial draws a training set, fits, and measures the test error of the result. Trial t of an experiment depends on
  * the seed, the experiment and t only: not on threads, on how trials are split over calls, or on other trials.
- * `method`, `head`, `debias`, `model`, `loss` and `optimizer` do not enter the random numbers, so they are compared on common
- * labels.
+ * `method`, `head`, `debias`, `model`, `loss`, `optimizer`, `data` and `steps` do not enter the random numbers, so they are
+ * compared on common labels.
  *
  * The test error under Gaussian noise is an average of normal tail probabilities over `testDraws` draws, so that rates
- * far below 1/`testDraws` are resolved; under other noise, and for linear and self-attention, it is the share of `testDraws`
+ * far below 1/`testDraws` are resolved; under other noise, and for self-attention, it is the share of `testDraws`
  * fresh examples misclassified.
  *
- * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; the signal's reason if aborted.
+ * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; a RangeError with the bytes if a trial of a
+ * gradient-descent experiment needs more memory than there is; the signal's reason if aborted. Where only some of the threads
+ * fit the memory together, so many are used.
  * @example
  * ```ts
  * import { simulate } from 'prompt-attention';
@@ -110,7 +138,8 @@ export async function simulate(experiment: Experiment, options: SimulationOption
     '',
   );
   const method = resolveMethod(resolved, rest.method);
-  const { metrics, status } = await kindOf(resolved).simulate(resolved, {
+  const solver = resolveSolver(resolved, method);
+  const { metrics, path, status } = await kindOf(resolved).simulate(resolved, {
     seed,
     method,
     firstTrial,
@@ -121,5 +150,14 @@ export async function simulate(experiment: Experiment, options: SimulationOption
     onProgress: onProgress && ((completed) => onProgress({ completed, trials })),
   });
   onProgress?.({ completed: trials, trials });
-  return { trials, firstTrial, method, metrics: metrics as Simulation['metrics'], status, engine: engineInfo() };
+  return {
+    trials,
+    firstTrial,
+    method,
+    ...(solver !== undefined && { solver }),
+    metrics: metrics as Simulation['metrics'],
+    ...(path !== undefined && { path: { steps: kindOf(resolved).recordedSteps(resolved), metrics: path } }),
+    status,
+    engine: engineInfo(),
+  };
 }

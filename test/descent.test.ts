@@ -91,7 +91,7 @@ for (const model of names)
   for (const optimizer of ['gradient-descent', 'adam'] as const)
     test(`${model}, ${optimizer}: a trial is fit on the trial's own examples`, async (t) => {
       const options = { ...experiment, model, optimizer, stepSizes: { head: 0.1, prompt: 0.05 } };
-      const { metrics } = await simulate(options, { trials: 3, seed: 7, testDraws: 200 });
+      const { metrics } = await simulate(options, { trials: 3, seed: 7, method: 'dense', testDraws: 200 });
       for (const trial of [0, 2]) {
         const { parameters, history } = await trained(options, 7, trial);
         const near = (name: string, expected: number) =>
@@ -121,7 +121,7 @@ test('metrics are those that the model has', async (t) => {
   for (const model of names) {
     const { metrics, method, status } = await simulate({ ...experiment, model }, { trials: 2, seed: 1, testDraws: 50 });
     t.deepEqual(Object.keys(metrics).sort(), expected[model].sort());
-    t.is(method, 'dense');
+    t.is(method, model === 'self-attention' ? 'dense' : 'projected');
     t.deepEqual([...status], [0, 0]);
   }
 });
@@ -130,7 +130,7 @@ for (const noise of ['gaussian', 'uniform'] as const)
   for (const model of names)
     test(`${model}, ${noise} noise: test error and relevant attention are those of fresh examples`, async (t) => {
       const options = { ...experiment, model, mixture: { ...experiment.mixture, noise } };
-      const { metrics } = await simulate(options, { trials: 1, seed: 3, testDraws: 20_000 });
+      const { metrics } = await simulate(options, { trials: 1, seed: 3, method: 'dense', testDraws: 20_000 });
       const { parameters, model: kernel, mixture } = await trained(options, 3, 0);
       const fresh = await sampleExamples(mixture, { examples: 20_000, seed: 99 });
       const scores = await kernel.scores(parameters, fresh);
@@ -159,8 +159,8 @@ for (const noise of ['gaussian', 'uniform'] as const)
 
 test('a prompt that stays at zero is mean pooling, on the same numbers', async (t) => {
   const still = { ...experiment, initial: 'zero', stepSizes: { head: 0.3, prompt: 0 } } as const;
-  const prompt = await simulate(still, { trials: 4, seed: 1 });
-  const mean = await simulate({ ...still, model: 'mean-pooling' }, { trials: 4, seed: 1 });
+  const prompt = await simulate(still, { trials: 4, seed: 1, method: 'dense' });
+  const mean = await simulate({ ...still, model: 'mean-pooling' }, { trials: 4, seed: 1, method: 'dense' });
   for (const name of ['error', 'trainingLoss', 'headNorm'])
     for (let trial = 0; trial < 4; ++trial)
       t.true(Math.abs((prompt.metrics[name]?.[trial] as number) - (mean.metrics[name]?.[trial] as number)) < 1e-12);
@@ -168,13 +168,14 @@ test('a prompt that stays at zero is mean pooling, on the same numbers', async (
 
 test('model, loss and optimiser share the numbers; steps of zero keep the start', async (t) => {
   const none = { ...experiment, steps: 0 };
-  const base = await simulate(none, { trials: 3, seed: 1 });
-  const other = await simulate({ ...none, loss: 'square', optimizer: 'adam' }, { trials: 3, seed: 1 });
+  const options = { trials: 3, seed: 1, method: 'dense' } as const;
+  const base = await simulate(none, options);
+  const other = await simulate({ ...none, loss: 'square', optimizer: 'adam' }, options);
   t.deepEqual(other.metrics.headNorm, base.metrics.headNorm);
   t.deepEqual(other.metrics.trainingError, base.metrics.trainingError);
-  const mean = await simulate({ ...none, model: 'mean-pooling' }, { trials: 3, seed: 1 });
+  const mean = await simulate({ ...none, model: 'mean-pooling' }, options);
   t.deepEqual(mean.metrics.headNorm, base.metrics.headNorm);
-  const longer = await simulate({ ...experiment, steps: 1 }, { trials: 3, seed: 1 });
+  const longer = await simulate({ ...experiment, steps: 1 }, options);
   t.notDeepEqual(longer.metrics.headNorm, base.metrics.headNorm);
 });
 
@@ -232,10 +233,15 @@ test('refuses bad experiments, naming the path', async (t) => {
     const error = await t.throwsAsync(simulate(options, { trials: 1, seed: 1 }), undefined, message.source);
     t.regex(error.message, message);
   }
-  await t.throwsAsync(simulate(experiment, { trials: 1, seed: 1, method: 'projected' }), {
-    instanceOf: RangeError,
-    message: /^method must be 'dense' for a gradient-descent experiment/,
-  });
+  for (const [change, why] of [
+    [{ optimizer: 'adam' }, 'the optimizer adam'],
+    [{ model: 'self-attention' }, 'self-attention'],
+    [{ mixture: { ...experiment.mixture, noise: 'uniform' } }, "'dense' if the noise is uniform"],
+  ] as const)
+    await t.throwsAsync(simulate({ ...experiment, ...change }, { trials: 1, seed: 1, method: 'projected' }), {
+      instanceOf: RangeError,
+      message: new RegExp(`^method must be 'dense' .*${why}|^method must be ${why}`),
+    });
 });
 
 const separation = fileURLToPath(new URL('../examples/separation.yaml', import.meta.url));

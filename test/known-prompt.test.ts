@@ -93,9 +93,18 @@ test('test error equals the formula evaluated plainly on the same draws', async 
     head,
     draws,
   }).promise;
-  const g = rowsOf(
-    native.randomNumbers({ ...key, kind: 'normal', purpose: 8 * 16 + 4, trial: 0, first: 0, count: 6 * draws }),
-    6,
+  // Groups of 16 draws side by side: position (⌊i/16⌋ m + t)·16 + i mod 16.
+  const count = 6 * 16 * Math.ceil(draws / 16);
+  const normals = native.randomNumbers({
+    ...key,
+    kind: 'single-normal',
+    purpose: 8 * 16 + 4,
+    trial: 0,
+    first: 0,
+    count,
+  });
+  const g = Array.from({ length: draws }, (_, i) =>
+    Float64Array.from({ length: 6 }, (_, t) => normals[(Math.floor(i / 16) * 6 + t) * 16 + (i % 16)] as number),
   );
   const qStar = Float64Array.from({ length: 20 }, (_, j) => (j === 0 ? 1.2 : 0));
   const wStar = Float64Array.from({ length: 20 }, (_, j) =>
@@ -123,8 +132,9 @@ test('test error equals the formula evaluated plainly on the same draws', async 
     return sum;
   });
   const expected = meanAndError(values);
-  t.true(Math.abs(error / expected.mean - 1) < 1e-12);
-  t.true(Math.abs(standardError / expected.standardError - 1) < 1e-10);
+  // Scores in single precision move the answer by a 10,000th of its Monte Carlo error.
+  t.true(Math.abs(error - expected.mean) < 1e-4 * standardError);
+  t.true(Math.abs(standardError / expected.standardError - 1) < 1e-6);
 });
 
 test('test error agrees with counting errors on dense examples, for every noise', async (t) => {
@@ -179,6 +189,10 @@ const ksSets: [string, KnownPromptExperiment][] = (
     [25, 0.8, { kind: 'least-squares' }, {}],
     [60, 1.5, { kind: 'least-squares', ridge: 0.05 }, { correlation: -0.7, positiveRate: 0.8 }],
     [25, 0, { kind: 'least-squares', ridge: 0.2 }, { correlation: 0.9 }],
+    [60, 0.8, { kind: 'logistic', ridge: 0.01 }, {}],
+    [25, 1.5, { kind: 'logistic', ridge: 0.1 }, { correlation: -0.7, positiveRate: 0.8 }],
+    [60, 0.8, { kind: 'hinge', ridge: 0.05 }, {}],
+    [25, 0, { kind: 'hinge', ridge: 0.01 }, { correlation: 0.9 }],
     [60, 0.5, { kind: 'averaging' }, { noiseLevel: 1.5 }],
     [25, -0.6, { kind: 'averaging' }, { tokens: 5, relevantTokens: 1, relevance: 'random' }],
   ] as const

@@ -46,7 +46,9 @@ const requests = {
     examples: 5,
     inverseTemperature: 1,
     head,
-    method: 'dense',
+    solver: 'iterative',
+    memory: 1e9,
+    method: 'projected',
     firstTrial: 0,
     trials: 2,
     testDraws: 3,
@@ -86,7 +88,17 @@ const requests = {
     relevance: Uint8Array.of(1, 0, 0, 0, 0, 1, 0, 0),
   },
   testError: { ...key, mixture, prompt: new Float64Array(3), head: new Float64Array(3), intercept: 0.5, draws: 3 },
-  knownPromptRisk: { ...key, mixture, sampleRatios: Float64Array.of(2), inverseTemperature: 1, head, draws: 64 },
+  knownPromptRisk: {
+    ...key,
+    mixture,
+    sampleRatios: Float64Array.of(2),
+    ridges: Float64Array.of(0.1),
+    inverseTemperature: 1,
+    head: 'logistic',
+    draws: 64,
+    threads: 1,
+  },
+  proximalOperator: { head: 'logistic', margins: Float64Array.of(0.5), scales: Float64Array.of(2) },
   longContextRisk: { mixture, sampleRatio: 2, inverseTemperature: 1, head },
   simulateDescent: {
     ...key,
@@ -99,6 +111,10 @@ const requests = {
     promptStep: 0.1,
     headStep: 0.1,
     initialScale: 1,
+    freshExamples: true,
+    recordEvery: 1,
+    memory: 1e9,
+    method: 'dense',
     firstTrial: 0,
     trials: 2,
     testDraws: 3,
@@ -125,20 +141,22 @@ const requests = {
     patience: 1,
   },
   fitGivenHead: {
-    ...key,
     examples: 2,
     dimension: 3,
     features: Float64Array.of(1, 2, 3, -1, 0, 1),
     labels: Float64Array.of(1, -1),
     head: { kind: 'hinge', ridge: 0.1 },
   },
+  holdTokens: { tokens: Float64Array.of(1, 2, 3) },
+  dropTokens: { held: 1 },
+  measureLimit: { kind: 'triad', rows: 64, columns: 1, milliseconds: 1, threads: 1 },
   randomNumbers: { ...key, kind: 'normal', purpose: 0, trial: 0, first: 0, count: 3 },
 } as const;
 
 type Entry = keyof typeof requests;
 const call = async (entry: Entry, request: object): Promise<unknown> => {
   const result = (native[entry] as (request: object) => unknown)(request);
-  return (result as { promise?: Promise<unknown> }).promise ?? result;
+  return (result as { promise?: Promise<unknown> } | undefined)?.promise ?? result;
 };
 
 function detached(): Float64Array {
@@ -243,6 +261,12 @@ test('getters that throw pass their error on; arguments that are no request are 
         throw marker;
       },
       get head() {
+        throw marker;
+      },
+      get tokens() {
+        throw marker;
+      },
+      get held() {
         throw marker;
       },
     };

@@ -166,8 +166,8 @@ test('the standard error of a risk is the scatter of its value over seeds', asyn
     claimed.push(standardError);
   }
   const scatter = meanAndError(errors).standardError * Math.sqrt(60);
-  // The ratio of two estimates of one standard deviation: 60 values against 60 × 31 degrees of freedom.
-  const z = Math.log(scatter / meanAndError(claimed).mean) / Math.sqrt(1 / (2 * 59) + 1 / (2 * 60 * 31));
+  // The ratio of two estimates of one standard deviation: 60 values against 60 × 15 degrees of freedom.
+  const z = Math.log(scatter / meanAndError(claimed).mean) / Math.sqrt(1 / (2 * 59) + 1 / (2 * 60 * 15));
   t.true(Math.abs(z) < 4, `z = ${z}`);
 });
 

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { EngineInfo } from '../engine.js';
+import type { MachineLimits } from '../limits.js';
 
 /** OpenBLAS kernel sets without fused multiply-add: a fraction of the speed of a processor with AVX2 or AVX-512. */
 const kSlowCores =
@@ -35,12 +36,28 @@ export function doctorReport(engine: EngineInfo): string {
   return [...lines, ...(advice === undefined ? [] : [`warning: ${advice}`])].join('\n');
 }
 
+/** What `doctor --limits` adds. */
+export function limitsReport(limits: MachineLimits): string {
+  const facts: readonly (readonly [string, number, string])[] = [
+    ['normals', limits.nanosecondsPerNormal, 'ns each on one thread'],
+    ['exponentials', limits.nanosecondsPerExponential, 'ns each on one thread'],
+    ['matrix products', limits.gigaflops, 'GFLOP/s on one thread'],
+    ['memory', limits.gigabytesPerSecond, 'GB/s on all threads'],
+  ];
+  return facts.map(([name, value, unit]) => `${name.padEnd(17)} ${value.toPrecision(3)} ${unit}`).join('\n');
+}
+
 /** `prompt-attention doctor`. */
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('print versions, SIMD target, BLAS core and configuration, and threads; warn about a slow BLAS')
-    .action(async () => {
+    .option('--limits', 'measure, for a second, how fast this machine does what the engine does')
+    .action(async ({ limits }: { limits?: boolean }) => {
       const { engineInfo } = await import('../engine.js');
       process.stdout.write(`${doctorReport(engineInfo())}\n`);
+      if (limits) {
+        const { measureLimits } = await import('../limits.js');
+        process.stdout.write(`${limitsReport(await measureLimits())}\n`);
+      }
     });
 }

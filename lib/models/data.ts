@@ -84,13 +84,6 @@ export function readTokens(data: unknown, root: string): CheckedExamples {
   return { size: { tokens: T, dimension: d }, native: { examples: n, tokens, labels, relevance } };
 }
 
-/** Validate data with labels that the loss allows. */
-export function readExamples(data: unknown, root: string, loss: ModelLoss, outputs: number): CheckedExamples {
-  const examples = readTokens(data, root);
-  requireLabels(`${root}.labels`, examples.native.labels, loss, outputs);
-  return examples;
-}
-
 /** Refuse labels other than ±1, or 0 … K−1 for the cross-entropy. */
 export function requireLabels(
   option: string,

@@ -1,4 +1,5 @@
 export type { ModelData } from './data.js';
+export { type HeldExamples, holdExamples } from './held.js';
 export { linearAttention } from './linear-attention.js';
 export { meanPooling } from './mean-pooling.js';
 export type {

@@ -14,7 +14,8 @@ import {
   seedSchema,
   threadCount,
 } from '../options.js';
-import { type ModelData, readExamples, readTokens } from './data.js';
+import type { ModelData } from './data.js';
+import { type HeldExamples, readExamplesOrHeld, readTokensOrHeld } from './held.js';
 
 /** Name of a model. */
 export type ModelName =
@@ -102,14 +103,22 @@ export interface Model<Name extends string = string, Trained extends Name = Name
    *
    * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; the signal's reason if aborted.
    */
-  scores(parameters: ModelParameters<Name>, data: ModelData, options?: ModelCallOptions): Promise<Float64Array>;
+  scores(
+    parameters: ModelParameters<Name>,
+    data: ModelData | HeldExamples,
+    options?: ModelCallOptions,
+  ): Promise<Float64Array>;
   /**
    * Attention weights, row-major: n×T, or n×M×T with one row per query for self-attention (M = T) and the tuned layer
    * (M = prompts + T, prompts first). Rows of softmax attention and of mean pooling sum to 1.
    *
    * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; the signal's reason if aborted.
    */
-  attention(parameters: ModelParameters<Name>, data: ModelData, options?: ModelCallOptions): Promise<Float64Array>;
+  attention(
+    parameters: ModelParameters<Name>,
+    data: ModelData | HeldExamples,
+    options?: ModelCallOptions,
+  ): Promise<Float64Array>;
   /**
    * Mean loss and error over the examples, and the gradient of the mean loss.
    *
@@ -117,7 +126,7 @@ export interface Model<Name extends string = string, Trained extends Name = Name
    */
   gradient(
     parameters: ModelParameters<Name>,
-    data: ModelData,
+    data: ModelData | HeldExamples,
     options: ModelGradientOptions,
   ): Promise<ModelGradient<Trained>>;
 }
@@ -251,7 +260,7 @@ export function makeModel<Name extends string, Trained extends Name>(
     (kernel: 'modelScores' | 'modelAttention'): Model<Name, Trained>['scores'] =>
     async (parameters, data, options = {}) => {
       const { threads = availableParallelism(), signal } = parseOptions(callSchema, options, '');
-      const examples = readTokens(data, 'data');
+      const examples = readTokensOrHeld(data, 'data');
       return runJob(
         () =>
           native[kernel]({
@@ -280,10 +289,14 @@ export function makeModel<Name extends string, Trained extends Name>(
     },
     scores: exampleValues('modelScores'),
     attention: exampleValues('modelAttention'),
-    gradient: async (parameters: ModelParameters<Name>, data: ModelData, options: ModelGradientOptions) => {
+    gradient: async (
+      parameters: ModelParameters<Name>,
+      data: ModelData | HeldExamples,
+      options: ModelGradientOptions,
+    ) => {
       const { loss, threads, signal } = parseOptions(callSchema.extend({ loss: lossSchema }), options, '');
       requireLoss(definition, loss);
-      const examples = readExamples(data, 'data', loss, outputs);
+      const examples = readExamplesOrHeld(data, 'data', loss, outputs);
       const result = await runJob(
         () =>
           native.modelGradient({

@@ -5,13 +5,23 @@ export {
   type KnownPromptRiskOptions,
   knownPrompt,
   knownPromptCurve,
+  type RiskHead,
 } from './known-prompt.js';
 export { type LongContextOptions, type LongContextRisk, longContext } from './long-context.js';
+export { type OptimalOptions, type OptimalParameter, type Optimum, optimal } from './optimal.js';
 export {
   type PopulationGradient,
   type PopulationGradientOptions,
   populationGradient,
 } from './population-gradient.js';
+export {
+  type ReachableError,
+  type SampleComplexity,
+  type SampleComplexityExperiment,
+  type SampleComplexityOptions,
+  sampleComplexity,
+  type UnreachableError,
+} from './sample-complexity.js';
 export {
   type Separation,
   type SeparationCeiling,

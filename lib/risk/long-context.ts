@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { OptionRangeError } from '../errors.js';
-import { type HeadOptions, headSchema } from '../experiment.js';
+import { type AveragingHead, headSchema, type LeastSquaresHead } from '../experiment.js';
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
 import { native, toNativeHead, toNativeMixture } from '../native.js';
 import { finiteNumber, parseOptions, positiveNumber } from '../options.js';
@@ -13,8 +13,8 @@ export interface LongContextOptions {
   readonly sampleRatio: number;
   /** τ, any finite number: the prompt is τ q⋆. */
   readonly inverseTemperature: number;
-  /** How the head is learned. */
-  readonly head: HeadOptions;
+  /** How the head is learned: averaging or least squares. */
+  readonly head: AveragingHead | LeastSquaresHead;
 }
 
 /** What {@link longContext} returns. */
@@ -69,6 +69,8 @@ function requireLongContextForm(mixture: ContextualMixture): void {
 export function longContext(options: LongContextOptions): LongContextRisk {
   const { mixture, sampleRatio, inverseTemperature, head } = parseOptions(schema, options, '');
   requireLongContextForm(mixture);
+  if (head.kind !== 'averaging' && head.kind !== 'least-squares')
+    throw new OptionRangeError('head.kind', "'averaging' or 'least-squares' for the long-context law", head.kind);
   const { error, signalToNoise } = native.longContextRisk({
     mixture: toNativeMixture(mixture),
     sampleRatio,

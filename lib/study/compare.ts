@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { OptionRangeError } from '../errors.js';
-import { canonicalJson, cellKey, kMethodKeys } from '../experiment.js';
+import { canonicalJson, cellKey } from '../experiment.js';
 import { parseOptions } from '../options.js';
 import type { Batch } from './batches.js';
 import { StudyCells } from './cells.js';
@@ -13,7 +13,7 @@ import { intervalFactor, Moments } from './statistics.js';
 export interface CompareOptions {
   /**
    * Path of the factor whose levels are compared. Default: every factor that chooses a method (`kind`, `head`, `debias`, `model`,
-   * `loss`, `optimizer` or a part of them): such cells share their random numbers.
+   * `loss`, `optimizer`, `data` or a part of them): such cells share their random numbers.
    */
   readonly factor?: string | undefined;
   /** Level that the others are compared with. Default: the first. */
@@ -52,6 +52,9 @@ export interface PairedDifference {
   readonly commonRandomNumbers: boolean;
 }
 
+/** Options that choose a method: compared unless told otherwise. */
+const kMethodOptions: ReadonlySet<string> = new Set(['kind', 'head', 'debias', 'model', 'loss', 'optimizer', 'data']);
+
 const optionsSchema = z.strictObject({
   factor: z.string({ error: 'the path of a factor' }).optional(),
   baseline: z.custom<FactorValue>().optional(),
@@ -61,7 +64,7 @@ const optionsSchema = z.strictObject({
 const topOption = (path: string) => path.split('.', 1)[0] as string;
 
 function comparedAxes(cells: StudyCells, factor: string | undefined): readonly number[] {
-  const isCompared = (path: string) => (factor === undefined ? kMethodKeys.has(topOption(path)) : path === factor);
+  const isCompared = (path: string) => (factor === undefined ? kMethodOptions.has(topOption(path)) : path === factor);
   const axes = [...cells.axes.keys()].filter((axis) => cells.axes[axis]?.paths.some(isCompared));
   if (axes.length > 0 || factor === undefined) return axes;
   throw new OptionRangeError('factor', `one of ${cells.axes.flatMap(({ paths }) => paths).join(', ')}`, factor);

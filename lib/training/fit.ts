@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { OptionRangeError, OptionTypeError } from '../errors.js';
 import { hashKey } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
-import { type ModelData, readExamples } from '../models/data.js';
+import type { ModelData } from '../models/data.js';
+import { type HeldExamples, readExamplesOrHeld } from '../models/held.js';
 import {
   definitionOf,
   flattenParameters,
@@ -68,7 +69,7 @@ export interface FitOptions<Name extends string = string, Trained extends Name =
       }
     | undefined;
   /** Examples on which loss and error are recorded too. Tokens must have the shape of the training examples'. */
-  readonly validation?: ModelData | undefined;
+  readonly validation?: ModelData | HeldExamples | undefined;
   /**
    * Stop when this many records in a row have not improved on the best validation loss, and return the parameters of the
    * best record: an integer ≥ 1. Needs `validation`. Default: never stop early, return the last parameters.
@@ -215,18 +216,20 @@ function historyOf(names: readonly string[], fitted: NativeFit, relevance: boole
  */
 export async function fit<Name extends string, Trained extends Name>(
   model: Model<Name, Trained>,
-  examples: ModelData,
+  examples: ModelData | HeldExamples,
   options: FitOptions<Name, Trained>,
 ): Promise<FitResult<Name>> {
   const definition = definitionOf(model);
   const { loss, seed, signal, onStep, ...parsed } = parseOptions(optionsSchema, options, '');
   requireLoss(definition, loss);
-  const training = readExamples(examples, 'examples', loss, definition.outputs);
+  const training = readExamplesOrHeld(examples, 'examples', loss, definition.outputs);
+  if (parsed.transfer && training.native.held !== undefined)
+    throw new OptionRangeError('transfer', 'false for held examples, which are not copied anyway', true);
   const { size } = training;
   const validation =
     parsed.validation === undefined
       ? undefined
-      : readExamples(parsed.validation, 'validation', loss, definition.outputs);
+      : readExamplesOrHeld(parsed.validation, 'validation', loss, definition.outputs);
   if (
     validation !== undefined &&
     (validation.size.tokens !== size.tokens || validation.size.dimension !== size.dimension)

@@ -1,12 +1,5 @@
 export { type FitHistory, type FitOptions, type FitResult, fit } from './fit.js';
-export {
-  type FittedHead,
-  fitHead,
-  type HingeHead,
-  type LinearHeadOptions,
-  type LinearHeadStatus,
-  type LogisticHead,
-} from './heads.js';
+export { type FittedHead, fitHead, type LinearHeadStatus } from './heads.js';
 export type {
   AdamOptimizer,
   ConstantSchedule,

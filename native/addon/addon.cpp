@@ -1,6 +1,7 @@
 // Registration only.
 #include <napi.h>
 
+#include "addon/blas_core.h"
 #include "addon/entry_points.h"
 #include "addon/environment.h"
 #include "core/blas.h"
@@ -9,12 +10,14 @@ namespace {
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   using namespace prompt_attention;
+  chooseBlasCore();
   useSingleThread();
   env.SetInstanceData(new Environment(env));
   const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));
   };
   add("engineInfo", engineInfo);
+  add("measureLimit", measureLimit);
   add("philox4x32", philox4x32Block);
   add("randomNumbers", randomNumbers);
   add("sampleExamples", sampleExamples);
@@ -25,8 +28,11 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("populationGradient", populationGradient);
   add("testError", testError);
   add("knownPromptRisk", knownPromptRiskCurve);
+  add("proximalOperator", proximalOperator);
   add("longContextRisk", longContextRiskPoint);
   add("firstNonFinite", firstNonFinite);
+  add("holdTokens", holdTokens);
+  add("dropTokens", dropTokens);
   add("modelScores", modelScores);
   add("modelAttention", modelAttention);
   add("modelGradient", modelGradient);

@@ -4,6 +4,7 @@
 #include "addon/entry_points.h"
 #include "addon/model_request.h"
 #include "addon/trials.h"
+#include "core/lazy_descent.h"
 
 namespace prompt_attention {
 
@@ -46,6 +47,71 @@ constexpr MetricField<Metrics> kSelfAttentionFields[] = {
     {"relevantAttention", &Metrics::relevantAttention},
 };
 
+// One unit per trial; metrics of every record, gathered by name.
+class DescentJob final : public PromiseJob {
+ public:
+  DescentJob(DescentSpec spec, std::span<const MetricField<Metrics>> fields, uint64_t firstTrial,
+             size_t trials)
+      : spec_(std::move(spec)),
+        fields_(fields),
+        firstTrial_(firstTrial),
+        records_(recordCount(spec_)),
+        metrics_(fields.size() * trials),
+        path_(spec_.recordEvery > 0 ? fields.size() * trials * records_ : 0),
+        status_(trials) {
+    units = trials;
+  }
+  void run(uint64_t unit, Workspace& workspace) override {
+    std::vector<Metrics> records(records_);
+    status_[unit] = static_cast<uint8_t>(
+        runDescentTrial(spec_, firstTrial_ + unit, cancelled, workspace.descent, records.data()));
+    for (size_t i = 0; i < fields_.size(); ++i) {
+      metrics_[i * units + unit] = records.back().*fields_[i].value;
+      if (path_.empty()) continue;
+      double* path = path_.data() + (i * units + unit) * records_;
+      for (size_t j = 0; j < records_; ++j) path[j] = records[j].*fields_[i].value;
+    }
+  }
+  Napi::Value result(Napi::Env env) override {
+    const Environment& environment = Environment::of(env);
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("metrics", byName(env, metrics_, units));
+    if (!path_.empty()) result.Set("path", byName(env, path_, units * records_));
+    result.Set("status", environment.uint8Array(env, status_.data(), units));
+    return result;
+  }
+
+ private:
+  Napi::Object byName(Napi::Env env, const std::vector<double>& values, size_t each) const {
+    Napi::Object object = Napi::Object::New(env);
+    for (size_t i = 0; i < fields_.size(); ++i)
+      object.Set(fields_[i].name, Environment::of(env).float64Array(env, values.data() + i * each, each));
+    return object;
+  }
+
+  const DescentSpec spec_;
+  const std::span<const MetricField<Metrics>> fields_;
+  const uint64_t firstTrial_;
+  const size_t records_;
+  std::vector<double> metrics_;  // [fields×trials], of the last record
+  std::vector<double> path_;     // [fields×trials×records], or empty
+  std::vector<uint8_t> status_;  // [trials]
+};
+
+std::span<const MetricField<Metrics>> fieldsOf(ModelKind kind) {
+  switch (kind) {
+    case ModelKind::kPromptAttention:
+      return kPromptAttentionFields;
+    case ModelKind::kLinearAttention:
+      return kLinearAttentionFields;
+    case ModelKind::kMeanPooling:
+      return kMeanPoolingFields;
+    case ModelKind::kMatrixAttention:
+      return kSelfAttentionFields;
+  }
+  return {};
+}
+
 }  // namespace
 
 Napi::Value simulateDescent(const Napi::CallbackInfo& info) {
@@ -60,32 +126,31 @@ Napi::Value simulateDescent(const Napi::CallbackInfo& info) {
     request.failRange("model", "self-attention with a pooled head, or a model without attention weights");
   spec.loss = readLoss(request, spec.model);
   spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
-  const size_t tokens = checkedProduct(env, spec.examples, spec.mixture.tokens);
-  checkedProduct(env, checkedProduct(env, tokens, spec.mixture.dimension), sizeof(double));
   spec.optimizer = readOptimizer(request);
   spec.steps = static_cast<int>(request.integer("steps", 0, kMaximumCount - 1));
   spec.promptStep = request.number("promptStep");
   spec.headStep = request.number("headStep");
   spec.initialScale = request.number("initialScale");
+  spec.freshExamples = request.boolean("freshExamples");
+  spec.recordEvery = static_cast<int>(request.integer("recordEvery", 0, kMaximumCount));
+  spec.method = readMethod(request, spec.mixture);
+  if (spec.method == Method::kProjected &&
+      (spec.model.kind == ModelKind::kMatrixAttention || spec.optimizer.kind == OptimizerKind::kAdam))
+    request.failRange("method", "'dense' for self-attention and for Adam");
+  if (spec.method == Method::kProjected && lazyDescentRows(spec) > static_cast<double>(kMaximumCount))
+    request.failRange("examples", "such that there are fewer than 2^31 irrelevant tokens");
   spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));
   spec.key = readKey(request);
-  const ModelKind kind = spec.model.kind;
-  const TrialsJob<Metrics>::RunTrial run = [spec = std::move(spec)](uint64_t trial,
-                                                                    const std::atomic<bool>& cancelled,
-                                                                    Workspace& workspace, Metrics& metrics) {
-    return runDescentTrial(spec, trial, cancelled, workspace.descent, metrics);
-  };
-  switch (kind) {
-    case ModelKind::kPromptAttention:
-      return startTrials<Metrics>(env, request, kPromptAttentionFields, run);
-    case ModelKind::kLinearAttention:
-      return startTrials<Metrics>(env, request, kLinearAttentionFields, run);
-    case ModelKind::kMeanPooling:
-      return startTrials<Metrics>(env, request, kMeanPoolingFields, run);
-    case ModelKind::kMatrixAttention:
-      return startTrials<Metrics>(env, request, kSelfAttentionFields, run);
-  }
-  request.failRange("model", "a model");
+  const uint64_t firstTrial = request.integer("firstTrial", 0, kMaximumInteger);
+  const size_t trials = request.integer("trials", 1, kMaximumCount);
+  const int threads = threadsThatFit(request, descentBytes(spec), trials);
+  const std::span<const MetricField<Metrics>> fields = fieldsOf(spec.model.kind);
+  const size_t recorded = checkedProduct(env, trials, static_cast<size_t>(recordCount(spec)) + 1);
+  const size_t bytes = checkedProduct(env, checkedProduct(env, recorded, fields.size()), sizeof(double));
+  auto job = allocating(
+      env, bytes, [&] { return std::make_shared<DescentJob>(std::move(spec), fields, firstTrial, trials); });
+  job->maximumThreads = threads;
+  return Environment::of(env).start(env, job);
 }
 
 }  // namespace prompt_attention

@@ -17,6 +17,12 @@ const char* cpuSimd() {
   return "baseline";
 }
 
+std::vector<double> singleNormals(const Stream& stream, uint64_t first, size_t count) {
+  std::vector<float> numbers(count);
+  stream.normals(first, count, numbers.data());
+  return {numbers.begin(), numbers.end()};
+}
+
 }  // namespace
 
 Napi::Value engineInfo(const Napi::CallbackInfo& info) {
@@ -52,12 +58,14 @@ Napi::Value randomNumbers(const Napi::CallbackInfo& info) {
   std::vector<double> numbers(count);
   if (kind == "normal")
     stream.normals(first, count, numbers.data());
+  else if (kind == "single-normal")
+    numbers = singleNormals(stream, first, count);
   else if (kind == "uniform")
     stream.uniforms(first, count, numbers.data());
   else if (kind == "sign")
     stream.signs(first, count, numbers.data());
   else
-    request.failRange("kind", "'normal', 'uniform' or 'sign'");
+    request.failRange("kind", "'normal', 'single-normal', 'uniform' or 'sign'");
   return Environment::of(info.Env()).float64Array(info.Env(), numbers.data(), count);
 }
 

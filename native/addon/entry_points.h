@@ -7,6 +7,7 @@
 namespace prompt_attention {
 
 Napi::Value engineInfo(const Napi::CallbackInfo& info);
+Napi::Value measureLimit(const Napi::CallbackInfo& info);
 Napi::Value philox4x32Block(const Napi::CallbackInfo& info);
 Napi::Value randomNumbers(const Napi::CallbackInfo& info);
 Napi::Value sampleExamples(const Napi::CallbackInfo& info);
@@ -17,8 +18,11 @@ Napi::Value threeStepRisk(const Napi::CallbackInfo& info);
 Napi::Value populationGradient(const Napi::CallbackInfo& info);
 Napi::Value testError(const Napi::CallbackInfo& info);
 Napi::Value knownPromptRiskCurve(const Napi::CallbackInfo& info);
+Napi::Value proximalOperator(const Napi::CallbackInfo& info);
 Napi::Value longContextRiskPoint(const Napi::CallbackInfo& info);
 Napi::Value firstNonFinite(const Napi::CallbackInfo& info);
+Napi::Value holdTokens(const Napi::CallbackInfo& info);
+Napi::Value dropTokens(const Napi::CallbackInfo& info);
 Napi::Value modelScores(const Napi::CallbackInfo& info);
 Napi::Value modelAttention(const Napi::CallbackInfo& info);
 Napi::Value modelGradient(const Napi::CallbackInfo& info);

@@ -110,6 +110,26 @@ Napi::Value Environment::uint8Array(Napi::Env env, const uint8_t* data, size_t l
   return newArray<Napi::Uint8Array>(env, uint8ArrayConstructor_, data, length);
 }
 
+int64_t Environment::hold(Napi::Env env, std::vector<double> numbers) {
+  const auto bytes = static_cast<int64_t>(numbers.size() * sizeof(double));
+  held_.emplace(++lastHeld_, std::make_shared<const std::vector<double>>(std::move(numbers)));
+  Napi::MemoryManagement::AdjustExternalMemory(env, bytes);
+  return lastHeld_;
+}
+
+std::shared_ptr<const std::vector<double>> Environment::held(int64_t name) const {
+  const auto entry = held_.find(name);
+  return entry == held_.end() ? nullptr : entry->second;
+}
+
+void Environment::drop(Napi::Env env, int64_t name) {
+  const auto entry = held_.find(name);
+  if (entry == held_.end()) return;
+  Napi::MemoryManagement::AdjustExternalMemory(env,
+                                               -static_cast<int64_t>(entry->second->size() * sizeof(double)));
+  held_.erase(entry);
+}
+
 Napi::Float64Array Environment::takeOver(Napi::Env env, Napi::Float64Array array) const {
   Napi::Array transfer = Napi::Array::New(env, 1);
   transfer.Set(uint32_t{0}, array.ArrayBuffer());

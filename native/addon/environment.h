@@ -5,6 +5,8 @@
 #include <napi.h>
 
 #include <memory>
+#include <unordered_map>
+#include <vector>
 
 #include "addon/worker_pool.h"
 
@@ -38,6 +40,12 @@ class Environment {
   Napi::Value uint32Array(Napi::Env env, const uint32_t* data, size_t length) const;
   Napi::Value uint8Array(Napi::Env env, const uint8_t* data, size_t length) const;
 
+  // Keeps numbers for later calls, which name them by the answer: an integer from 1 on.
+  int64_t hold(Napi::Env env, std::vector<double> numbers);
+  // What is held under a name; null if nothing is. Whoever has it keeps it alive.
+  std::shared_ptr<const std::vector<double>> held(int64_t name) const;
+  void drop(Napi::Env env, int64_t name);
+
   // The memory of `array` in a new array that nobody else can reach; `array` is detached.
   Napi::Float64Array takeOver(Napi::Env env, Napi::Float64Array array) const;
 
@@ -53,6 +61,8 @@ class Environment {
   Napi::FunctionReference uint8ArrayConstructor_;
   Napi::FunctionReference structuredClone_;
   FinishedCallback finished_;
+  std::unordered_map<int64_t, std::shared_ptr<const std::vector<double>>> held_;
+  int64_t lastHeld_ = 0;
   int pending_ = 0;
   WorkerPool pool_;
 };

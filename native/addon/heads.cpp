@@ -3,22 +3,19 @@
 #include "addon/environment.h"
 #include "addon/unpack.h"
 #include "core/head.h"
+#include "core/hinge_head.h"
 #include "core/linear_heads.h"
 
 namespace prompt_attention {
 
 namespace {
 
-enum class GivenHead { kAveraging, kLeastSquares, kLogistic, kHinge };
-
 struct GivenHeadSpec {
-  GivenHead kind;
-  double ridge;
+  HeadOptions head;
   int examples;                  // n
   int dimension;                 // d
   std::vector<double> features;  // [n×d]
   std::vector<double> labels;    // [n]
-  StreamKey key;
 };
 
 class GivenFeatures final : public FeatureSource {
@@ -44,21 +41,22 @@ class HeadJob final : public PromiseJob {
     const double* y = spec_.labels.data();
     const int n = spec_.examples;
     const int d = spec_.dimension;
-    switch (spec_.kind) {
-      case GivenHead::kLogistic:
-        outcome_ = fitLogisticHead(V, y, n, d, spec_.ridge, head_.data(), cancelled);
+    const double ridge = spec_.head.ridge;
+    switch (spec_.head.kind) {
+      case HeadKind::kLogistic:
+        outcome_ = fitLogisticHead(V, y, n, d, ridge, head_.data(), cancelled);
         return;
-      case GivenHead::kHinge:
-        outcome_ = fitHingeHead(V, y, n, d, spec_.ridge, spec_.key, head_.data(), cancelled);
+      case HeadKind::kHinge:
+        outcome_ = fitHingeHead(V, y, nullptr, n, d, ridge, head_.data(), cancelled);
         return;
-      case GivenHead::kAveraging:
-      case GivenHead::kLeastSquares: {
-        const bool averaging = spec_.kind == GivenHead::kAveraging;
+      case HeadKind::kAveraging:
+      case HeadKind::kLeastSquares: {
+        const bool averaging = spec_.head.kind == HeadKind::kAveraging;
         GivenFeatures features(spec_);
-        const HeadOptions options{averaging ? HeadKind::kAveraging : HeadKind::kLeastSquares, spec_.ridge};
-        const TrialStatus status = fitHead(features, options, workspace.knownPrompt.head, head_.data());
+        const TrialStatus status =
+            fitHead(features, spec_.head, workspace.knownPrompt.head, head_.data(), cancelled);
         outcome_ = {status == TrialStatus::kOk ? LinearHeadStatus::kOk : LinearHeadStatus::kSingular, 0,
-                    averaging ? 0.0 : leastSquaresResidual(V, y, n, d, spec_.ridge, head_.data())};
+                    averaging ? 0.0 : leastSquaresResidual(V, y, n, d, ridge, head_.data())};
         return;
       }
     }
@@ -79,29 +77,15 @@ class HeadJob final : public PromiseJob {
   LinearHeadResult outcome_{};
 };
 
-GivenHead readKind(const Request& head) {
-  const std::string kind = head.text("kind");
-  if (kind == "averaging") return GivenHead::kAveraging;
-  if (kind == "least-squares") return GivenHead::kLeastSquares;
-  if (kind == "logistic") return GivenHead::kLogistic;
-  if (kind == "hinge") return GivenHead::kHinge;
-  head.failRange("kind", "'averaging', 'least-squares', 'logistic' or 'hinge'");
-}
-
 }  // namespace
 
 Napi::Value fitGivenHead(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Request request(info[0]);
-  const Request head = request.object("head");
   GivenHeadSpec spec{};
-  spec.kind = readKind(head);
-  spec.ridge = head.number("ridge");
-  if (spec.ridge < 0.0) head.failRange("ridge", "at least 0");
-  if (spec.kind == GivenHead::kHinge && spec.ridge == 0.0) head.failRange("ridge", "above 0 for the hinge");
+  spec.head = readFittedHead(request);
   spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
   spec.dimension = static_cast<int>(request.integer("dimension", 1, kMaximumCount));
-  spec.key = readKey(request);
   const size_t numbers = checkedProduct(env, spec.examples, spec.dimension);
   auto job = allocating(env, checkedProduct(env, numbers, sizeof(double)), [&] {
     spec.features = request.float64Array("features", numbers);

@@ -7,8 +7,8 @@
 namespace prompt_attention {
 
 Examples ModelExamples::view() const {
-  return {count, taken == nullptr ? tokens.data() : takenData, labels.data(),
-          relevance.empty() ? nullptr : relevance.data()};
+  const double* X = held != nullptr ? held->data() : taken != nullptr ? takenData : tokens.data();
+  return {count, X, labels.data(), relevance.empty() ? nullptr : relevance.data()};
 }
 
 Model readModel(const Request& request) {
@@ -93,6 +93,12 @@ ModelExamples readExamples(const Request& request, const char* name, const Model
   const Request fields = request.object(name);
   ModelExamples examples = readLabels(fields, model, loss);
   const size_t entries = tokenEntries(fields.env(), model, examples.count);
+  if (fields.has("held")) {
+    examples.held = Environment::of(fields.env()).held(fields.integer("held", 1, kMaximumInteger));
+    if (examples.held == nullptr || examples.held->size() != entries)
+      fields.failRange("held", "the name of " + std::to_string(entries) + " numbers held");
+    return examples;
+  }
   allocating(fields.env(), entries * sizeof(double), [&] {
     examples.tokens = fields.float64Array("tokens", entries);
     return 0;

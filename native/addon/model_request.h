@@ -13,10 +13,12 @@
 
 namespace prompt_attention {
 
-// The examples of a call: tokens either copied or, in `taken`, taken over from the caller.
+// The examples of a call: tokens either copied or, in `taken`, taken over from the caller, or held by the
+// environment.
 struct ModelExamples {
   int count = 0;                                               // n
   std::vector<double> tokens;                                  // [n×T×d], or empty
+  std::shared_ptr<const std::vector<double>> held;             // [n×T×d], or null
   std::unique_ptr<Napi::Reference<Napi::Float64Array>> taken;  // [n×T×d], or null
   const double* takenData = nullptr;                           // its memory
   std::vector<double> labels;                                  // [n]; empty if the call needs none
@@ -30,8 +32,8 @@ Model readModel(const Request& request);
 // The field `loss`, one that the model's outputs allow.
 LossKind readLoss(const Request& request, const Model& model);
 
-// The field `name`: { examples, tokens, labels?, relevance? }. Labels are read and checked if the call has a
-// loss, that is `loss` is not null.
+// The field `name`: { examples, tokens or held, labels?, relevance? }. Labels are read and checked if the
+// call has a loss, that is `loss` is not null.
 ModelExamples readExamples(const Request& request, const char* name, const Model& model,
                            const LossKind* loss);
 

@@ -32,8 +32,7 @@ class ExampleValuesJob final : public PromiseJob {
     const int size = examplesPerBlock(model_);
     for (int i = static_cast<int>(n * static_cast<int64_t>(unit) / static_cast<int64_t>(units));
          i < end && !cancelled; i += size) {
-      const ExampleBlock block{std::min(size, end - i), examples_.tokens.data() + i * example, nullptr,
-                               nullptr};
+      const ExampleBlock block{std::min(size, end - i), examples_.view().X + i * example, nullptr, nullptr};
       function_(model_, theta_.data(), block, values_.data() + i * valuesPerExample_, workspace.model);
     }
   }
@@ -97,6 +96,22 @@ Napi::Value startExampleValues(const Napi::CallbackInfo& info, ExampleValuesJob:
 }
 
 }  // namespace
+
+Napi::Value holdTokens(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Request request(info[0]);
+  const size_t entries = request.float64ArrayInPlace("tokens", Request::kAnyLength).ElementLength();
+  return allocating(env, checkedProduct(env, entries, sizeof(double)), [&] {
+    std::vector<double> tokens = request.float64Array("tokens", entries);
+    return Napi::Number::New(env, static_cast<double>(Environment::of(env).hold(env, std::move(tokens))));
+  });
+}
+
+Napi::Value dropTokens(const Napi::CallbackInfo& info) {
+  const Request request(info[0]);
+  Environment::of(info.Env()).drop(info.Env(), request.integer("held", 1, kMaximumInteger));
+  return info.Env().Undefined();
+}
 
 Napi::Value modelScores(const Napi::CallbackInfo& info) {
   return startExampleValues(info, blockScores,

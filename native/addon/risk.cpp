@@ -1,9 +1,11 @@
 // Test error of given parameters, and the laws.
 #include "core/risk.h"
 
+#include "addon/crew.h"
 #include "addon/entry_points.h"
 #include "addon/environment.h"
 #include "addon/unpack.h"
+#include "core/long_context_risk.h"
 #include "core/test_error.h"
 
 namespace prompt_attention {
@@ -25,7 +27,7 @@ class TestErrorJob final : public PromiseJob {
       Readout readout = makeReadout(prompt_.data(), head_.data(), mixture_.dimension);
       readout.intercept = intercept_;
       result_ = gaussianTestError(mixture_, readout, Stream(key_, Sample::kTest, Field::kScore, 0), draws_,
-                                  workspace.knownPrompt.scores);
+                                  workspace.knownPrompt.pooling);
     } else {
       result_ = countedTestError(mixture_, prompt_.data(), head_.data(), intercept_, key_, 0, draws_,
                                  workspace.knownPrompt.example);
@@ -50,8 +52,14 @@ class TestErrorJob final : public PromiseJob {
 
 class RiskJob final : public PromiseJob {
  public:
-  explicit RiskJob(RiskSpec spec) : spec_(std::move(spec)) {}
-  void run(uint64_t, Workspace&) override { curve_ = knownPromptRisk(spec_, cancelled); }
+  RiskJob(RiskSpec spec, int threads) : spec_(std::move(spec)), threads_(threads) {}
+  void run(uint64_t, Workspace&) override {
+    // Handing parts to threads costs more than few draws do.
+    constexpr int64_t kDrawsWorthThreads = 4096;
+    const int64_t work = spec_.draws * static_cast<int64_t>(spec_.sampleRatios.size());
+    Crew crew(work < kDrawsWorthThreads ? 1 : threads_);
+    curve_ = knownPromptRisk(spec_, crew, cancelled);
+  }
   Napi::Value result(Napi::Env env) override {
     Napi::Object result = Napi::Object::New(env);
     const auto add = [&](const char* name, auto... fields) {
@@ -66,6 +74,14 @@ class RiskJob final : public PromiseJob {
         "inPlaneHead", [](const RiskPoint& point) { return point.inPlaneHead.e1; },
         [](const RiskPoint& point) { return point.inPlaneHead.e2; });
     add("orthogonalNorm", [](const RiskPoint& point) { return point.orthogonalNorm; });
+    add("trainingError", [](const RiskPoint& point) { return point.trainingError; });
+    add("separabilityThreshold", [](const RiskPoint& point) { return point.separabilityThreshold; });
+    add("converged", [](const RiskPoint& point) { return point.status == RiskStatus::kOk ? 1.0 : 0.0; });
+    add(
+        "residuals", [](const RiskPoint& point) { return point.residuals[0]; },
+        [](const RiskPoint& point) { return point.residuals[1]; },
+        [](const RiskPoint& point) { return point.residuals[2]; },
+        [](const RiskPoint& point) { return point.residuals[3]; });
     result.Set("relevantAttention", curve_.relevantAttention);
     result.Set("relevantAttentionStandardError", curve_.relevantAttentionStandardError);
     return result;
@@ -73,6 +89,7 @@ class RiskJob final : public PromiseJob {
 
  private:
   const RiskSpec spec_;
+  const int threads_;
   RiskCurve curve_{};
 };
 
@@ -96,19 +113,38 @@ Napi::Value knownPromptRiskCurve(const Napi::CallbackInfo& info) {
   spec.sampleRatios = request.float64Array("sampleRatios", Request::kAnyLength);
   for (const double ratio : spec.sampleRatios)
     if (!(ratio > 0.0)) request.failRange("sampleRatios", "above 0");
+  spec.ridges = request.float64Array("ridges", spec.sampleRatios.size());
+  for (const double ridge : spec.ridges)
+    if (!(ridge >= 0.0)) request.failRange("ridges", "at least 0");
   spec.inverseTemperature = request.number("inverseTemperature");
-  spec.head = readHead(request);
+  spec.head = readHeadKind(request.text("head"), request);
   spec.draws = static_cast<int>(request.integer("draws", 64, kMaximumCount));
+  spec.general = request.has("general") && request.boolean("general");
   spec.key = readKey(request);
-  return Environment::of(info.Env()).start(info.Env(), std::make_shared<RiskJob>(std::move(spec)));
+  const int threads = static_cast<int>(request.integer("threads", 1, kMaximumThreads));
+  return Environment::of(info.Env()).start(info.Env(), std::make_shared<RiskJob>(std::move(spec), threads));
+}
+
+Napi::Value proximalOperator(const Napi::CallbackInfo& info) {
+  const Request request(info[0]);
+  const std::vector<double> margins = request.float64Array("margins", Request::kAnyLength);
+  const std::vector<double> scales = request.float64Array("scales", margins.size());
+  const HeadKind head = readHeadKind(request.text("head"), request);
+  if (head == HeadKind::kAveraging) request.failRange("head", "one with a proximal operator");
+  std::vector<double> values(margins.size());
+  proximalPoints(marginLossOf(head), margins.data(), scales.data(), margins.size(), values.data());
+  return Environment::of(info.Env()).float64Array(info.Env(), values.data(), values.size());
 }
 
 Napi::Value longContextRiskPoint(const Napi::CallbackInfo& info) {
   const Request request(info[0]);
   const double sampleRatio = request.number("sampleRatio");
   if (!(sampleRatio > 0.0)) request.failRange("sampleRatio", "above 0");
-  const LongContextRisk risk = longContextRisk(readMixture(request), sampleRatio,
-                                               request.number("inverseTemperature"), readHead(request));
+  const HeadOptions head = readHead(request);
+  if (head.kind != HeadKind::kAveraging && head.kind != HeadKind::kLeastSquares)
+    request.failRange("head", "averaging or least squares");
+  const LongContextRisk risk =
+      longContextRisk(readMixture(request), sampleRatio, request.number("inverseTemperature"), head);
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("error", risk.error);
   result.Set("signalToNoise", risk.signalToNoise);

@@ -3,7 +3,7 @@
 
 #include "addon/entry_points.h"
 #include "addon/trials.h"
-#include "core/known_prompt.h"
+#include "core/known_prompt_lazy.h"
 
 namespace prompt_attention {
 
@@ -13,7 +13,22 @@ constexpr MetricField<KnownPromptMetrics> kKnownPromptFields[] = {
     {"error", &KnownPromptMetrics::error},
     {"relevantAttention", &KnownPromptMetrics::relevantAttention},
     {"headNorm", &KnownPromptMetrics::headNorm},
+    // Of the iterative solver only.
+    {"solverIterations", &KnownPromptMetrics::iterations},
+    {"solverResidual", &KnownPromptMetrics::residual},
 };
+constexpr size_t kDirectFields = 3;
+
+Solver readSolver(const Request& request, const KnownPromptSpec& spec) {
+  const std::string solver = request.text("solver");
+  if (solver == "direct") return Solver::kDirect;
+  if (solver != "iterative") request.failRange("solver", "'direct' or 'iterative'");
+  const bool isLogistic = spec.head.kind == HeadKind::kLogistic;
+  if (spec.method == Method::kDense || spec.head.kind == HeadKind::kHinge ||
+      (isLogistic && spec.head.ridge == 0.0))
+    request.failRange("solver", "'direct' for this method or head");
+  return Solver::kIterative;
+}
 
 class ExamplesJob final : public PromiseJob {
  public:
@@ -33,12 +48,12 @@ class ExamplesJob final : public PromiseJob {
         relevance_(examples * mixture_.tokens) {
     units = (examples + kExamplesPerUnit - 1) / kExamplesPerUnit;
   }
-  void run(uint64_t unit, Workspace&) override {
+  void run(uint64_t unit, Workspace& workspace) override {
     const size_t T = mixture_.tokens;
     const size_t begin = unit * kExamplesPerUnit;
     const size_t end = std::min(begin + kExamplesPerUnit, examples_);
     LabelSampler labels(mixture_, key_, sample_, trial_);
-    TokenSampler tokens(mixture_, frame_, key_, sample_, trial_);
+    TokenSampler tokens(mixture_, frame_, key_, sample_, trial_, workspace.knownPrompt.example.scratch);
     for (size_t i = begin; i < end && !cancelled; ++i) {
       ExampleLabel label;
       labels.draw(firstExample_ + i, 1, &label);
@@ -91,16 +106,21 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
   spec.mixture = readMixture(request);
   spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
   spec.inverseTemperature = request.number("inverseTemperature");
-  spec.head = readHead(request);
+  spec.head = readFittedHead(request);
   spec.method = readMethod(request, spec.mixture);
+  spec.solver = readSolver(request, spec);
+  const bool isIterative = spec.solver == Solver::kIterative && spec.head.kind != HeadKind::kAveraging;
+  const double trialBytes = isIterative ? lazyHeadBytes(spec) : 0.0;
   spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));
   spec.key = readKey(request);
+  const auto fields = std::span(kKnownPromptFields);
   return startTrials<KnownPromptMetrics>(
-      info.Env(), request, kKnownPromptFields,
-      [spec = std::move(spec)](uint64_t trial, const std::atomic<bool>&, Workspace& workspace,
+      info.Env(), request, isIterative ? fields : fields.first(kDirectFields),
+      [spec = std::move(spec)](uint64_t trial, const std::atomic<bool>& cancelled, Workspace& workspace,
                                KnownPromptMetrics& metrics) {
-        return runKnownPromptTrial(spec, trial, workspace.knownPrompt, metrics);
-      });
+        return runKnownPromptTrial(spec, trial, cancelled, workspace.knownPrompt, metrics);
+      },
+      trialBytes);
 }
 
 Napi::Value sampleExamples(const Napi::CallbackInfo& info) {

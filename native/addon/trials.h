@@ -59,17 +59,18 @@ class TrialsJob final : public PromiseJob {
   std::vector<uint8_t> status_;  // [trials]
 };
 
-// Starts the trials that the request's fields firstTrial, trials and threads ask for.
-template <class Metrics, size_t kFields>
-Napi::Value startTrials(Napi::Env env, const Request& request, const MetricField<Metrics> (&fields)[kFields],
-                        typename TrialsJob<Metrics>::RunTrial runTrial) {
+// Starts the trials that the request's fields firstTrial, trials and threads ask for; if a trial needs memory
+// worth counting, on no more threads than fit.
+template <class Metrics>
+Napi::Value startTrials(Napi::Env env, const Request& request, std::span<const MetricField<Metrics>> fields,
+                        typename TrialsJob<Metrics>::RunTrial runTrial, double trialBytes = 0.0) {
   const uint64_t firstTrial = request.integer("firstTrial", 0, kMaximumInteger);
   const size_t trials = request.integer("trials", 1, kMaximumCount);
-  const int threads = static_cast<int>(request.integer("threads", 1, kMaximumThreads));
-  auto job = allocating(env, (kFields * sizeof(double) + 1) * trials, [&] {
-    return std::make_shared<TrialsJob<Metrics>>(std::span(fields), std::move(runTrial), firstTrial, trials);
+  const int threads = threadsThatFit(request, trialBytes, trials);
+  auto job = allocating(env, (fields.size() * sizeof(double) + 1) * trials, [&] {
+    return std::make_shared<TrialsJob<Metrics>>(fields, std::move(runTrial), firstTrial, trials);
   });
-  job->maximumThreads = static_cast<int>(std::min<size_t>(threads, trials));
+  job->maximumThreads = threads;
   return Environment::of(env).start(env, job);
 }
 

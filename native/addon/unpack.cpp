@@ -1,6 +1,9 @@
 #include "addon/unpack.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iomanip>
+#include <sstream>
 
 #include "addon/entry_points.h"
 #include "core/models.h"
@@ -31,6 +34,12 @@ std::vector<Element> copyArray(const Napi::Value& value, napi_typedarray_type ty
                                const char* name, size_t length) {
   const Array array = checkedArray<Array>(value, type, typeName, name, length);
   return std::vector<Element>(array.Data(), array.Data() + array.ElementLength());
+}
+
+std::string bytesText(double bytes) {
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(0) << bytes << " bytes";
+  return text.str();
 }
 
 }  // namespace
@@ -161,14 +170,26 @@ Mixture readMixture(const Request& request) {
   return mixture;
 }
 
+HeadKind readHeadKind(const std::string& kind, const Request& request) {
+  if (kind == "averaging") return HeadKind::kAveraging;
+  if (kind == "least-squares") return HeadKind::kLeastSquares;
+  if (kind == "logistic") return HeadKind::kLogistic;
+  if (kind == "hinge") return HeadKind::kHinge;
+  request.failRange("head", "'averaging', 'least-squares', 'logistic' or 'hinge'");
+}
+
 HeadOptions readHead(const Request& request) {
   const Request fields = request.object("head");
-  const std::string kind = fields.text("kind");
   const double ridge = fields.number("ridge");
   if (ridge < 0.0) fields.failRange("ridge", "at least 0");
-  if (kind == "averaging") return {HeadKind::kAveraging, ridge};
-  if (kind == "least-squares") return {HeadKind::kLeastSquares, ridge};
-  fields.failRange("kind", "'averaging' or 'least-squares'");
+  return {readHeadKind(fields.text("kind"), fields), ridge};
+}
+
+HeadOptions readFittedHead(const Request& request) {
+  const HeadOptions head = readHead(request);
+  if (head.kind == HeadKind::kHinge && head.ridge == 0.0)
+    request.object("head").failRange("ridge", "above 0 for the hinge");
+  return head;
 }
 
 Method readMethod(const Request& request, const Mixture& mixture) {
@@ -183,6 +204,17 @@ Method readMethod(const Request& request, const Mixture& mixture) {
 StreamKey readKey(const Request& request) {
   const std::vector<uint32_t> cellKey = request.uint32Array("cellKey", 4);
   return deriveKey(request.bigUint64("seed"), cellKey.data());
+}
+
+int threadsThatFit(const Request& request, double bytes, size_t trials) {
+  const int64_t threads =
+      std::min(request.integer("threads", 1, kMaximumThreads), static_cast<int64_t>(trials));
+  if (bytes == 0.0) return static_cast<int>(threads);
+  const auto memory = static_cast<double>(request.integer("memory", 0, kMaximumInteger));
+  if (bytes > memory)
+    throw Napi::RangeError::New(request.env(), "out of memory: a trial needs up to " + bytesText(bytes) +
+                                                   "; " + bytesText(memory) + " are there");
+  return static_cast<int>(std::min(static_cast<double>(threads), std::floor(memory / bytes)));
 }
 
 size_t checkedProduct(Napi::Env env, size_t a, size_t b) {

@@ -55,9 +55,15 @@ constexpr int64_t kMaximumInteger = 9007199254740991;  // 2⁵³ − 1
 constexpr int64_t kMaximumThreads = 1024;
 
 Mixture readMixture(const Request& request);
+HeadKind readHeadKind(const std::string& kind, const Request& request);
 HeadOptions readHead(const Request& request);
+HeadOptions readFittedHead(const Request& request);  // the same, one that data have: ridge > 0 for the hinge
 Method readMethod(const Request& request, const Mixture& mixture);  // projected for Gaussian noise only
 StreamKey readKey(const Request& request);                          // from the fields seed and cellKey
+
+// How many of the request's threads, each with a trial of `bytes`, fit its memory together (not read for 0);
+// a RangeError with the bytes if not one does.
+int threadsThatFit(const Request& request, double bytes, size_t trials);
 
 // a·b, or a RangeError if the product of the sizes does not fit the address space.
 size_t checkedProduct(Napi::Env env, size_t a, size_t b);

@@ -7,7 +7,8 @@ namespace prompt_attention {
 
 namespace {
 constexpr std::chrono::milliseconds kTurn{20};
-}
+constexpr std::chrono::microseconds kVigil{60};
+}  // namespace
 
 void WorkerPool::submit(std::shared_ptr<Job> job) {
   const std::lock_guard lock(mutex_);
@@ -58,6 +59,16 @@ void WorkerPool::runTurn(Job& job, Workspace& workspace) {
   }
 }
 
+// One worker at a time, so that a pool at rest costs one thread's vigil and no more.
+void WorkerPool::awaitSoon(std::unique_lock<std::mutex>& lock) {
+  if (waiting_ > 0 || stopping_ || watched_.exchange(true)) return;
+  lock.unlock();
+  const auto end = std::chrono::steady_clock::now() + kVigil;
+  while (waiting_ == 0 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  watched_ = false;
+  lock.lock();
+}
+
 void WorkerPool::work() {
   Workspace workspace;
   std::unique_lock lock(mutex_);
@@ -90,6 +101,7 @@ void WorkerPool::work() {
       lock.unlock();
       onFinished_(std::move(job));
       lock.lock();
+      awaitSoon(lock);
     }
   }
 }

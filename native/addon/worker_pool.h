@@ -66,6 +66,9 @@ class WorkerPool {
   void work();
   void runTurn(Job& job, Workspace& workspace);
   std::shared_ptr<Job> takeJob();
+  // Looks out for the next job for a moment before the worker sleeps: who awaits short jobs one after the
+  // other then pays for no waking up.
+  void awaitSoon(std::unique_lock<std::mutex>& lock);
 
   std::function<void(std::shared_ptr<Job>)> onFinished_;
   std::mutex mutex_;
@@ -73,7 +76,8 @@ class WorkerPool {
   std::deque<std::shared_ptr<Job>> jobs_;      // with units left to start
   std::vector<std::shared_ptr<Job>> running_;  // every unfinished job
   std::vector<std::thread> threads_;
-  std::atomic<size_t> waiting_{0};  // jobs that could use another worker now
+  std::atomic<size_t> waiting_{0};    // jobs that could use another worker now
+  std::atomic<bool> watched_{false};  // a worker is looking out
   bool stopping_ = false;
 };
 

@@ -1,9 +1,12 @@
 #include "core/attention.h"
 
+#include "core/simd.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/attention.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target.h must come before highway.h.
+#include <hwy/cache_control.h>
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
@@ -19,46 +22,42 @@ namespace hn = hwy::HWY_NAMESPACE;
 // Eight partial sums whatever the vector width, so that every width adds in the same order.
 constexpr int kPartialSums = 8;
 using Reals = hn::CappedTag<double, kPartialSums>;
-using RealVector = hn::Vec<Reals>;
 
 HWY_INLINE double sumOfPartials(const double* partials) {
   return ((partials[0] + partials[4]) + (partials[2] + partials[6])) +
          ((partials[1] + partials[5]) + (partials[3] + partials[7]));
 }
 
-ScoreSums scoreSumsOf(const double* g, int m, double c) {
-  const Reals reals;
-  const int lanes = static_cast<int>(hn::Lanes(reals));
-  const auto scale = hn::Set(reals, c);
-  double extreme = c * g[0];
-  for (int t = 1; t < m; ++t) extreme = std::max(extreme, c * g[t]);
-  const auto shift = hn::Set(reals, extreme);
+// Bytes ahead that tokens are asked for: enough for what memory takes to answer.
+constexpr size_t kAhead = 8192;
 
-  HWY_ALIGN double s1[kPartialSums] = {};
-  HWY_ALIGN double s2[kPartialSums] = {};
-  HWY_ALIGN double sg[kPartialSums] = {};
-  HWY_ALIGN double tail[kPartialSums] = {};
-  HWY_ALIGN double inRange[kPartialSums] = {};
-  const auto addGroup = [&](const double* group, const double* weights) {
-    for (int part = 0; part < kPartialSums; part += lanes) {
-      const auto value = hn::LoadU(reals, group + part);
-      auto e = hn::Exp(reals, hn::Sub(hn::Mul(scale, value), shift));
-      if (weights != nullptr) e = hn::Mul(e, hn::Load(reals, weights + part));
-      hn::Store(hn::Add(hn::Load(reals, s1 + part), e), reals, s1 + part);
-      hn::Store(hn::MulAdd(e, e, hn::Load(reals, s2 + part)), reals, s2 + part);
-      hn::Store(hn::MulAdd(e, value, hn::Load(reals, sg + part)), reals, sg + part);
+void twoProductsOf(const double* X, size_t rows, size_t d, const double* q, const double* w, double* a,
+                   double* h) {
+  const Reals reals;
+  const size_t lanes = hn::Lanes(reals);
+  const size_t whole = d - d % kPartialSums;
+  HWY_ALIGN double sumA[kPartialSums];
+  HWY_ALIGN double sumH[kPartialSums];
+  for (size_t t = 0; t < rows; ++t, X += d) {
+    for (size_t part = 0; part < kPartialSums; part += lanes) {
+      auto partA = hn::Zero(reals);
+      auto partH = hn::Zero(reals);
+      for (size_t j = part; j < whole; j += kPartialSums) {
+        hwy::Prefetch(X + j + kAhead / sizeof(double));
+        const auto x = hn::LoadU(reals, X + j);
+        partA = hn::MulAdd(x, hn::LoadU(reals, q + j), partA);
+        partH = hn::MulAdd(x, hn::LoadU(reals, w + j), partH);
+      }
+      hn::Store(partA, reals, sumA + part);
+      hn::Store(partH, reals, sumH + part);
     }
-  };
-  int t = 0;
-  for (; t + kPartialSums <= m; t += kPartialSums) addGroup(g + t, nullptr);
-  if (t < m) {
-    for (int i = 0; i < kPartialSums; ++i) {
-      inRange[i] = t + i < m;
-      tail[i] = t + i < m ? g[t + i] : g[0];
+    for (size_t j = whole; j < d; ++j) {
+      sumA[j - whole] += X[j] * q[j];
+      sumH[j - whole] += X[j] * w[j];
     }
-    addGroup(tail, inRange);
+    a[t] = sumOfPartials(sumA);
+    h[t] = sumOfPartials(sumH);
   }
-  return {extreme, sumOfPartials(s1), sumOfPartials(s2), sumOfPartials(sg)};
 }
 
 // The largest entry of row[columns]; NaN if it has a NaN.
@@ -117,7 +116,11 @@ void softmaxRowsOf(double* S, int rows, int columns) {
     }
     // A NaN among the scores is a NaN shift; Exp would answer 0.
     const double total = std::isnan(shift) ? shift : sumOfPartials(sums);
-    for (int t = 0; t < columns; ++t) row[t] /= total;
+    const auto inverse = hn::Set(reals, 1.0 / total);
+    int t = 0;
+    for (; t + lanes <= columns; t += lanes)
+      hn::StoreU(hn::Mul(hn::LoadU(reals, row + t), inverse), reals, row + t);
+    for (; t < columns; ++t) row[t] *= 1.0 / total;
   }
 }
 
@@ -130,30 +133,16 @@ HWY_AFTER_NAMESPACE();
 
 namespace prompt_attention {
 
-HWY_EXPORT(scoreSumsOf);
 HWY_EXPORT(softmaxRowsOf);
-
-ScoreSums scoreSums(const double* g, int m, double c) {
-  return HWY_DYNAMIC_DISPATCH(scoreSumsOf)(g, m, c);
-}
+HWY_EXPORT(twoProductsOf);
 
 void softmaxRows(double* S, int rows, int columns) {
   HWY_DYNAMIC_DISPATCH(softmaxRowsOf)(S, rows, columns);
 }
 
-Pooling pool(const Mixture& mixture, double relevantScore, double irrelevantScore, const ScoreSums& sums) {
-  if (mixture.irrelevantTokens() == 0) return {1.0, 0.0, 0.0, 0.0};
-  if (mixture.relevantTokens == 0) {
-    const double scale = mixture.noiseLevel / sums.exponentials;
-    return {0.0, 1.0, scale * sums.weighted, scale * scale * sums.squares};
-  }
-  // ratio = irrelevant over relevant weight; either end of its range (0, ∞) gives the right masses.
-  const double ratio =
-      sums.exponentials / mixture.relevantTokens * std::exp(irrelevantScore + sums.shift - relevantScore);
-  const double A = 1.0 / (1.0 + ratio);
-  const double B = 1.0 / (1.0 + 1.0 / ratio);
-  const double scale = mixture.noiseLevel * B / sums.exponentials;
-  return {A, B, scale * sums.weighted, scale * scale * sums.squares};
+void twoProducts(const double* X, size_t rows, size_t d, const double* q, const double* w, double* a,
+                 double* h) {
+  HWY_DYNAMIC_DISPATCH(twoProductsOf)(X, rows, d, q, w, a, h);
 }
 
 void attend(const double* X, int T, int d, const double* q, double* phi, double* v) {

@@ -61,6 +61,18 @@ void product(const double* A, int rows, int columns, const double* x, double* y)
   cblas_dgemv(kCblasRowMajor, kCblasNoTrans, rows, columns, 1.0, A, columns, x, 1, 0.0, y, 1);
 }
 
+void multiplyVector(bool transpose, double scale, const double* A, int rows, int columns, int stride,
+                    const double* x, double beta, double* y) {
+  if (rows == 0 || columns == 0) {
+    // BLAS would leave y as it is.
+    double* end = y + (transpose ? columns : rows);
+    std::transform(y, end, y, [beta](double value) { return beta == 0.0 ? 0.0 : beta * value; });
+    return;
+  }
+  cblas_dgemv(kCblasRowMajor, transpose ? kCblasTrans : kCblasNoTrans, rows, columns, scale, A, stride, x, 1,
+              beta, y, 1);
+}
+
 void multiply(bool transposeA, bool transposeB, int m, int n, int k, double scale, const double* A,
               const double* B, double beta, double* C) {
   if (m == 0 || n == 0) return;
@@ -91,6 +103,12 @@ double solvePositiveDefinite(double* A, int n, double* b, double* work, int* int
   dpocon_("U", &n, A, &n, &norm, &reciprocalCondition, work, integerWork, &info);
   dpotrs_("U", &n, &one, A, &n, b, &n, &info);
   return reciprocalCondition;
+}
+
+void solveFactored(const double* A, int n, double* b) {
+  const int one = 1;
+  int info = 0;
+  dpotrs_("U", &n, &one, A, &n, b, &n, &info);
 }
 
 }  // namespace prompt_attention

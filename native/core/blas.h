@@ -27,6 +27,11 @@ void addTransposedProduct(double scale, const double* A, int rows, int columns, 
 // y[rows] = A x with A[rows×columns] row-major, x[columns].
 void product(const double* A, int rows, int columns, const double* x, double* y);
 
+// y = scale · op(A) x + beta · y with A[rows×columns], row-major, rows `stride` ≥ columns apart; op(A) is A,
+// or Aᵀ if `transpose`. Does nothing for an empty y; for an empty x only y is scaled.
+void multiplyVector(bool transpose, double scale, const double* A, int rows, int columns, int stride,
+                    const double* x, double beta, double* y);
+
 // C[m×n] = scale · op(A) op(B) + beta · C, all row-major without padding; op(A) is m×k, op(B) k×n. Does
 // nothing for m = 0 or n = 0; for k = 0 only C is scaled.
 void multiply(bool transposeA, bool transposeB, int m, int n, int k, double scale, const double* A,
@@ -45,5 +50,8 @@ void addScaled(double scale, const double* x, int n, double* y);
 // estimates it; 0 if A is not positive definite to working precision, in which case b is untouched. work[3n],
 // integerWork[n].
 double solvePositiveDefinite(double* A, int n, double* b, double* work, int* integerWork);
+
+// Solves A x = b in place by the factor that solvePositiveDefinite left in A[n×n].
+void solveFactored(const double* A, int n, double* b);
 
 }  // namespace prompt_attention

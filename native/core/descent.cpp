@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/blas.h"
+#include "core/lazy_descent.h"
 
 namespace prompt_attention {
 
@@ -15,12 +16,13 @@ double norm(const double* x, size_t count) {
 }
 
 // Examples first … first+count−1 of a sample: tokens, labels and, unless null, relevance masks.
-void drawExamples(const DescentSpec& spec, Sample sample, uint64_t trial, int first, int count, double* X,
-                  double* y, uint8_t* relevance, const std::atomic<bool>& cancelled) {
+void drawExamples(const DescentSpec& spec, Sample sample, uint64_t trial, uint64_t first, int count,
+                  double* X, double* y, uint8_t* relevance, const std::atomic<bool>& cancelled,
+                  TokenScratch& scratch) {
   const TokenFrame canonical;
   const size_t T = spec.mixture.tokens;
   LabelSampler labels(spec.mixture, spec.key, sample, trial);
-  TokenSampler tokens(spec.mixture, canonical, spec.key, sample, trial);
+  TokenSampler tokens(spec.mixture, canonical, spec.key, sample, trial, scratch);
   std::vector<uint8_t> mask(T);
   for (int i = 0; i < count && !cancelled; ++i) {
     ExampleLabel label;
@@ -29,6 +31,21 @@ void drawExamples(const DescentSpec& spec, Sample sample, uint64_t trial, int fi
     tokens.draw(first + i, label, nullptr, X + i * T * spec.mixture.dimension,
                 relevance == nullptr ? mask.data() : relevance + i * T);
   }
+}
+
+// Everything but the test error; q[axes] is null for models without a prompt, w[axes] is the head.
+DescentMetrics parameterMetrics(const DescentSpec& spec, const double* q, const double* w, int axes,
+                                const Evaluation& training) {
+  DescentMetrics metrics{};
+  metrics.trainingLoss = training.loss;
+  metrics.trainingError = training.error;
+  metrics.headNorm = norm(w, axes);
+  if (q == nullptr) return metrics;
+  const PlaneVector inPlane{q[0], axes > 1 ? q[1] : 0.0};
+  metrics.promptNorm = norm(q, axes);
+  metrics.contextOverlap = dot(inPlane, spec.mixture.contextVector());
+  metrics.signalOverlap = dot(inPlane, spec.mixture.signalVector());
+  return metrics;
 }
 
 void drawInitial(const DescentSpec& spec, uint64_t trial, std::vector<double>& theta) {
@@ -46,29 +63,6 @@ void drawInitial(const DescentSpec& spec, uint64_t trial, std::vector<double>& t
   }
 }
 
-// False if a loss or a parameter became infinite or NaN.
-bool descend(const DescentSpec& spec, const std::atomic<bool>& cancelled, DescentWorkspace& workspace,
-             Evaluation& last) {
-  std::vector<double>& theta = workspace.theta;
-  workspace.gradient.resize(theta.size());
-  Objective objective(spec.model, spec.loss,
-                      {spec.examples, workspace.X.data(), workspace.y.data(), nullptr});
-  Optimizer optimizer(spec.optimizer, theta.size());
-  const size_t head = theta.size() - spec.model.headSize();
-  for (int step = 0; step <= spec.steps && !cancelled; ++step) {
-    const bool moves = step < spec.steps;
-    objective.begin(theta.data(), nullptr, spec.examples, moves);
-    for (int part = 0; part < objective.parts(); ++part) objective.runPart(part, workspace.model, cancelled);
-    last = objective.finish(workspace.gradient.data());
-    if (!std::isfinite(last.loss)) return false;
-    if (!moves) break;
-    optimizer.beginStep();
-    optimizer.update(0, head, spec.promptStep, workspace.gradient.data(), theta.data());
-    optimizer.update(head, theta.size(), spec.headStep, workspace.gradient.data(), theta.data());
-  }
-  return indexOfNonFinite(theta.data(), theta.size()) < 0;
-}
-
 // Test error and attention on relevant tokens by counting over fresh examples.
 TestError countedError(const DescentSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
                        DescentWorkspace& workspace) {
@@ -81,7 +75,7 @@ TestError countedError(const DescentSpec& spec, uint64_t trial, const std::atomi
   for (int first = 0; first < spec.testDraws && !cancelled; first += size) {
     const int count = std::min(size, spec.testDraws - first);
     drawExamples(spec, Sample::kTest, trial, first, count, workspace.testX.data(), workspace.testY.data(),
-                 workspace.relevance.data(), cancelled);
+                 workspace.relevance.data(), cancelled, workspace.tokens);
     addBlockLoss(spec.model, spec.loss, workspace.theta.data(),
                  {count, workspace.testX.data(), workspace.testY.data(), workspace.relevance.data()}, 0.0,
                  sums, nullptr, workspace.model);
@@ -90,54 +84,110 @@ TestError countedError(const DescentSpec& spec, uint64_t trial, const std::atomi
   return {error, std::sqrt(error * (1.0 - error) / spec.testDraws), sums.relevant / spec.testDraws};
 }
 
-TestError testErrorOf(const DescentSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
-                      DescentWorkspace& workspace) {
-  const ModelKind kind = spec.model.kind;
-  const bool exact = spec.mixture.noise == NoiseKind::kGaussian &&
-                     (kind == ModelKind::kPromptAttention || kind == ModelKind::kMeanPooling);
-  if (!exact) return countedError(spec, trial, cancelled, workspace);
-  const int d = spec.mixture.dimension;
-  const std::vector<double> zero(kind == ModelKind::kMeanPooling ? d : 0);
-  const double* q = zero.empty() ? workspace.theta.data() : zero.data();
-  const double* w = workspace.theta.data() + spec.model.promptSize();
-  return gaussianTestError(spec.mixture, makeReadout(q, w, d),
-                           Stream(spec.key, Sample::kTest, Field::kScore, trial), spec.testDraws,
-                           workspace.scores);
+bool hasGaussianMetrics(const DescentSpec& spec) {
+  return spec.mixture.noise == NoiseKind::kGaussian && spec.model.kind != ModelKind::kMatrixAttention;
+}
+
+// The law of f needs only this of q (null for 0) and w.
+Readout readoutOf(const double* q, const double* w, int axes) {
+  if (q != nullptr) return makeReadout(q, w, axes);
+  Readout readout{};
+  readout.head = {w[0], axes > 1 ? w[1] : 0.0};
+  readout.headOrthogonal = norm(w, axes);
+  return readout;
+}
+
+DescentMetrics denseMetrics(const DescentSpec& spec, uint64_t trial, const Evaluation& training,
+                            const std::atomic<bool>& cancelled, DescentWorkspace& workspace) {
+  const Model& model = spec.model;
+  const double* theta = workspace.theta.data();
+  const double* head = theta + model.promptSize() + model.weightSize();
+  if (hasGaussianMetrics(spec))
+    return gaussianMetrics(spec, trial, model.promptSize() > 0 ? theta : nullptr, head, model.dimension,
+                           training, workspace.pooling);
+  DescentMetrics metrics =
+      parameterMetrics(spec, model.promptSize() > 0 ? theta : nullptr, head, model.dimension, training);
+  metrics.weightNorm = norm(theta + model.promptSize(), model.weightSize());
+  const TestError test = countedError(spec, trial, cancelled, workspace);
+  metrics.error = test.error;
+  metrics.relevantAttention = test.relevantAttention;
+  return metrics;
+}
+
+TrialStatus runDenseDescentTrial(const DescentSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                                 DescentWorkspace& workspace, DescentMetrics* records) {
+  const Model& model = spec.model;
+  std::vector<double>& theta = workspace.theta;
+  drawInitial(spec, trial, theta);
+  workspace.gradient.resize(theta.size());
+  workspace.X.resize(static_cast<size_t>(spec.examples) * model.tokens * model.dimension);
+  workspace.y.resize(spec.examples);
+  Objective objective(model, spec.loss, {spec.examples, workspace.X.data(), workspace.y.data(), nullptr});
+  Optimizer optimizer(spec.optimizer, theta.size());
+  const size_t head = theta.size() - model.headSize();
+  int recorded = 0;
+  for (int step = 0; step <= spec.steps && !cancelled; ++step) {
+    if (step == 0 || spec.freshExamples)
+      drawExamples(spec, Sample::kTraining, trial, static_cast<uint64_t>(step) * spec.examples, spec.examples,
+                   workspace.X.data(), workspace.y.data(), nullptr, cancelled, workspace.tokens);
+    const bool moves = step < spec.steps;
+    objective.begin(theta.data(), nullptr, spec.examples, moves);
+    for (int part = 0; part < objective.parts(); ++part) objective.runPart(part, workspace.model, cancelled);
+    const Evaluation training = objective.finish(workspace.gradient.data());
+    if (!std::isfinite(training.loss)) break;
+    if (isRecorded(spec, step)) {
+      if (indexOfNonFinite(theta.data(), theta.size()) >= 0) break;
+      records[recorded++] = denseMetrics(spec, trial, training, cancelled, workspace);
+    }
+    if (!moves) break;
+    optimizer.beginStep();
+    optimizer.update(0, head, spec.promptStep, workspace.gradient.data(), theta.data());
+    optimizer.update(head, theta.size(), spec.headStep, workspace.gradient.data(), theta.data());
+  }
+  return finishRecords(spec, recorded, records);
 }
 
 }  // namespace
 
-TrialStatus runDescentTrial(const DescentSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
-                            DescentWorkspace& workspace, DescentMetrics& metrics) {
-  const Model& model = spec.model;
-  const size_t d = model.dimension;
-  workspace.X.resize(static_cast<size_t>(spec.examples) * model.tokens * d);
-  workspace.y.resize(spec.examples);
-  drawExamples(spec, Sample::kTraining, trial, 0, spec.examples, workspace.X.data(), workspace.y.data(),
-               nullptr, cancelled);
-  drawInitial(spec, trial, workspace.theta);
-  Evaluation training{};
-  if (!descend(spec, cancelled, workspace, training)) {
-    const double none = std::numeric_limits<double>::quiet_NaN();
-    metrics = {none, none, none, none, none, none, none, none, none};
-    return TrialStatus::kDiverged;
-  }
-  const TestError test = testErrorOf(spec, trial, cancelled, workspace);
-  const double* theta = workspace.theta.data();
-  metrics = {};
+int recordCount(const DescentSpec& spec) {
+  if (spec.recordEvery == 0) return 1;
+  return spec.steps / spec.recordEvery + (spec.steps % spec.recordEvery != 0 ? 2 : 1);
+}
+
+bool isRecorded(const DescentSpec& spec, int step) {
+  return step == spec.steps || (spec.recordEvery > 0 && step % spec.recordEvery == 0);
+}
+
+TrialStatus finishRecords(const DescentSpec& spec, int recorded, DescentMetrics* records) {
+  const int count = recordCount(spec);
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  for (int i = recorded; i < count; ++i)
+    records[i] = {kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone};
+  return recorded == count ? TrialStatus::kOk : TrialStatus::kDiverged;
+}
+
+DescentMetrics gaussianMetrics(const DescentSpec& spec, uint64_t trial, const double* q, const double* w,
+                               int axes, const Evaluation& training, PoolingWorkspace& pooling) {
+  DescentMetrics metrics = parameterMetrics(spec, q, w, axes, training);
+  const Readout readout = readoutOf(q, w, axes);
+  const Stream draws(spec.key, Sample::kTest, Field::kScore, trial);
+  const auto law =
+      spec.model.kind == ModelKind::kLinearAttention ? gaussianLinearTestError : gaussianTestError;
+  const TestError test = law(spec.mixture, readout, draws, spec.testDraws, pooling);
   metrics.error = test.error;
-  metrics.trainingLoss = training.loss;
-  metrics.trainingError = training.error;
   metrics.relevantAttention = test.relevantAttention;
-  metrics.headNorm = norm(theta + model.promptSize() + model.weightSize(), model.headSize());
-  metrics.weightNorm = norm(theta + model.promptSize(), model.weightSize());
-  if (model.promptSize() > 0) {
-    const PlaneVector inPlane{theta[0], d > 1 ? theta[1] : 0.0};
-    metrics.promptNorm = norm(theta, d);
-    metrics.contextOverlap = dot(inPlane, spec.mixture.contextVector());
-    metrics.signalOverlap = dot(inPlane, spec.mixture.signalVector());
-  }
-  return TrialStatus::kOk;
+  return metrics;
+}
+
+double descentBytes(const DescentSpec& spec) {
+  if (spec.method == Method::kProjected) return lazyDescentBytes(spec);
+  return sizeof(double) * static_cast<double>(spec.examples) * spec.mixture.tokens * spec.mixture.dimension;
+}
+
+TrialStatus runDescentTrial(const DescentSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                            DescentWorkspace& workspace, DescentMetrics* records) {
+  const auto run = spec.method == Method::kProjected ? runLazyDescentTrial : runDenseDescentTrial;
+  return run(spec, trial, cancelled, workspace, records);
 }
 
 }  // namespace prompt_attention

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/blas.h"
+#include "core/hinge_head.h"
+#include "core/linear_heads.h"
 
 namespace prompt_attention {
 
@@ -68,13 +70,45 @@ TrialStatus fitDual(FeatureSource& source, double ridge, HeadWorkspace& workspac
   return status;
 }
 
+TrialStatus statusOf(LinearHeadStatus status) {
+  switch (status) {
+    case LinearHeadStatus::kOk:
+      return TrialStatus::kOk;
+    case LinearHeadStatus::kSingular:
+      return TrialStatus::kSingular;
+    case LinearHeadStatus::kSeparable:
+      return TrialStatus::kSeparable;
+    case LinearHeadStatus::kNotConverged:
+      break;
+  }
+  return TrialStatus::kNotConverged;
+}
+
+TrialStatus fitByIteration(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace,
+                           double* w, const std::atomic<bool>& cancelled) {
+  const int n = source.examples();
+  const int d = source.dimension();
+  workspace.rows.resize(static_cast<size_t>(n) * d);
+  workspace.labels.resize(n);
+  double* V = workspace.rows.data();
+  double* y = workspace.labels.data();
+  source.rows(0, n, V, y);
+  const bool logistic = options.kind == HeadKind::kLogistic;
+  return statusOf((logistic ? fitLogisticHead(V, y, n, d, options.ridge, w, cancelled)
+                            : fitHingeHead(V, y, nullptr, n, d, options.ridge, w, cancelled))
+                      .status);
+}
+
 }  // namespace
 
-TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w) {
+TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
+                    const std::atomic<bool>& cancelled) {
   if (options.kind == HeadKind::kAveraging) {
     fitAveraging(source, workspace, w);
     return TrialStatus::kOk;
   }
+  if (options.kind == HeadKind::kLogistic || options.kind == HeadKind::kHinge)
+    return fitByIteration(source, options, workspace, w, cancelled);
   return source.examples() >= source.dimension() ? fitPrimal(source, options.ridge, workspace, w)
                                                  : fitDual(source, options.ridge, workspace, w);
 }

@@ -3,24 +3,27 @@
 //   averaging       w = (1/n) Σ y_i v_i
 //   least squares   w = argmin (1/2n) Σ (y_i − wᵀv_i)² + (λ/2)‖w‖²; λ = 0 and n < d: the interpolator of
 //   least norm
+//   logistic, hinge as in linear_heads.h and hinge_head.h
 //
 // Least squares factorises the smaller Gram matrix: VᵀV + nλI for n ≥ d (rows of V are streamed, memory d²),
-// VVᵀ + nλI for n < d (memory n·d). A matrix that is not positive definite, or whose reciprocal condition
-// number is below kLeastReciprocalCondition so that fewer than about four digits of w would be right, is a
-// status, never a result.
+// VVᵀ + nλI for n < d (memory n·d). Logistic and hinge hold all features (memory n·d) and are converged by
+// their residual, or have the status kSeparable or kNotConverged. A matrix that is not positive definite, or
+// whose reciprocal condition number is below kLeastReciprocalCondition so that fewer than about four digits
+// of w would be right, is a status, never a result.
 #pragma once
 
+#include <atomic>
 #include <vector>
 
 #include "core/trial.h"
 
 namespace prompt_attention {
 
-enum class HeadKind { kAveraging, kLeastSquares };
+enum class HeadKind { kAveraging, kLeastSquares, kLogistic, kHinge };
 
 struct HeadOptions {
   HeadKind kind;
-  double ridge;  // λ ≥ 0; least squares only
+  double ridge;  // λ ≥ 0, > 0 for the hinge; not read by averaging
 };
 
 constexpr double kLeastReciprocalCondition = 1e-12;
@@ -45,6 +48,7 @@ struct HeadWorkspace {
 };
 
 // Fits the head on all examples of `source` into w[d]. If the status is not kOk, w holds no result.
-TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w);
+TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
+                    const std::atomic<bool>& cancelled);
 
 }  // namespace prompt_attention

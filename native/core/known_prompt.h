@@ -2,7 +2,7 @@
 // theory.md §4.
 //
 // Projected (Gaussian noise; theory.md §5, last paragraph). The prompt looks at the noise along q̂ = e1 only,
-// so the pooled feature of an example is, with A, t̃, s from m score normals g_i (attention.h) and independent
+// so the pooled feature of an example is, with A, t̃, s from m score normals g_i (pooling.h) and independent
 // h_i ~ N(0, I_{d−1}),
 //
 //   v_i = A r + (1−A) μ + t̃ q̂ + s_i h_i,      h_i on the complement of q̂:  m + d − 1 normals instead of m·d.
@@ -10,15 +10,26 @@
 // It is exact in distribution. The averaging head needs only Σ y_i s_i h_i / n ~ N(0, Σ s_i²/n² I_{d−1}): one
 // normal for its component along e2 and a χ_{d−2} norm for the rest, so its cost does not grow with d.
 //
+// Instead of factorising the features' Gram matrix (head.h), an iterative solver may draw the h_i lazily:
+// known_prompt_lazy.h.
+//
 // Dense: tokens are drawn, scored and pooled one example at a time; any noise.
 #pragma once
 
+#include <atomic>
+#include <functional>
+
 #include "core/head.h"
+#include "core/lazy_noise.h"
 #include "core/mixture.h"
 #include "core/test_error.h"
 #include "core/trial.h"
 
 namespace prompt_attention {
+
+// How the head is found: by factorising a Gram matrix, or by conjugate gradients on lazily drawn noise
+// (projected method only). The averaging head needs neither.
+enum class Solver { kDirect, kIterative };
 
 struct KnownPromptSpec {
   Mixture mixture;
@@ -26,6 +37,7 @@ struct KnownPromptSpec {
   double inverseTemperature;  // τ
   HeadOptions head;
   Method method;
+  Solver solver;
   int testDraws;
   StreamKey key;
 };
@@ -34,20 +46,35 @@ struct KnownPromptMetrics {
   double error;
   double relevantAttention;
   double headNorm;
+  double iterations;  // of the iterative solver; as is the next
+  double residual;    // norm of the gradient at the head, over that at w = 0
 };
 
 // Scratch of one thread, kept over trials.
 struct KnownPromptWorkspace {
   HeadWorkspace head;
   DenseExample example;
-  std::vector<double> scores;
-  std::vector<double> noise;
+  PoolingWorkspace pooling;
+  std::vector<float> noise;
   std::vector<double> w;
-  std::vector<ExampleLabel> labels;
+  LazyNoise lazyNoise;
 };
 
-// One trial, a function of (spec, trial) only. If the status is not kOk every metric is NaN.
-TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial, KnownPromptWorkspace& workspace,
+// The pooled feature of a training example: y, and all of v but the noise s h on the complement of q̂.
+struct PooledExample {
+  double y;
+  PlaneVector inPlane;  // A r + (1−A) μ + t̃ e1
+  double deviation;     // s
+};
+
+// Calls visit(i, example) for all training examples in turn.
+void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, KnownPromptWorkspace& workspace,
+                          const std::function<void(int, const PooledExample&)>& visit);
+
+// One trial, a function of (spec, trial) only. If the status is not kOk every metric is NaN (but what the
+// solver reached without converging). The iterative solver polls `cancelled`.
+TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
+                                const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
                                 KnownPromptMetrics& metrics);
 
 }  // namespace prompt_attention

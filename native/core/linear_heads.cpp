@@ -17,9 +17,6 @@ constexpr int kMaximumNewtonSteps = 100;
 constexpr int kMaximumHalvings = 40;
 constexpr double kSufficientDecrease = 1e-4;
 constexpr double kLift = 1e-8;
-constexpr double kKktTolerance = 1e-8;
-constexpr int kMaximumPasses = 20000;
-constexpr int kPassesPerCheck = 10;
 constexpr int kRowsPerBlock = 256;
 
 double norm(const std::vector<double>& x) {
@@ -169,46 +166,6 @@ LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d,
   const bool vanished = ridge == 0.0 && residual <= kGradientTolerance;
   return {vanished ? LinearHeadStatus::kSeparable : LinearHeadStatus::kNotConverged, kMaximumNewtonSteps,
           residual};
-}
-
-LinearHeadResult fitHingeHead(const double* V, const double* y, int n, int d, double ridge, StreamKey key,
-                              double* w, const std::atomic<bool>& cancelled) {
-  const double C = 1.0 / (n * ridge);
-  // Features that are 0 have α = C and no part in w.
-  std::vector<double> alpha(n, 0.0);
-  std::vector<double> squares(n);
-  std::vector<int> order(n);
-  const auto row = [&](int i) { return V + static_cast<size_t>(i) * d; };
-  for (int i = 0; i < n; ++i) {
-    squares[i] = dot(row(i), row(i), d);
-    if (squares[i] == 0.0) alpha[i] = C;
-  }
-  std::fill(w, w + d, 0.0);
-  double residual = 1.0;
-  int pass = 0;
-  while (pass < kMaximumPasses && !cancelled) {
-    drawPermutation(Stream(key, Sample::kTraining, Field::kBatchOrder, pass++), order);
-    for (const int i : order) {
-      if (squares[i] == 0.0) continue;
-      const double G = y[i] * dot(w, row(i), d) - 1.0;
-      const double before = alpha[i];
-      alpha[i] = std::clamp(before - G / squares[i], 0.0, C);
-      const double change = (alpha[i] - before) * y[i];
-      if (change != 0.0) addScaled(change, row(i), d, w);
-    }
-    if (pass % kPassesPerCheck != 0) continue;
-    std::fill(w, w + d, 0.0);
-    for (int i = 0; i < n; ++i)
-      if (squares[i] > 0.0 && alpha[i] != 0.0) addScaled(alpha[i] * y[i], row(i), d, w);
-    residual = 0.0;
-    for (int i = 0; i < n; ++i) {
-      const double G = y[i] * dot(w, row(i), d) - 1.0;
-      const double projected = alpha[i] <= 0.0 ? std::min(G, 0.0) : alpha[i] >= C ? std::max(G, 0.0) : G;
-      residual = std::max(residual, std::abs(projected));
-    }
-    if (residual <= kKktTolerance) return {LinearHeadStatus::kOk, pass, residual};
-  }
-  return {LinearHeadStatus::kNotConverged, pass, residual};
 }
 
 double leastSquaresResidual(const double* V, const double* y, int n, int d, double ridge, const double* w) {

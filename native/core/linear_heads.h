@@ -1,7 +1,6 @@
 // Heads fitted on given features V[n×d] (row-major) with labels y = ±1, by iteration.
 //
 //   logistic   w = argmin (1/n) Σ log(1 + e^{−y_i wᵀv_i}) + (λ/2)‖w‖²,      λ ≥ 0
-//   hinge      w = argmin (1/n) Σ max(0, 1 − y_i wᵀv_i) + (λ/2)‖w‖²,        λ > 0
 //
 // Logistic: Newton's method with backtracking. With p_i = 1/(1 + e^{y_i wᵀv_i}) the gradient is
 // −(1/n) Vᵀ(y∘p) + λw and the Hessian (1/n) Vᵀ diag(p(1−p)) V + λI, scaled to unit diagonal for the solve. A
@@ -10,19 +9,9 @@
 // Converged: gradient norm ≤ 1e-10 mean ‖v_i‖, and last step ≤ 1e-7 ‖w‖. At λ = 0 there is no minimiser if
 // some w has y_i wᵀv_i ≥ 0 for all i, not all 0: found when an iterate separates the classes, or when the
 // gradient vanishes while the steps do not.
-//
-// Hinge: coordinate descent on the dual, min ½‖w‖² − Σ α_i with w = Σ α_i y_i v_i and 0 ≤ α_i ≤ C = 1/(nλ)
-// (Hsieh, Chang, Lin, Keerthi, Sundararajan 2008),
-//
-//   G = y_i wᵀv_i − 1,   α_i ← clip(α_i − G/‖v_i‖², 0, C)
-//
-// in a new seeded order each pass; cost 2nd per pass, memory n. The residual is the largest violation of the
-// optimality conditions, |G| projected on the box, after w was summed afresh; converged at 1e-8.
 #pragma once
 
 #include <atomic>
-
-#include "core/random.h"
 
 namespace prompt_attention {
 
@@ -30,15 +19,13 @@ enum class LinearHeadStatus { kOk, kSingular, kSeparable, kNotConverged };
 
 struct LinearHeadResult {
   LinearHeadStatus status;
-  int iterations;  // Newton steps, or passes over the examples
+  int iterations;
   double residual;
 };
 
 // Into w[d]; a useful result with kOk, and an unfinished one with kNotConverged. Stop early once `cancelled`.
 LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d, double ridge, double* w,
                                  const std::atomic<bool>& cancelled);
-LinearHeadResult fitHingeHead(const double* V, const double* y, int n, int d, double ridge, StreamKey key,
-                              double* w, const std::atomic<bool>& cancelled);
 
 // Gradient norm of the least-squares objective (head.h) at w, over mean ‖v_i‖; 0 if every feature is 0.
 double leastSquaresResidual(const double* V, const double* y, int n, int d, double ridge, const double* w);

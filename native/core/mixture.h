@@ -74,20 +74,23 @@ std::vector<LabelTerm> labelTerms(const Mixture& mixture);
 struct ExampleLabel {
   double y;  // ±1
   int atom;  // index into Mixture::confusion
+  int term;  // index into labelTable
 };
+
+// Every (y, δ), also those of probability 0: y = +1 with each atom, then y = −1.
+void labelTable(const Mixture& mixture, std::vector<LabelTerm>& table);
 
 // Labels of the examples of one sample of one trial; example i does not depend on how many there are.
 class LabelSampler {
  public:
   LabelSampler(const Mixture& mixture, StreamKey key, Sample sample, uint64_t trial);
   // Examples first … first+count−1 into out[count].
-  void draw(uint64_t first, size_t count, ExampleLabel* out);
+  void draw(uint64_t first, size_t count, ExampleLabel* out) const;
 
  private:
   const Mixture& mixture_;
   Stream labels_;
   Stream confusion_;
-  std::vector<double> uniforms_;
 };
 
 // Vectors that replace the canonical frame and the isotropic noise; an empty one is not used.
@@ -97,27 +100,39 @@ struct TokenFrame {
   std::vector<double> noiseFactor;    // L [d×d], lower triangular: the noise is L times unit-variance noise
 };
 
-// Dense tokens of the examples of one sample of one trial.
+// Scratch of a TokenSampler, kept over trials.
+struct TokenScratch {
+  std::vector<double> relevantMean;    // [d]
+  std::vector<double> irrelevantMean;  // [d]
+  std::vector<float> normals;          // [m×d]
+  std::vector<double> noise;           // [m×d]
+  std::vector<double> uniforms;        // [k]
+  std::vector<int> positions;          // [T]
+};
+
+// Dense tokens of the examples of one sample of one trial. Gaussian noise has single-precision normals.
 class TokenSampler {
  public:
-  TokenSampler(const Mixture& mixture, const TokenFrame& frame, StreamKey key, Sample sample, uint64_t trial);
+  TokenSampler(const Mixture& mixture, const TokenFrame& frame, StreamKey key, Sample sample, uint64_t trial,
+               TokenScratch& scratch);
   // Tokens of example i into X[T×d], its relevance mask (1 = relevant) into mask[T]. A given mask[T] of k
   // ones is used in place of the mixture's own relevance.
   void draw(uint64_t example, ExampleLabel label, const uint8_t* givenMask, double* X, uint8_t* mask);
 
  private:
   void drawMask(uint64_t example, uint8_t* mask);
-  void drawNoise(uint64_t first, size_t count, double* out) const;
+  void setMeans(ExampleLabel label);
+  // Numbers first … first+count−1 of the noise into scratch_.noise.
+  void drawNoise(uint64_t first, size_t count);
+  // Tokens X[T×d]: the means, plus scale·noise[m×d] at the irrelevant ones.
+  template <class Number>
+  void addMeans(const uint8_t* mask, double scale, const Number* noise, double* X) const;
 
   const Mixture& mixture_;
   const TokenFrame& frame_;
   Stream relevance_;
   Stream noise_;
-  std::vector<double> relevantMean_;     // [d]
-  std::vector<double> irrelevantMean_;   // [d]
-  std::vector<double> irrelevantNoise_;  // [m×d]
-  std::vector<double> uniforms_;         // [k]
-  std::vector<int> positions_;           // [T]
+  TokenScratch& scratch_;
 };
 
 }  // namespace prompt_attention

@@ -1,5 +1,7 @@
 #include "core/random.h"
 
+#include "core/simd.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/random.cpp"
 #include <hwy/foreach_target.h>
@@ -7,46 +9,14 @@
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
+#include "core/random-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace prompt_attention {
 namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
 
-using Words =
-    hn::ScalableTag<uint64_t>;  // a 32-bit word in the low half of each lane, one Philox block per lane
 using Reals = hn::ScalableTag<double>;
-using WordVector = hn::Vec<Words>;
 using RealVector = hn::Vec<Reals>;
-
-struct Block {
-  WordVector word[4];  // upper halves hold no meaning
-};
-
-HWY_INLINE Block philoxBlocks(uint64_t firstBlock, uint32_t purpose, uint64_t trial, const uint32_t* key) {
-  const Words words;
-  const hn::Repartition<uint32_t, Words> halves;
-  const auto multiplier0 = hn::Set(halves, 0xD2511F53u);
-  const auto multiplier1 = hn::Set(halves, 0xCD9E8D57u);
-  const auto block = hn::Iota(words, firstBlock);
-  WordVector x0 = block;
-  WordVector x1 = hn::Or(hn::ShiftRight<32>(block), hn::Set(words, static_cast<uint64_t>(purpose) << 24));
-  WordVector x2 = hn::Set(words, trial & 0xFFFFFFFFu);
-  WordVector x3 = hn::Set(words, trial >> 32);
-  uint32_t key0 = key[0];
-  uint32_t key1 = key[1];
-  for (int round = 0; round < 10; ++round) {
-    // MulEven reads the low half of each lane only, so what lies above it needs no clearing.
-    const auto product0 = hn::MulEven(hn::BitCast(halves, x0), multiplier0);
-    const auto product1 = hn::MulEven(hn::BitCast(halves, x2), multiplier1);
-    x0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(product1), x1), hn::Set(words, key0));
-    x2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(product0), x3), hn::Set(words, key1));
-    x1 = product1;
-    x3 = product0;
-    key0 += 0x9E3779B9u;
-    key1 += 0xBB67AE85u;
-  }
-  return {{x0, x1, x2, x3}};
-}
 
 // Uniforms in (0, 1): the upper 52 bits of the 64-bit number high·2³² + low become the mantissa.
 HWY_INLINE RealVector toUniform(WordVector low, WordVector high) {
@@ -76,33 +46,32 @@ HWY_INLINE Pair normalPair(const Block& block) {
 
 // Fills out[2·blocks] with the pairs of blocks firstBlock …; the last, partial vector goes through a buffer.
 template <class PairOf>
-HWY_INLINE void fillPairs(uint64_t firstBlock, size_t blocks, uint32_t purpose, uint64_t trial,
-                          const uint32_t* key, double* out, PairOf pairOf) {
+HWY_INLINE void fillPairs(uint64_t firstBlock, size_t blocks, const StreamAddress& stream, double* out,
+                          PairOf pairOf) {
   const Reals reals;
   const size_t lanes = hn::Lanes(reals);
-  size_t done = 0;
-  for (; done + lanes <= blocks; done += lanes) {
-    const Pair pair = pairOf(philoxBlocks(firstBlock + done, purpose, trial, key));
-    hn::StoreInterleaved2(pair.first, pair.second, reals, out + 2 * done);
-  }
-  if (done < blocks) {
+  forEachBlock(firstBlock, blocks, stream, [&](const Block& block, size_t i) {
+    const Pair pair = pairOf(block);
+    if (i + lanes <= blocks) {
+      hn::StoreInterleaved2(pair.first, pair.second, reals, out + 2 * i);
+      return;
+    }
     HWY_ALIGN double buffer[2 * hn::MaxLanes(Reals())];
-    const Pair pair = pairOf(philoxBlocks(firstBlock + done, purpose, trial, key));
     hn::StoreInterleaved2(pair.first, pair.second, reals, buffer);
-    for (size_t i = 0; i < 2 * (blocks - done); ++i) out[2 * done + i] = buffer[i];
-  }
+    for (size_t j = 0; j < 2 * (blocks - i); ++j) out[2 * i + j] = buffer[j];
+  });
 }
 
-void normalBlocks(uint64_t firstBlock, size_t blocks, uint32_t purpose, uint64_t trial, const uint32_t* key,
-                  double* out) {
-  fillPairs(firstBlock, blocks, purpose, trial, key, out,
-            [](const Block& block) { return normalPair(block); });
+void normalBlocks(uint64_t firstBlock, size_t blocks, const StreamAddress& stream, double* out) {
+  fillPairs(firstBlock, blocks, stream, out, [](const Block& block) { return normalPair(block); });
 }
 
-void uniformBlocks(uint64_t firstBlock, size_t blocks, uint32_t purpose, uint64_t trial, const uint32_t* key,
-                   double* out) {
-  fillPairs(firstBlock, blocks, purpose, trial, key, out,
-            [](const Block& block) { return uniformPair(block); });
+void uniformBlocks(uint64_t firstBlock, size_t blocks, const StreamAddress& stream, double* out) {
+  fillPairs(firstBlock, blocks, stream, out, [](const Block& block) { return uniformPair(block); });
+}
+
+void singleNormalBlocks(uint64_t firstBlock, size_t blocks, const StreamAddress& stream, float* out) {
+  fillSingleNormals(firstBlock, blocks, stream, out);
 }
 
 int64_t currentTarget() {
@@ -122,27 +91,30 @@ namespace prompt_attention {
 
 HWY_EXPORT(normalBlocks);
 HWY_EXPORT(uniformBlocks);
+HWY_EXPORT(singleNormalBlocks);
 HWY_EXPORT(currentTarget);
 
 namespace {
 
-using FillBlocks = void (*)(uint64_t, size_t, uint32_t, uint64_t, const uint32_t*, double*);
-
-// Positions first … first+count−1 of a stream of pairs: whole blocks in place, the halves at the ends through
-// a pair.
-void fill(FillBlocks fillBlocks, uint64_t first, size_t count, uint32_t purpose, uint64_t trial,
-          const uint32_t* key, double* out) {
-  double pair[2];
-  if (count > 0 && first % 2 == 1) {
-    fillBlocks(first / 2, 1, purpose, trial, key, pair);
-    *out++ = pair[1];
-    ++first;
-    --count;
+// Positions first … first+count−1 of a stream of kPerBlock numbers a block: whole blocks in place, the parts
+// of blocks at the ends through a buffer.
+template <int kPerBlock, class Number, class FillBlocks>
+void fill(FillBlocks fillBlocks, uint64_t first, size_t count, const StreamAddress& stream, Number* out) {
+  Number block[kPerBlock];
+  const size_t skipped = first % kPerBlock;
+  uint64_t next = first / kPerBlock;
+  if (skipped > 0 && count > 0) {
+    fillBlocks(next++, 1, stream, block);
+    const size_t taken = std::min(count, kPerBlock - skipped);
+    std::copy_n(block + skipped, taken, out);
+    out += taken;
+    count -= taken;
   }
-  fillBlocks(first / 2, count / 2, purpose, trial, key, out);
-  if (count % 2 == 1) {
-    fillBlocks((first + count) / 2, 1, purpose, trial, key, pair);
-    out[count - 1] = pair[0];
+  fillBlocks(next, count / kPerBlock, stream, out);
+  const size_t rest = count % kPerBlock;
+  if (rest > 0) {
+    fillBlocks(next + count / kPerBlock, 1, stream, block);
+    std::copy_n(block, rest, out + (count - rest));
   }
 }
 
@@ -174,11 +146,15 @@ StreamKey deriveKey(uint64_t seed, const uint32_t* cellKey) {
 }
 
 void Stream::normals(uint64_t first, size_t count, double* out) const {
-  fill(HWY_DYNAMIC_DISPATCH(normalBlocks), first, count, purpose_, trial_, key_.words, out);
+  fill<2>(HWY_DYNAMIC_DISPATCH(normalBlocks), first, count, address_, out);
 }
 
 void Stream::uniforms(uint64_t first, size_t count, double* out) const {
-  fill(HWY_DYNAMIC_DISPATCH(uniformBlocks), first, count, purpose_, trial_, key_.words, out);
+  fill<2>(HWY_DYNAMIC_DISPATCH(uniformBlocks), first, count, address_, out);
+}
+
+void Stream::normals(uint64_t first, size_t count, float* out) const {
+  fill<4>(HWY_DYNAMIC_DISPATCH(singleNormalBlocks), first, count, address_, out);
 }
 
 void Stream::signs(uint64_t first, size_t count, double* out) const {
@@ -198,13 +174,13 @@ double Stream::normal(uint64_t position) const {
   return value;
 }
 
-double drawChi(int64_t degrees, const Stream& normals, const Stream& uniforms) {
+double drawChi(int64_t degrees, const Stream& normals, const Stream& uniforms, uint64_t first) {
   if (degrees == 0) return 0.0;
   // χ² with ν degrees is twice a Gamma(ν/2); for ν = 1 that is below the method's range, but χ₁ is |N(0, 1)|.
-  if (degrees == 1) return std::abs(normals.normal(0));
+  if (degrees == 1) return std::abs(normals.normal(first));
   const double d = 0.5 * static_cast<double>(degrees) - 1.0 / 3.0;
   const double c = 1.0 / std::sqrt(9.0 * d);
-  for (uint64_t attempt = 0;; ++attempt) {
+  for (uint64_t attempt = first;; ++attempt) {
     const double x = normals.normal(attempt);
     const double root = 1.0 + c * x;
     if (root <= 0.0) continue;

@@ -7,10 +7,14 @@
 //   key      64 bits: Philox of (counter = cell key, key = seed)
 //   counter  word 0: block mod 2³²;  word 1: purpose (8 bits) · 2²⁴ + block div 2³²;  words 2, 3: trial
 //
-// One block holds two uniforms or two normals. Uniforms are (m + ½)·2⁻⁵² for a 52-bit m: never 0 or 1.
-// Normals are Box–Muller pairs of two uniforms, so |z| ≤ √(106 ln 2) ≈ 8.57. The samplers run on the widest
+// One block holds two uniforms, two normals or four normals in single precision. Uniforms are (m + ½)·2⁻⁵²
+// for a 52-bit m: never 0 or 1. Normals are Box–Muller pairs of two uniforms, so |z| ≤ √(106 ln 2) ≈ 8.57; in
+// single precision the uniforms have 31 bits and |z| ≤ √(64 ln 2) ≈ 6.66. The samplers run on the widest
 // instruction set that the processor has (Highway, run-time dispatch); positions do not depend on the vector
-// width.
+// width. random-inl.h holds the vector code.
+//
+// Single precision is for noise that many terms of a sum share: its rounding (2⁻²⁴ of each number) and its
+// missing tail (P(|N(0,1)| > 6.66) = 3·10⁻¹¹) are far below any Monte Carlo error.
 #pragma once
 
 #include <cstddef>
@@ -51,9 +55,16 @@ constexpr uint32_t purposeOf(Sample sample, Field field) {
   return static_cast<uint32_t>(sample) * 16 + static_cast<uint32_t>(field);
 }
 
+// All of a counter but the block.
+struct StreamAddress {
+  StreamKey key;
+  uint32_t purpose;
+  uint64_t trial;
+};
+
 class Stream {
  public:
-  Stream(StreamKey key, uint32_t purpose, uint64_t trial) : key_(key), purpose_(purpose), trial_(trial) {}
+  Stream(StreamKey key, uint32_t purpose, uint64_t trial) : address_{key, purpose, trial} {}
   Stream(StreamKey key, Sample sample, Field field, uint64_t trial)
       : Stream(key, purposeOf(sample, field), trial) {}
 
@@ -62,19 +73,22 @@ class Stream {
   void uniforms(uint64_t first, size_t count, double* out) const;
   // −1 where the uniform at the same position is below ½, else +1.
   void signs(uint64_t first, size_t count, double* out) const;
+  // Four normals per block, where the double ones are two: another sequence than theirs. first + count < 2⁵⁸.
+  void normals(uint64_t first, size_t count, float* out) const;
 
   double uniform(uint64_t position) const;
   double normal(uint64_t position) const;
 
+  const StreamAddress& address() const { return address_; }
+
  private:
-  StreamKey key_;
-  uint32_t purpose_;
-  uint64_t trial_;
+  StreamAddress address_;
 };
 
 // A draw of the chi distribution (norm of `degrees` independent standard normals); 0 for degrees = 0.
-// Marsaglia–Tsang rejection on position `attempt` of both streams: exact, and a function of the streams only.
-double drawChi(int64_t degrees, const Stream& normals, const Stream& uniforms);
+// Marsaglia–Tsang rejection on position first + `attempt` of both streams: exact, and a function of the
+// streams and `first` only. An attempt is accepted with probability 0.95 or more.
+double drawChi(int64_t degrees, const Stream& normals, const Stream& uniforms, uint64_t first = 0);
 
 // A uniformly random permutation of 0 … n−1 into order[n], from uniforms 0 … n−1 of the stream
 // (Fisher–Yates).

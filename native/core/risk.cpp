@@ -3,287 +3,180 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <stdexcept>
 
-#include "core/attention.h"
+#include "core/least_squares_risk.h"
+#include "core/running_mean.h"
 #include "core/test_error.h"
 
 namespace prompt_attention {
 
 namespace {
 
-constexpr int kBatches = 32;
-constexpr int kDrawsPerBlock = 256;
-constexpr int kIterationLimit = 5000;
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// One (draw, y, δ): the law of its feature.
-struct RiskDraw {
-  double weight;  // probability of (y, δ) over the number of draws
-  double y;
-  double u1;
-  double u2;         // without the in-plane noise s z
-  double variance;   // s²
-  double variance1;  // variance of u1 beyond the draw: s² at τ = 0, where t̃ is integrated out, else 0
-};
+// One (α, λ) of a curve.
+class PointSolver {
+ public:
+  PointSolver(const RiskSpec& spec, const RiskPoints& points, double alpha, double ridge, double threshold,
+              PartRunner& runner, const std::atomic<bool>& cancelled)
+      : spec_(spec),
+        points_(points),
+        alpha_(alpha),
+        ridge_(ridge),
+        threshold_(threshold),
+        runner_(runner),
+        cancelled_(cancelled) {}
 
-struct DrawRange {
-  const RiskDraw* begin;
-  const RiskDraw* end;
-  double scale;  // makes the weights of the range sum to 1
-};
-
-struct Solution {
-  double error;
-  double chi;
-  PlaneVector w;
-  double r;
-};
-
-// Σ weight · value over the range.
-template <class Value>
-double average(const DrawRange& draws, Value value) {
-  double sum = 0.0;
-  for (const RiskDraw* draw = draws.begin; draw != draws.end; ++draw) sum += draw->weight * value(*draw);
-  return draws.scale * sum;
-}
-
-// (E[c uuᵀ] + ridge·I)⁻¹ E[c u y] for weights c(draw); the least-norm solution where the matrix is singular.
-template <class Weight>
-PlaneVector planeSolution(const DrawRange& draws, double ridge, Weight weight) {
-  double a11 = 0.0, a12 = 0.0, a22 = 0.0, b1 = 0.0, b2 = 0.0;
-  for (const RiskDraw* draw = draws.begin; draw != draws.end; ++draw) {
-    const double c = draws.scale * draw->weight * weight(*draw);
-    a11 += c * (draw->u1 * draw->u1 + draw->variance1);
-    a12 += c * draw->u1 * draw->u2;
-    a22 += c * (draw->u2 * draw->u2 + draw->variance);
-    b1 += c * draw->u1 * draw->y;
-    b2 += c * draw->u2 * draw->y;
-  }
-  a11 += ridge;
-  a22 += ridge;
-  const double trace = a11 + a22;
-  const double determinant = a11 * a22 - a12 * a12;
-  if (trace == 0.0) return {0.0, 0.0};
-  if (determinant > 1e-13 * a11 * a22)
-    return {(a22 * b1 - a12 * b2) / determinant, (a11 * b2 - a12 * b1) / determinant};
-  // Rank one: A = trace · vvᵀ, so A⁺b = A b / trace².
-  return {(a11 * b1 + a12 * b2) / (trace * trace), (a12 * b1 + a22 * b2) / (trace * trace)};
-}
-
-double squaredResidual(const RiskDraw& draw, PlaneVector w) {
-  const double mean = draw.y - draw.u1 * w.e1 - draw.u2 * w.e2;
-  return mean * mean + draw.variance1 * w.e1 * w.e1 + draw.variance * w.e2 * w.e2;
-}
-
-double errorOf(const DrawRange& draws, PlaneVector w, double r) {
-  if (std::isinf(r)) return 0.5;
-  return average(draws, [&](const RiskDraw& draw) {
-    const double variance = draw.variance * (r * r + w.e2 * w.e2) + draw.variance1 * w.e1 * w.e1;
-    return misclassification(draw.y * (draw.u1 * w.e1 + draw.u2 * w.e2), std::sqrt(variance));
-  });
-}
-
-// Root of F(χ) = α E[s²χ/(1+s²χ)] + αλχ − 1. F is concave and increasing and s²χ/(1+s²χ) ≤ s²χ, so Newton's
-// iteration from χ₀ = 1/(α(E[s²]+λ)) rises to the root monotonically.
-double solveChi(const DrawRange& draws, double alpha, double ridge) {
-  const double meanVariance = average(draws, [](const RiskDraw& draw) { return draw.variance; });
-  double chi = 1.0 / (alpha * (meanVariance + ridge));
-  for (int iteration = 0; iteration < kIterationLimit; ++iteration) {
-    double value = 0.0;
-    double slope = 0.0;
-    for (const RiskDraw* draw = draws.begin; draw != draws.end; ++draw) {
-      const double kappa = 1.0 / (1.0 + draw->variance * chi);
-      value += draw->weight * draw->variance * chi * kappa;
-      slope += draw->weight * draw->variance * kappa * kappa;
+  RiskPoint solve() {
+    const bool averaging = spec_.head == HeadKind::kAveraging;
+    const bool leastSquares = spec_.head == HeadKind::kLeastSquares;
+    if (points_.noiseless) return noiseless(averaging);
+    if (averaging) return explicitPoint(averagingState);
+    if (leastSquares && ridge_ == 0.0 && alpha_ <= 1.0)
+      return alpha_ == 1.0 ? chance() : explicitPoint(interpolationState);
+    const RiskProblem problem{points_, loss(), alpha_, ridge_};
+    if (leastSquares && !spec_.general) {
+      const RiskState state = leastSquaresState(points_, alpha_, ridge_, runner_);
+      return outcome(problem, fixedPointAt(problem, state, runner_));
     }
-    const double residual = alpha * (draws.scale * value + ridge * chi) - 1.0;
-    const double step = -residual / (alpha * (draws.scale * slope + ridge));
-    chi += step;
-    if (!(step > 1e-15 * chi)) return chi;
+    return outcome(problem, solveFixedPoint(problem, runner_, cancelled_));
   }
-  throw std::runtime_error("the fixed point of the risk equations was not found: chi reached " +
-                           std::to_string(chi) + " at sample ratio " + std::to_string(alpha));
-}
 
-Solution solveInterpolation(const DrawRange& draws, double alpha) {
-  // Weights relative to the smallest variance, so that 1/s² cannot overflow.
-  double least = kInfinity;
-  for (const RiskDraw* draw = draws.begin; draw != draws.end; ++draw) least = std::min(least, draw->variance);
-  const auto weight = [least](const RiskDraw& draw) { return least / draw.variance; };
-  Solution solution{0.0, kInfinity, planeSolution(draws, least * (1.0 - alpha) / alpha, weight), kInfinity};
-  if (alpha < 1.0) {
-    const double residual = average(
-        draws, [&](const RiskDraw& draw) { return weight(draw) * squaredResidual(draw, solution.w); });
-    solution.r = std::sqrt(alpha * residual / least / (1.0 - alpha));
+ private:
+  MarginLoss loss() const { return alpha_ < threshold_ ? MarginLoss::kHardMargin : marginLossOf(spec_.head); }
+
+  // Least squares at its peak.
+  RiskPoint chance() const {
+    const RiskState state = interpolationState(points_, {0, static_cast<int>(points_.batches.size())}, 1.0);
+    return {RiskStatus::kOk, 0.5, 0.0, 0.0, kInfinity, {state.w1, state.w2}, kInfinity, {}, kNaN};
   }
-  return solution;
-}
 
-Solution solveLeastSquares(const DrawRange& draws, double alpha, double ridge, bool noiseless) {
-  if (noiseless) {
-    const PlaneVector w = planeSolution(draws, ridge, [](const RiskDraw&) { return 1.0; });
-    return {0.0, ridge > 0.0 ? 1.0 / (alpha * ridge) : kInfinity, w, 0.0};
+  RiskPoint noiseless(bool averaging) const {
+    const PlaneSums means = planeSums(points_, 0, 0.0);
+    const PlaneVector w = averaging ? PlaneVector{means.b1, means.b2}
+                                    : noiselessHead(points_, marginLossOf(spec_.head), ridge_);
+    double error = 0.0;
+    for (const RiskSegment& segment : points_.batches[0])
+      error += segment.probability *
+               misclassification(w.e1 * points_.b1[segment.begin] + w.e2 * points_.b2[segment.begin], 0.0);
+    const double chi = averaging ? kNaN : ridge_ > 0.0 ? 1.0 / (alpha_ * ridge_) : kInfinity;
+    return {RiskStatus::kOk, error, 0.0, error, chi, w, 0.0, {}, kNaN};
   }
-  if (ridge == 0.0 && alpha <= 1.0) return solveInterpolation(draws, alpha);
-  const double chi = solveChi(draws, alpha, ridge);
-  const auto kappa = [chi](const RiskDraw& draw) { return 1.0 / (1.0 + draw.variance * chi); };
-  const PlaneVector w = planeSolution(draws, ridge, kappa);
-  const double numerator = average(draws, [&](const RiskDraw& draw) {
-    const double k = kappa(draw);
-    return draw.variance * chi * chi * k * k * squaredResidual(draw, w);
-  });
-  const double denominator = average(draws, [&](const RiskDraw& draw) {
-    const double k = kappa(draw);
-    return draw.variance * chi * k * k;
-  });
-  return {0.0, chi, w, std::sqrt(numerator / (denominator + ridge * chi))};
-}
 
-Solution solve(const DrawRange& draws, const RiskSpec& spec, double alpha) {
-  Solution solution{};
-  if (spec.head.kind == HeadKind::kAveraging) {
-    const double variance = average(draws, [](const RiskDraw& draw) { return draw.variance; });
-    solution.chi = std::numeric_limits<double>::quiet_NaN();
-    solution.w = {average(draws, [](const RiskDraw& draw) { return draw.y * draw.u1; }),
-                  average(draws, [](const RiskDraw& draw) { return draw.y * draw.u2; })};
-    solution.r = std::sqrt(variance / alpha);
-  } else {
-    solution = solveLeastSquares(draws, alpha, spec.head.ridge, spec.mixture.isNoiseless());
-  }
-  solution.error = errorOf(draws, solution.w, solution.r);
-  return solution;
-}
-
-struct DrawTable {
-  std::vector<RiskDraw> draws;    // terms adjacent, draw by draw
-  std::vector<double> attention;  // E[A | draw]
-  int drawCount;
-};
-
-// At τ = 0, and without noise, one "draw" says all: the scores do not depend on the noise.
-DrawTable uniformAttention(const Mixture& mixture) {
-  const double zeta = static_cast<double>(mixture.relevantTokens) / mixture.tokens;
-  const double variance = mixture.noiseLevel * mixture.noiseLevel * (1.0 - zeta) / mixture.tokens;
-  DrawTable table{{}, {zeta}, 1};
-  for (const LabelTerm& term : labelTerms(mixture)) {
-    const PlaneVector u = zeta * term.r + (1.0 - zeta) * term.mu;
-    table.draws.push_back({term.probability, term.y, u.e1, u.e2, variance, variance});
-  }
-  return table;
-}
-
-DrawTable drawScores(const RiskSpec& spec, const std::atomic<bool>& cancelled) {
-  const Mixture& mixture = spec.mixture;
-  const PlaneVector q = spec.inverseTemperature * mixture.contextVector();
-  if (q.e1 == 0.0) return uniformAttention(mixture);
-  const int m = mixture.irrelevantTokens();
-  const int drawCount = mixture.isNoiseless() ? 1 : spec.draws;
-  const double scale = mixture.noiseLevel * q.e1;
-  const Stream scores(spec.key, Sample::kRisk, Field::kScore, 0);
-  const std::vector<LabelTerm> terms = labelTerms(mixture);
-  std::vector<double> g(static_cast<size_t>(kDrawsPerBlock) * m);
-  DrawTable table{{}, {}, drawCount};
-  table.draws.reserve(terms.size() * drawCount);
-  table.attention.reserve(drawCount);
-  // Attention can push the noise below the smallest double; the floor keeps 1/s² and s²χ finite and changes
-  // no error.
-  const double floor = mixture.isNoiseless() ? 0.0 : 1e-250;
-  for (int first = 0; first < drawCount && !cancelled; first += kDrawsPerBlock) {
-    const int count = std::min(kDrawsPerBlock, drawCount - first);
-    scores.normals(static_cast<uint64_t>(first) * m, static_cast<size_t>(count) * m, g.data());
-    for (int draw = 0; draw < count; ++draw) {
-      const ScoreSums sums =
-          m > 0 ? scoreSums(g.data() + static_cast<size_t>(draw) * m, m, scale) : ScoreSums{};
-      double attention = 0.0;
-      for (const LabelTerm& term : terms) {
-        const Pooling pooled = pool(mixture, dot(term.r, q), dot(term.mu, q), sums);
-        const PlaneVector u = pooled.relevantMass * term.r + pooled.irrelevantMass * term.mu;
-        table.draws.push_back({term.probability / drawCount, term.y, u.e1 + pooled.alongPrompt, u.e2,
-                               std::max(pooled.variance, floor), 0.0});
-        attention += term.probability * pooled.relevantMass;
-      }
-      table.attention.push_back(attention);
+  // A state that is explicit in means over draws: solved on each batch alone for the standard error.
+  RiskPoint explicitPoint(RiskState (*stateOf)(const RiskPoints&, BatchRange, double)) const {
+    const int batches = static_cast<int>(points_.batches.size());
+    const RiskState state = stateOf(points_, {0, batches}, alpha_);
+    double error = 0.0;
+    double training = 0.0;
+    RunningMean scatter;
+    for (int batch = 0; batch < batches; ++batch) {
+      const ErrorSums sums = errorSums(points_, batch, state, 1.0);
+      error += sums[kError] / batches;
+      training += sums[kTrainingError] / batches;
+      if (batches == 1) break;
+      const RiskState alone = stateOf(points_, {batch, batch + 1}, alpha_);
+      scatter.add(errorSums(points_, batch, alone, 1.0)[kError]);
     }
+    const double chi = spec_.head == HeadKind::kAveraging ? kNaN : state.chi;
+    return {RiskStatus::kOk,
+            std::min(error, 1.0),
+            scatter.standardError(),
+            std::min(training, 1.0),
+            chi,
+            {state.w1, state.w2},
+            state.r,
+            {},
+            kNaN};
   }
-  return table;
-}
 
-double standardErrorOfMean(const std::vector<double>& values) {
-  const double n = static_cast<double>(values.size());
-  if (n < 2) return 0.0;
-  double mean = 0.0;
-  for (const double value : values) mean += value / n;
-  double squares = 0.0;
-  for (const double value : values) squares += (value - mean) * (value - mean);
-  return std::sqrt(squares / (n - 1.0) / n);
-}
+  RiskPoint outcome(const RiskProblem& problem, const FixedPoint& point) {
+    const bool hardMargin = problem.loss == MarginLoss::kHardMargin;
+    const RiskState& state = point.state;
+    RiskPoint result{};
+    result.inPlaneHead = {state.w1, state.w2};
+    result.orthogonalNorm = state.r;
+    result.chi = hardMargin ? kInfinity : state.chi;
+    result.residuals = point.residuals;
+    result.separabilityThreshold = threshold_;
+    result.status = point.converged ? RiskStatus::kOk : RiskStatus::kNotConverged;
+    if (!point.converged || cancelled_) return result;
+    const std::vector<RiskResiduals> residuals = batchResiduals(problem, point);
+    const int batches = static_cast<int>(points_.batches.size());
+    const double slopeAtZero = hardMargin ? 0.0 : problem.loss == MarginLoss::kLogistic ? 0.5 : 1.0;
+    std::vector<ErrorSums> parts(batches);
+    runner_.run(batches,
+                [&](int batch, int) { parts[batch] = errorSums(points_, batch, state, slopeAtZero); });
+    ErrorSums mean{};
+    for (const ErrorSums& sums : parts)
+      for (int i = 0; i < kErrorSums; ++i) mean[i] += sums[i] / batches;
+    result.error = std::min(mean[kError], 1.0);
+    result.trainingError = hardMargin ? 0.0 : std::min(mean[kTrainingError], 1.0);
+    RunningMean scatter;
+    const double R = noiseNorm(points_, state);
+    for (int batch = 0; batch < batches && batches > 1; ++batch) {
+      std::array<double, 4> shift{};
+      // A singular Jacobian leaves the state as it is.
+      if (!solveNewton(point.jacobian, residuals[batch], shift)) shift = {};
+      const double dR = (state.w2 * shift[1] + state.r * state.r * shift[2] +
+                         (points_.uniform ? state.w1 * shift[0] : 0.0)) /
+                        R;
+      scatter.add(parts[batch][kError] + mean[kErrorBy1] * shift[0] + mean[kErrorBy2] * shift[1] +
+                  mean[kErrorByR] * dR);
+    }
+    result.standardError = scatter.standardError();
+    return result;
+  }
+
+  const RiskSpec& spec_;
+  const RiskPoints& points_;
+  const double alpha_;
+  const double ridge_;
+  const double threshold_;
+  PartRunner& runner_;
+  const std::atomic<bool>& cancelled_;
+};
 
 }  // namespace
 
-RiskCurve knownPromptRisk(const RiskSpec& spec, const std::atomic<bool>& cancelled) {
-  const DrawTable table = drawScores(spec, cancelled);
-  RiskCurve curve{};
-  if (cancelled) return curve;
-  const double drawCount = table.drawCount;
-  for (const double attention : table.attention) curve.relevantAttention += attention / drawCount;
-  curve.relevantAttentionStandardError = standardErrorOfMean(table.attention);
-  const size_t terms = table.draws.size() / table.drawCount;
-  const RiskDraw* data = table.draws.data();
-  for (const double alpha : spec.sampleRatios) {
-    const Solution whole = solve({data, data + table.draws.size(), 1.0}, spec, alpha);
-    std::vector<double> batchErrors;
-    for (int batch = 0; table.drawCount > 1 && batch < kBatches; ++batch) {
-      if (cancelled) return curve;
-      const size_t begin = static_cast<size_t>(table.drawCount) * batch / kBatches;
-      const size_t end = static_cast<size_t>(table.drawCount) * (batch + 1) / kBatches;
-      const DrawRange part{data + begin * terms, data + end * terms,
-                           drawCount / static_cast<double>(end - begin)};
-      batchErrors.push_back(solve(part, spec, alpha).error);
-    }
-    curve.points.push_back({whole.error, standardErrorOfMean(batchErrors), whole.chi, whole.w, whole.r});
-  }
-  return curve;
+MarginLoss marginLossOf(HeadKind head) {
+  if (head == HeadKind::kLogistic) return MarginLoss::kLogistic;
+  if (head == HeadKind::kHinge) return MarginLoss::kHinge;
+  return MarginLoss::kSquare;
 }
 
-LongContextRisk longContextRisk(const Mixture& mixture, double sampleRatio, double inverseTemperature,
-                                const HeadOptions& head) {
-  const double T = mixture.tokens;
-  const double m = mixture.irrelevantTokens();
-  const double k = mixture.relevantTokens;
-  const double sigma2 = mixture.noiseLevel * mixture.noiseLevel;
-  const double scores2 = sigma2 * std::pow(inverseTemperature * mixture.contextNorm, 2);
-  const double relevantScore = inverseTemperature * mixture.contextNorm * mixture.contextNorm;
-  const double signal =
-      std::pow(k * mixture.signalNorm, 2) * std::exp(2.0 * relevantScore - 2.0 * scores2) / m;
-  if (signal == 0.0) return {0.5, 0.0};
-  if (sigma2 == 0.0 || m == 0.0) return {0.0, kInfinity};
-  const double S = signal / sigma2;
-  const double alpha = sampleRatio;
-
-  if (head.kind == HeadKind::kAveraging) return {misclassification(S, std::sqrt(S + 1.0 / alpha)), S};
-  // With one noise variance s² for all examples, a = s·w₂ and b = s·r; x = s²χ solves αℓx² + (α + αℓ − 1)x −
-  // 1 = 0 for ℓ = λ/s².
-  double a = 0.0;
-  double b = 0.0;
-  const auto residual = [&] { return 1.0 - 2.0 * a * std::sqrt(S) + a * a * (S + 1.0); };
-  if (head.ridge == 0.0 && alpha <= 1.0) {
-    if (alpha == 1.0) return {0.5, S};
-    a = std::sqrt(S) / (S + 1.0 / alpha);
-    b = std::sqrt(alpha * residual() / (1.0 - alpha));
+RiskCurve knownPromptRisk(const RiskSpec& spec, PartRunner& runner, const std::atomic<bool>& cancelled) {
+  const bool logistic = spec.head == HeadKind::kLogistic;
+  const RiskPoints points = drawRiskPoints(spec.mixture, spec.inverseTemperature, spec.draws, spec.key,
+                                           logistic, runner, cancelled);
+  RiskCurve curve{};
+  if (cancelled) return curve;
+  curve.relevantAttention = points.relevantAttention;
+  curve.relevantAttentionStandardError = points.relevantAttentionStandardError;
+  const bool vanishes = std::find(spec.ridges.begin(), spec.ridges.end(), 0.0) != spec.ridges.end();
+  const double threshold = vanishes && !points.noiseless && (logistic || spec.head == HeadKind::kHinge)
+                               ? separabilityThreshold(points, runner)
+                               : kNaN;
+  const int count = static_cast<int>(spec.sampleRatios.size());
+  curve.points.resize(count);
+  const auto solvePoint = [&](int i, PartRunner& within) {
+    if (cancelled) return;
+    const double ridge = spec.ridges[i];
+    curve.points[i] = PointSolver(spec, points, spec.sampleRatios[i], ridge, ridge == 0.0 ? threshold : kNaN,
+                                  within, cancelled)
+                          .solve();
+  };
+  if (count < runner.workers()) {
+    for (int i = 0; i < count; ++i) solvePoint(i, runner);
   } else {
-    // s² = σ² m e^{2σ²c²} / (k e^{τQ²} + m e^{σ²c²/2})²
-    const double total = k / T * std::exp(relevantScore - 0.5 * scores2) + m / T;
-    const double variance = sigma2 * m / (T * T) * std::exp(scores2) / (total * total);
-    const double ell = head.ridge / variance;
-    const double linear = alpha + alpha * ell - 1.0;
-    const double root = std::sqrt(linear * linear + 4.0 * alpha * ell);
-    const double x = linear > 0.0 ? 2.0 / (linear + root) : (root - linear) / (2.0 * alpha * ell);
-    const double kappa = 1.0 / (1.0 + x);
-    a = kappa * std::sqrt(S) / (kappa * (S + 1.0) + ell);
-    b = std::sqrt(x * x * kappa * kappa * residual() / (x * kappa * kappa + ell * x));
+    runner.run(count, [&](int i, int) {
+      SerialRunner serial;
+      solvePoint(i, serial);
+    });
   }
-  return {misclassification(a * std::sqrt(S), std::sqrt(a * a + b * b)), S};
+  if (cancelled) curve.points.clear();
+  return curve;
 }
 
 }  // namespace prompt_attention

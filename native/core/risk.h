@@ -1,22 +1,26 @@
 // Asymptotic risk of a head learned with a known prompt q = τ q⋆ (theory.md §6), Gaussian noise.
 //
-// n, d → ∞ with n/d = α. Given (y, δ) and the scores of the irrelevant tokens, the feature has plane
-// coordinates u = (u1, u2 + s z) with z ~ N(0, 1), and noise of variance s² in every orthogonal direction.
-// Averages below are over (y, δ) exactly, over z (and at τ = 0 over t̃) in closed form, and over `draws` draws
-// of the m scores.
+// n, d → ∞ with n/d = α. In the notation of risk_points.h and risk_sums.h, the limit of the head has plane
+// coordinates w and the norm r orthogonal to them, and
 //
-//   least squares      α E[s²χκ] + αλχ = 1,  κ = 1/(1+s²χ)
-//                      w = (E[κuuᵀ] + λI)⁻¹ E[κuy]
-//                      r² = αχ²E[s²κ²(y − uᵀw)²] / D,  D = 1 − αχ²E[s⁴κ²] = αE[s²χκ²] + αλχ   (no
-//                      cancellation)
-//   λ = 0, α < 1       w = (E[uuᵀ/s²] + ((1−α)/α) I)⁻¹ E[uy/s²],  r² = αE[(y − uᵀw)²/s²] / (1−α)
-//   λ = 0, α = 1       r = ∞, error ½
-//   averaging          w = E[yu],  r² = E[s²]/α
+//   test error      E Φ(−a/t),   a = wᵀb,   t = s √(r² + w2²)
+//   training error  E Φ(−(a + e₀ χ s²)/t)
 //
-//   error = E Φ(−y wᵀu / (s √(r² + w₂²)))
+// Logistic, hinge, least squares: the fixed point of risk_fixed_point.h. In closed form, given χ:
 //
-// Standard errors come from solving the equations anew on each of kBatches equal parts of the draws. Cost: m
-// normals and exponentials per draw once; per sample ratio a few passes over 2·atoms·draws points.
+//   least squares   α E[s²χκ] + αλχ = 1,  κ = 1/(1+s²χ), a scalar monotone equation
+//                   w = (E[κuuᵀ] + λI)⁻¹ E[κuy]
+//                   r² = αχ²E[s²κ²(y − uᵀw)²] / D,  D = 1 − αχ²E[s⁴κ²] = αE[s²χκ²] + αλχ   (no cancellation)
+//   λ = 0, α < 1    w = (E[uuᵀ/s²] + ((1−α)/α) I)⁻¹ E[uy/s²],  r² = αE[(y − uᵀw)²/s²] / (1−α)
+//   λ = 0, α = 1    r = ∞, error ½
+//   averaging       w = E[yu],  r² = E[s²]/α,  that is e = 1, λ = 1, χ = 1/α
+//
+// λ → 0, logistic and hinge: for α below the threshold of separability the limit is the direction of the hard
+// margin, above it the fixed point at λ = 0. Without noise r = 0 and w minimises a sum over (y, δ).
+//
+// Standard errors: the state solves equations f = 0 that are means over batches, so that the error of batch i
+// alone is, to first order, e_i − ∇e J⁻¹ f_i; its scatter over the batches is what counts. Cost:
+// score_lattice.h once; per (α, λ) some passes over labels·atoms·draws points (risk_sums.h).
 #pragma once
 
 #include <atomic>
@@ -24,24 +28,36 @@
 
 #include "core/head.h"
 #include "core/mixture.h"
+#include "core/objective.h"
+#include "core/risk_fixed_point.h"
 
 namespace prompt_attention {
 
 struct RiskSpec {
   Mixture mixture;
   std::vector<double> sampleRatios;  // α > 0
+  std::vector<double> ridges;        // λ ≥ 0 of each point; not read by averaging
   double inverseTemperature;         // τ
-  HeadOptions head;
-  int draws;  // ≥ 2·kBatches
+  HeadKind head;
+  int draws;  // ≥ 64
   StreamKey key;
+  // Solve least squares by the general fixed point where it has one (λ > 0 or α > 1): for tests.
+  bool general;
 };
 
+enum class RiskStatus { kOk, kNotConverged };
+
 struct RiskPoint {
+  RiskStatus status;
   double error;
   double standardError;
-  double chi;  // ∞ for minimum-norm interpolation; NaN for averaging
+  double trainingError;
+  double chi;  // ∞ for interpolation and the hard margin; NaN for averaging
   PlaneVector inPlaneHead;
   double orthogonalNorm;
+  RiskResiduals residuals;
+  // α_c for the logistic and hinge loss at λ = 0, else NaN. Below it the head is that of the hard margin.
+  double separabilityThreshold;
 };
 
 struct RiskCurve {
@@ -50,18 +66,10 @@ struct RiskCurve {
   double relevantAttentionStandardError;
 };
 
-// Throws std::runtime_error if a fixed point is not found; returns early, with no points, once `cancelled` is
-// set.
-RiskCurve knownPromptRisk(const RiskSpec& spec, const std::atomic<bool>& cancelled);
+// The loss of a head; averaging, which has none, counts as square.
+MarginLoss marginLossOf(HeadKind head);
 
-struct LongContextRisk {
-  double error;
-  double signalToNoise;
-};
-
-// T → ∞ for core confusion, ρ = 0, π = ½, q = τ q⋆: all examples share one signal-to-noise ratio
-// S = (TW²/σ²) ζ²/(1−ζ) e^{2τQ² − 2σ²τ²Q²}; the equations above then have closed forms for every α and λ.
-LongContextRisk longContextRisk(const Mixture& mixture, double sampleRatio, double inverseTemperature,
-                                const HeadOptions& head);
+// Returns early, with no points, once `cancelled` is set.
+RiskCurve knownPromptRisk(const RiskSpec& spec, PartRunner& runner, const std::atomic<bool>& cancelled);
 
 }  // namespace prompt_attention

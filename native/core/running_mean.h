@@ -5,7 +5,8 @@
 
 namespace prompt_attention {
 
-// Updated value by value (Welford), so that tiny means keep their relative accuracy.
+// Updated value by value or block by block (Welford; Chan, Golub and LeVeque), so that tiny means keep their
+// relative accuracy.
 class RunningMean {
  public:
   void add(double value) {
@@ -13,6 +14,18 @@ class RunningMean {
     const double change = value - mean_;
     mean_ += change / count_;
     squares_ += change * (value - mean_);
+  }
+  void add(const double* values, int count) {
+    double sum = 0.0;
+    for (int i = 0; i < count; ++i) sum += values[i];
+    const double mean = sum / count;
+    double squares = 0.0;
+    for (int i = 0; i < count; ++i) squares += (values[i] - mean) * (values[i] - mean);
+    const double total = count_ + count;
+    const double change = mean - mean_;
+    mean_ += change * count / total;
+    squares_ += squares + change * change * count_ * count / total;
+    count_ = total;
   }
   double mean() const { return mean_; }
   double standardError() const { return count_ > 1 ? std::sqrt(squares_ / (count_ - 1.0) / count_) : 0.0; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/attention.h"
 #include "core/blas.h"
 #include "core/running_mean.h"
 
@@ -10,14 +11,13 @@ namespace prompt_attention {
 
 namespace {
 
-constexpr int kDrawsPerBlock = 256;
-
-TestError meanPoolingError(const Mixture& mixture, const Readout& readout) {
+TestError meanPoolingError(const Mixture& mixture, const Readout& readout, std::vector<LabelTerm>& terms) {
   const double zeta = static_cast<double>(mixture.relevantTokens) / mixture.tokens;
   const double deviation =
       mixture.noiseLevel * std::sqrt(static_cast<double>(mixture.irrelevantTokens())) / mixture.tokens;
   double error = 0.0;
-  for (const LabelTerm& term : labelTerms(mixture)) {
+  labelTable(mixture, terms);
+  for (const LabelTerm& term : terms) {
     const double mean = dot(zeta * term.r + (1.0 - zeta) * term.mu, readout.head) - readout.intercept;
     error += term.probability * misclassification(term.y * mean, deviation * readout.headOrthogonal);
   }
@@ -49,34 +49,70 @@ Readout makeReadout(const double* q, const double* w, int d) {
 }
 
 TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
-                            std::vector<double>& buffer) {
-  if (readout.promptNorm == 0.0) return meanPoolingError(mixture, readout);
-  const int m = mixture.irrelevantTokens();
-  const double scale = mixture.noiseLevel * readout.promptNorm;
-  const std::vector<LabelTerm> terms = labelTerms(mixture);
-  buffer.resize(static_cast<size_t>(kDrawsPerBlock) * m);
+                            PoolingWorkspace& workspace) {
+  if (readout.promptNorm == 0.0) return meanPoolingError(mixture, readout, workspace.terms);
+  const double c = mixture.noiseLevel * readout.promptNorm;
+  labelTable(mixture, workspace.terms);
   RunningMean error;
   double attention = 0.0;
-  for (int first = 0; first < draws; first += kDrawsPerBlock) {
-    const int count = std::min(kDrawsPerBlock, draws - first);
-    scores.normals(static_cast<uint64_t>(first) * m, static_cast<size_t>(count) * m, buffer.data());
+  for (int first = 0; first < draws; first += kPooledBlock) {
+    const int count = std::min(kPooledBlock, draws - first);
+    drawScoreSums(scores, first, count, mixture.irrelevantTokens(), c, workspace.sums);
+    std::fill_n(workspace.values, kPooledBlock, 0.0);
+    for (const LabelTerm& term : workspace.terms) {
+      if (term.probability == 0.0) continue;
+      std::fill_n(workspace.gaps, kPooledBlock, dot(term.mu, readout.prompt) - dot(term.r, readout.prompt));
+      pool(mixture, workspace.gaps, count, workspace.sums, workspace.pooled);
+      const Margin margin{term.y,
+                          dot(term.r, readout.head),
+                          dot(term.mu, readout.head),
+                          readout.headAlongPrompt,
+                          readout.headOrthogonal,
+                          readout.intercept};
+      addErrors(workspace.pooled, count, margin, term.probability, workspace.values);
+      double mass = 0.0;
+      for (int i = 0; i < count; ++i) mass += workspace.pooled.relevantMass[i];
+      attention += term.probability * mass;
+    }
+    error.add(workspace.values, count);
+  }
+  return {error.mean(), error.standardError(), attention / draws};
+}
+
+TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout, const Stream& scores,
+                                  int draws, PoolingWorkspace& workspace) {
+  const int m = mixture.irrelevantTokens();
+  const int T = mixture.tokens;
+  const double scoreScale = mixture.noiseLevel * readout.promptNorm;
+  const double headScale = mixture.noiseLevel * readout.headAlongPrompt;
+  const double deviation = mixture.noiseLevel * readout.headOrthogonal / T;
+  const std::vector<LabelTerm> terms = labelTerms(mixture);
+  double* sums = workspace.gaps;
+  double* squares = workspace.values;
+  RunningMean error;
+  for (int first = 0; first < draws; first += kPooledBlock) {
+    const int count = std::min(kPooledBlock, draws - first);
+    drawPowerSums(scores, first, count, m, sums, squares);
     for (int draw = 0; draw < count; ++draw) {
-      const ScoreSums sums =
-          m > 0 ? scoreSums(buffer.data() + static_cast<size_t>(draw) * m, m, scale) : ScoreSums{};
       double drawError = 0.0;
       for (const LabelTerm& term : terms) {
-        const Pooling pooled = pool(mixture, dot(term.r, readout.prompt), dot(term.mu, readout.prompt), sums);
-        const double mean = pooled.relevantMass * dot(term.r, readout.head) +
-                            pooled.irrelevantMass * dot(term.mu, readout.head) +
-                            pooled.alongPrompt * readout.headAlongPrompt - readout.intercept;
-        const double deviation = std::sqrt(pooled.variance) * readout.headOrthogonal;
-        drawError += term.probability * misclassification(term.y * mean, deviation);
-        attention += term.probability * pooled.relevantMass;
+        const double score = dot(term.mu, readout.prompt);
+        const double head = dot(term.mu, readout.head);
+        const double relevant =
+            mixture.relevantTokens * dot(term.r, readout.prompt) * dot(term.r, readout.head);
+        const double irrelevant = m * score * head + (scoreScale * head + score * headScale) * sums[draw] +
+                                  scoreScale * headScale * squares[draw];
+        // Σ a_t²
+        const double scoreSquares = m * score * score + 2.0 * score * scoreScale * sums[draw] +
+                                    scoreScale * scoreScale * squares[draw];
+        const double mean = (relevant + irrelevant) / T - readout.intercept;
+        drawError += term.probability *
+                     misclassification(term.y * mean, deviation * std::sqrt(std::max(scoreSquares, 0.0)));
       }
       error.add(drawError);
     }
   }
-  return {error.mean(), error.standardError(), attention / draws};
+  return {error.mean(), error.standardError(), 0.0};
 }
 
 void DenseExample::resize(const Mixture& mixture) {
@@ -90,7 +126,7 @@ TestError countedTestError(const Mixture& mixture, const double* q, const double
                            StreamKey key, uint64_t trial, int draws, DenseExample& example) {
   const TokenFrame canonical;
   LabelSampler labels(mixture, key, Sample::kTest, trial);
-  TokenSampler tokens(mixture, canonical, key, Sample::kTest, trial);
+  TokenSampler tokens(mixture, canonical, key, Sample::kTest, trial, example.scratch);
   example.resize(mixture);
   RunningMean error;
   double attention = 0.0;

@@ -7,13 +7,22 @@
 //
 // so the error is an average of normal tail probabilities over draws of m scalars, with the sum over (y, δ)
 // exact. At q = 0 the weights are 1/T and the error is closed form. Cost: m normals, m exponentials, 2·atoms
+// tails per draw.
+//
+// Linear prompt attention f = (1/T) Σ ⟨x_t,q⟩⟨x_t,w⟩ is quadratic in the noise, but linear in what is left of
+// it once the m scores along q̂ are given: with a_t = ⟨μ,q⟩ + σ‖q‖ g_t,
+//
+//   f | (y, δ, g) ~ N( (k/T)⟨r,q⟩⟨r,w⟩ + (1/T) Σ a_t (⟨μ,w⟩ + σ⟨q̂,w⟩ g_t),
+//                      (σ²/T²)(‖w‖² − ⟨q̂,w⟩²) Σ a_t² ),
+//
+// whose sums over t are those of g_t and g_t²: one draw of g serves every (y, δ). Cost: m normals, 2·atoms
 // tails per draw. Other noise: the share of fresh examples misclassified, a tie counting one half.
 #pragma once
 
 #include <vector>
 
-#include "core/attention.h"
 #include "core/mixture.h"
+#include "core/pooling.h"
 
 namespace prompt_attention {
 
@@ -40,9 +49,13 @@ struct TestError {
 // none.
 double misclassification(double marginMean, double marginDeviation);
 
-// Gaussian noise only. Draw j uses normals j·m … of `scores`. `buffer` is scratch.
+// Gaussian noise only. Draw j has the scores of example j of the stream (pooling.h).
 TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
-                            std::vector<double>& buffer);
+                            PoolingWorkspace& workspace);
+
+// The same for linear prompt attention; relevantAttention is 0.
+TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout, const Stream& scores,
+                                  int draws, PoolingWorkspace& workspace);
 
 // Scratch of countedTestError.
 struct DenseExample {
@@ -50,6 +63,7 @@ struct DenseExample {
   std::vector<double> phi;      // [T]
   std::vector<uint8_t> mask;    // [T]
   std::vector<double> feature;  // [d]
+  TokenScratch scratch;
   void resize(const Mixture& mixture);
 };
 

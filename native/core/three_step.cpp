@@ -18,7 +18,7 @@ class SampledExamples final : public ExampleSource {
   SampledExamples(const ThreeStepSpec& spec, int sample, uint64_t trial, DenseExample& example)
       : examples_(spec.examples[sample]),
         labels_(spec.mixture, spec.key, kSamples[sample], trial),
-        tokens_(spec.mixture, canonical_, spec.key, kSamples[sample], trial),
+        tokens_(spec.mixture, canonical_, spec.key, kSamples[sample], trial, example.scratch),
         example_(example) {}
   int examples() const override { return examples_; }
   const double* example(int i, double& y) override {
@@ -153,7 +153,7 @@ TrialStatus runThreeStepTrial(const ThreeStepSpec& spec, uint64_t trial, const s
         makeReadout(iterates.q1.data(), iterates.w2.data(), static_cast<int>(iterates.q1.size()));
     readout.intercept = iterates.intercept;
     test = gaussianTestError(mixture, readout, Stream(spec.key, Sample::kTest, Field::kScore, trial),
-                             spec.testDraws, workspace.scores);
+                             spec.testDraws, workspace.pooling);
   } else {
     test = countedTestError(mixture, iterates.q1.data(), iterates.w2.data(), iterates.intercept, spec.key,
                             trial, spec.testDraws, workspace.example);

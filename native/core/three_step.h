@@ -51,11 +51,10 @@ class ExampleSource {
 struct ThreeStepWorkspace {
   ThreeStepIterates iterates;
   DenseExample example;
-  std::vector<double> scores;           // [T], or blocks of score normals
-  std::vector<double> feature;          // [d]
-  std::vector<double> mean;             // [d], mean feature of S3
-  std::vector<double> residualNormals;  // block
-  std::vector<ExampleLabel> labels;
+  std::vector<double> scores;   // [T]
+  std::vector<double> feature;  // [d]
+  std::vector<double> mean;     // [d], mean feature of S3
+  PoolingWorkspace pooling;
 };
 
 // The trajectory on given samples of T×d tokens, into vectors of length d. Returns early, with no result,

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <vector>
 
-#include "core/attention.h"
 #include "core/blas.h"
 #include "core/frame.h"
 #include "core/joint_moments.h"
@@ -13,8 +12,6 @@
 namespace prompt_attention {
 
 namespace {
-
-constexpr int kDrawsPerBlock = 256;
 
 // Coordinates of z: which fluctuation is which.
 constexpr int kFirstPlane = 0;    // 2
@@ -73,9 +70,11 @@ class Trajectory {
   }
 
  private:
-  struct PooledDraw {
-    Pooling pooled;
-    double deviation;  // s
+  // Draws begin … end−1 of it belong to this trajectory.
+  struct PooledDraws {
+    Pooled pooled;
+    int begin;
+    int end;
   };
 
   // The three-point rule in each of the coordinates first … last−1 of z; the value at the center without
@@ -173,32 +172,29 @@ class Trajectory {
     const double scale = mixture_.noiseLevel * std::sqrt(dot(q1_, q1_));
     const PlaneVector prompt = planeOf(q1_);
     const Stream scores(spec_.key, Sample::kRisk, Field::kScore, 0);
-    scores_.resize(static_cast<size_t>(kDrawsPerBlock) * m_);
-    pooled_.clear();
-    pooledDraws_ = 0;
-    pooled_.reserve(static_cast<size_t>(draws_) * terms_.size());
-    for (int begin = 0; begin < draws_ && !cancelled_; begin += kDrawsPerBlock) {
-      const int count = std::min(kDrawsPerBlock, draws_ - begin);
-      scores.normals(static_cast<uint64_t>(first_ + begin) * m_, static_cast<size_t>(count) * m_,
-                     scores_.data());
-      for (int draw = 0; draw < count; ++draw) {
-        const ScoreSums sums =
-            m_ > 0 ? scoreSums(scores_.data() + static_cast<size_t>(draw) * m_, m_, scale) : ScoreSums{};
-        for (const LabelTerm& term : terms_) {
-          const Pooling pooled = pool(mixture_, dot(term.r, prompt), dot(term.mu, prompt), sums);
-          pooled_.push_back({pooled, std::sqrt(pooled.variance)});
-        }
+    const int aligned = first_ - first_ % kPooledGroup;
+    const int last = first_ + draws_;
+    size_t next = 0;
+    pooled_.resize(terms_.size() * ((last - aligned + kPooledBlock - 1) / kPooledBlock));
+    for (int begin = aligned; begin < last && !cancelled_; begin += kPooledBlock) {
+      const int count = std::min(kPooledBlock, last - begin);
+      drawScoreSums(scores, begin, count, m_, scale, workspace_.sums);
+      for (const LabelTerm& term : terms_) {
+        std::fill_n(workspace_.gaps, kPooledBlock, dot(term.mu, prompt) - dot(term.r, prompt));
+        PooledDraws& draws = pooled_[next++];
+        pool(mixture_, workspace_.gaps, count, workspace_.sums, draws.pooled);
+        draws.begin = std::max(0, first_ - begin);
+        draws.end = count;
       }
-      pooledDraws_ = begin + count;
     }
+    pooled_.resize(next);
   }
 
-  // Calls visit(term, draw) for every pooled draw; the weight of each is term.probability / draws_.
+  // Calls visit(term, draws) for every block of pooled draws; the weight of each draw is term.probability /
+  // draws_.
   template <class Visit>
-  void forEachPooled(Visit visit) const {
-    size_t next = 0;
-    for (int draw = 0; draw < pooledDraws_; ++draw)
-      for (const LabelTerm& term : terms_) visit(term, pooled_[next++]);
+  void forEachBlock(Visit visit) const {
+    for (size_t i = 0; i < pooled_.size(); ++i) visit(terms_[i % terms_.size()], pooled_[i]);
   }
 
   LawValues finish(const Fluctuations& z) {
@@ -210,13 +206,20 @@ class Trajectory {
     values.contextOverlap = dot(prompt, mixture_.contextVector());
     values.signalOverlap = dot(prompt, mixture_.signalVector());
     values.promptNorm = readout.promptNorm;
-    forEachPooled([&](const LabelTerm& term, const PooledDraw& draw) {
-      const double mean = draw.pooled.relevantMass * dot(term.r, readout.head) +
-                          draw.pooled.irrelevantMass * dot(term.mu, readout.head) +
-                          draw.pooled.alongPrompt * readout.headAlongPrompt - intercept;
+    forEachBlock([&](const LabelTerm& term, const PooledDraws& draws) {
+      const Margin margin{term.y,
+                          dot(term.r, readout.head),
+                          dot(term.mu, readout.head),
+                          readout.headAlongPrompt,
+                          readout.headOrthogonal,
+                          intercept};
       const double weight = term.probability / draws_;
-      values.error += weight * misclassification(term.y * mean, draw.deviation * readout.headOrthogonal);
-      values.relevantAttention += weight * draw.pooled.relevantMass;
+      std::fill_n(workspace_.values, kPooledBlock, 0.0);
+      addErrors(draws.pooled, draws.end, margin, weight, workspace_.values);
+      for (int i = draws.begin; i < draws.end; ++i) {
+        values.error += workspace_.values[i];
+        values.relevantAttention += weight * draws.pooled.relevantMass[i];
+      }
     });
     return values;
   }
@@ -237,15 +240,15 @@ class Trajectory {
     const std::array<double, 3> nodes{0.0, -std::sqrt(3.0), std::sqrt(3.0)};
     const std::array<double, 3> weights{2.0 / 3.0, 1.0 / 6.0, 1.0 / 6.0};
     const int nodeCount = residual ? 3 : 1;
-    forEachPooled([&](const LabelTerm& term, const PooledDraw& draw) {
-      const Pooling& pooled = draw.pooled;
-      const PlaneVector plane = pooled.relevantMass * term.r + pooled.irrelevantMass * term.mu;
+    const auto addDraw = [&](const LabelTerm& term, const Pooled& pooled, int i) {
+      const PlaneVector plane = pooled.relevantMass[i] * term.r + pooled.irrelevantMass[i] * term.mu;
+      const double variance = pooled.variance[i];
       FrameVector center{plane.e1, plane.e2, 0.0, 0.0, 0.0};
-      for (int j = 0; j < 4; ++j) center[j] += pooled.alongPrompt * promptUnit[j];
+      for (int j = 0; j < 4; ++j) center[j] += pooled.alongPrompt[i] * promptUnit[j];
       const double p0 = residual ? term.y - dot(center, w1_) : term.y;
-      squares += term.probability / draws_ * pooled.variance;
+      squares += term.probability / draws_ * variance;
       for (int node = 0; node < nodeCount; ++node) {
-        const double across = residual ? draw.deviation * nodes[node] : 0.0;
+        const double across = residual ? std::sqrt(variance) * nodes[node] : 0.0;
         const double p = p0 - across * acrossPrompt;
         std::array<double, 10> values{};
         for (int j = 0; j < 4; ++j) {
@@ -253,10 +256,13 @@ class Trajectory {
           values[j] = p * v;
           values[5 + j] = v;
         }
-        values[4] = p * p * pooled.variance;
-        values[9] = p * pooled.variance;
+        values[4] = p * p * variance;
+        values[9] = p * variance;
         moments.add((residual ? weights[node] : 1.0) * term.probability / draws_, values);
       }
+    };
+    forEachBlock([&](const LabelTerm& term, const PooledDraws& draws) {
+      for (int i = draws.begin; i < draws.end; ++i) addDraw(term, draws.pooled, i);
     });
     const double own = moments.mean()[4];
     const double shared = moments.mean()[9];
@@ -303,10 +309,9 @@ class Trajectory {
   FrameVector w1_{};
   FrameVector q1_{};
   JointMoments<10> third_;
-  double meanVariance_ = 0.0;  // E s²
-  int pooledDraws_ = 0;
-  std::vector<PooledDraw> pooled_;  // terms adjacent, draw by draw
-  std::vector<double> scores_;      // block of score normals
+  double meanVariance_ = 0.0;        // E s²
+  std::vector<PooledDraws> pooled_;  // terms adjacent, block by block
+  PoolingWorkspace workspace_;
 };
 
 }  // namespace

@@ -3,14 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/attention.h"
 #include "core/frame.h"
 
 namespace prompt_attention {
 
 namespace {
-
-constexpr int kExamplesPerBlock = 256;
 
 // Normals first … first+axes−1 of the stream as coordinates along the first `axes` axes.
 FrameVector frameNormals(const Stream& stream, uint64_t first, int axes) {
@@ -26,18 +23,19 @@ class ProjectedTrial {
         mixture_(spec.mixture),
         trial_(trial),
         workspace_(workspace),
-        k_(spec.mixture.relevantTokens),
         m_(spec.mixture.irrelevantTokens()),
-        T_(spec.mixture.tokens) {}
+        perToken_(1.0 / spec.mixture.tokens),
+        relevantShare_(perToken_ * spec.mixture.relevantTokens),
+        irrelevantShare_(perToken_ * m_) {}
 
   FrameVector firstHead() {
     const int n = spec_.examples[0];
     PlaneVector sum{0.0, 0.0};
-    forEachLabel(Sample::kTraining, n, [&](int, double y, PlaneVector r, PlaneVector mu) {
-      sum = sum + (y * k_ / T_) * r + (y * m_ / T_) * mu;
+    forEachLabel(Sample::kTraining, n, [&](int, const LabelTerm& term) {
+      sum = sum + (term.y * relevantShare_) * term.r + (term.y * irrelevantShare_) * term.mu;
     });
     const double rate = spec_.options.stepSizes[0] / n;
-    const double deviation = rate * mixture_.noiseLevel * std::sqrt(static_cast<double>(m_) * n) / T_;
+    const double deviation = rate * mixture_.noiseLevel * std::sqrt(static_cast<double>(m_) * n) * perToken_;
     FrameVector w1{};
     add(rate * sum, w1);
     add(deviation, frameNormals(summary(Sample::kTraining), 0, 2), w1);
@@ -48,28 +46,30 @@ class ProjectedTrial {
   FrameVector firstPrompt(const FrameVector& w1) {
     const int n = spec_.examples[1];
     const FrameVector unit = unitVector(w1);
-    const double scale = mixture_.noiseLevel * std::sqrt(dot(w1, w1));
+    const double slope = mixture_.noiseLevel * std::sqrt(dot(w1, w1)) * perToken_;
+    const double perIrrelevant = m_ > 0 ? 1.0 / m_ : 0.0;
     PlaneVector sum{0.0, 0.0};
     double along = 0.0;
     double variance = 0.0;
-    forEachScored(Sample::kSecond, n, [&](int, double y, PlaneVector r, PlaneVector mu, const double* g) {
-      const double relevant = dot(r, planeOf(w1));
-      const double irrelevant = dot(mu, planeOf(w1));
-      double noise = 0.0;
-      for (int t = 0; t < m_; ++t) noise += g[t];
-      const double pooled = (k_ * relevant + m_ * irrelevant + scale * noise) / T_;
-      const double e = y - pooled;
-      // Σ c_t, Σ c_t g_t and Σ c_t² over irrelevant tokens
-      double c1 = 0.0;
-      double cg = 0.0;
-      double c2 = 0.0;
-      for (int t = 0; t < m_; ++t) {
-        const double c = (irrelevant - pooled + scale * g[t]) / T_;
-        c1 += c;
-        cg += c * g[t];
-        c2 += c * c;
-      }
-      sum = sum + (e * k_ * (relevant - pooled) / T_) * r + (e * c1) * mu;
+    const Stream scores(spec_.key, Sample::kSecond, Field::kScore, trial_);
+    double* normalSum = workspace_.pooling.values;
+    double* squareSum = workspace_.pooling.gaps;
+    forEachLabel(Sample::kSecond, n, [&](int i, const LabelTerm& term) {
+      const int inBlock = i % kPooledBlock;
+      if (inBlock == 0) drawPowerSums(scores, i, std::min(kPooledBlock, n - i), m_, normalSum, squareSum);
+      const double relevant = dot(term.r, planeOf(w1));
+      const double irrelevant = dot(term.mu, planeOf(w1));
+      const double g1 = normalSum[inBlock];
+      const double pooled = relevantShare_ * relevant + irrelevantShare_ * irrelevant + slope * g1;
+      const double e = term.y - pooled;
+      // Irrelevant c_t = center + slope (g_t − ḡ): Σ c_t, Σ c_t g_t and Σ c_t² follow from Σ g_t and Σ g_t².
+      const double mean = perIrrelevant * g1;
+      const double deviations = std::max(0.0, squareSum[inBlock] - g1 * mean);
+      const double center = perToken_ * (irrelevant - pooled) + slope * mean;
+      const double c1 = m_ * center;
+      const double cg = center * g1 + slope * deviations;
+      const double c2 = c1 * center + slope * slope * deviations;
+      sum = sum + (e * relevantShare_ * (relevant - pooled)) * term.r + (e * c1) * term.mu;
       along += e * cg;
       variance += e * e * c2;
     });
@@ -99,28 +99,32 @@ class ProjectedTrial {
       headUnit = unitVector(across);
     }
     const Stream residuals(spec_.key, Sample::kThird, Field::kResidual, trial_);
-    workspace_.residualNormals.resize(kExamplesPerBlock);
+    PoolingWorkspace& pooling = workspace_.pooling;
+    double* residualNormals = pooling.values;
     const double scale = mixture_.noiseLevel * std::sqrt(dot(q1, q1));
     WeightedSum P;
     WeightedSum M;
     double covariance = 0.0;
-    forEachScored(Sample::kThird, n, [&](int i, double y, PlaneVector r, PlaneVector mu, const double* g) {
-      const ScoreSums sums = m_ > 0 ? scoreSums(g, m_, scale) : ScoreSums{};
-      const Pooling pooled = pool(mixture_, dot(r, planeOf(q1)), dot(mu, planeOf(q1)), sums);
-      const PlaneVector mean = pooled.relevantMass * r + pooled.irrelevantMass * mu;
-      double p = y;
-      double across = 0.0;  // s ξ
-      if (residual) {
-        const int inBlock = i % kExamplesPerBlock;
-        if (inBlock == 0)
-          residuals.normals(i, std::min(kExamplesPerBlock, n - i), workspace_.residualNormals.data());
-        across = std::sqrt(pooled.variance) * workspace_.residualNormals[inBlock];
-        p -= dot(mean, planeOf(w1)) + pooled.alongPrompt * alongPrompt + across * acrossPrompt;
+    const auto addBlock = [&](int begin, int size) {
+      if (residual) residuals.normals(begin, size, residualNormals);
+      for (int i = 0; i < size; ++i) {
+        const LabelTerm& term = pooling.terms[pooling.labels[i].term];
+        const PlaneVector mean =
+            pooling.pooled.relevantMass[i] * term.r + pooling.pooled.irrelevantMass[i] * term.mu;
+        const double alongFirst = pooling.pooled.alongPrompt[i];
+        const double tokenVariance = pooling.pooled.variance[i];
+        double p = term.y;
+        double across = 0.0;  // s ξ
+        if (residual) {
+          across = std::sqrt(tokenVariance) * residualNormals[i];
+          p -= dot(mean, planeOf(w1)) + alongFirst * alongPrompt + across * acrossPrompt;
+        }
+        P.add(p, mean, alongFirst, across, tokenVariance);
+        M.add(1.0, mean, alongFirst, across, tokenVariance);
+        covariance += p * tokenVariance;
       }
-      P.add(p, mean, pooled.alongPrompt, across, pooled.variance);
-      M.add(1.0, mean, pooled.alongPrompt, across, pooled.variance);
-      covariance += p * pooled.variance;
-    });
+    };
+    forEachPooled(mixture_, planeOf(q1), scale, spec_.key, Sample::kThird, trial_, 0, n, pooling, addBlock);
     // Cholesky factor of the joint covariance of the two remaining noise sums.
     const double l11 = std::sqrt(P.variance);
     const double l21 = l11 > 0.0 ? covariance / l11 : 0.0;
@@ -183,45 +187,27 @@ class ProjectedTrial {
     return noise;
   }
 
-  // Calls visit(i, y, r, μ) for every example of the sample.
+  // Calls visit(i, term) for every example of the sample.
   template <class Visit>
   void forEachLabel(Sample sample, int n, Visit visit) {
-    LabelSampler labels(mixture_, spec_.key, sample, trial_);
-    workspace_.labels.resize(kExamplesPerBlock);
-    for (int first = 0; first < n; first += kExamplesPerBlock) {
-      const int count = std::min(kExamplesPerBlock, n - first);
-      labels.draw(first, count, workspace_.labels.data());
-      for (int i = 0; i < count; ++i) {
-        const ExampleLabel label = workspace_.labels[i];
-        visit(first + i, label.y, mixture_.relevantMean(label.y),
-              mixture_.irrelevantMean(label.y, mixture_.confusion[label.atom]));
-      }
+    const LabelSampler labels(mixture_, spec_.key, sample, trial_);
+    PoolingWorkspace& pooling = workspace_.pooling;
+    labelTable(mixture_, pooling.terms);
+    for (int first = 0; first < n; first += kPooledBlock) {
+      const int count = std::min(kPooledBlock, n - first);
+      labels.draw(first, count, pooling.labels);
+      for (int i = 0; i < count; ++i) visit(first + i, pooling.terms[pooling.labels[i].term]);
     }
-  }
-
-  // The same with the m score normals of the example as a last argument.
-  template <class Visit>
-  void forEachScored(Sample sample, int n, Visit visit) {
-    const Stream scores(spec_.key, sample, Field::kScore, trial_);
-    std::vector<double>& g = workspace_.scores;
-    g.resize(static_cast<size_t>(kExamplesPerBlock) * m_);
-    forEachLabel(sample, n, [&](int i, double y, PlaneVector r, PlaneVector mu) {
-      const int inBlock = i % kExamplesPerBlock;
-      if (inBlock == 0) {
-        const size_t count = std::min(kExamplesPerBlock, n - i);
-        scores.normals(static_cast<uint64_t>(i) * m_, count * m_, g.data());
-      }
-      visit(i, y, r, mu, g.data() + static_cast<size_t>(inBlock) * m_);
-    });
   }
 
   const ThreeStepSpec& spec_;
   const Mixture& mixture_;
   const uint64_t trial_;
   ThreeStepWorkspace& workspace_;
-  const int k_;
   const int m_;
-  const int T_;
+  const double perToken_;         // 1/T
+  const double relevantShare_;    // k/T
+  const double irrelevantShare_;  // m/T
 };
 
 }  // namespace

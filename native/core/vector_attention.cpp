@@ -9,19 +9,37 @@ namespace prompt_attention {
 
 namespace {
 
-// a[count×T] from s = X q, which it overwrites.
-void attentionOf(const Model& model, const double* theta, const ExampleBlock& block, double* a) {
+// Attention of the scores s = X q in a[count×T], in place.
+void weigh(const Model& model, int count, double* a) {
   const int T = model.tokens;
-  const int rows = block.count * T;
+  if (model.kind == ModelKind::kPromptAttention)
+    softmaxRows(a, count, T);
+  else
+    for (int t = 0; t < count * T; ++t) a[t] /= T;
+}
+
+// Attention a[count×T].
+void attentionOf(const Model& model, const double* theta, const ExampleBlock& block, double* a) {
+  const int rows = block.count * model.tokens;
   if (model.kind == ModelKind::kMeanPooling) {
-    std::fill(a, a + rows, 1.0 / T);
+    std::fill(a, a + rows, 1.0 / model.tokens);
     return;
   }
   product(block.X, rows, model.dimension, theta, a);
-  if (model.kind == ModelKind::kPromptAttention)
-    softmaxRows(a, block.count, T);
-  else
-    for (int t = 0; t < rows; ++t) a[t] /= T;
+  weigh(model, block.count, a);
+}
+
+// Attention a[count×T] and h = X w.
+void attentionAndProducts(const Model& model, const double* theta, const ExampleBlock& block, double* a,
+                          double* h) {
+  const int rows = block.count * model.tokens;
+  if (model.kind == ModelKind::kMeanPooling) {
+    std::fill(a, a + rows, 1.0 / model.tokens);
+    product(block.X, rows, model.dimension, theta, h);
+    return;
+  }
+  twoProducts(block.X, rows, model.dimension, theta, theta + model.promptSize(), a, h);
+  weigh(model, block.count, a);
 }
 
 double relevantSum(const double* a, const uint8_t* mask, int T) {
@@ -40,8 +58,7 @@ void vectorAttentionScores(const Model& model, const double* theta, const Exampl
   workspace.products.resize(2 * rows);
   double* a = workspace.products.data();
   double* h = a + rows;
-  attentionOf(model, theta, block, a);
-  product(block.X, static_cast<int>(rows), model.dimension, theta + model.promptSize(), h);
+  attentionAndProducts(model, theta, block, a, h);
   for (int i = 0; i < block.count; ++i) f[i] = dot(a + i * T, h + i * T, model.tokens);
 }
 
@@ -58,8 +75,7 @@ void addVectorAttentionLoss(const Model& model, LossKind loss, const double* the
   workspace.products.resize(2 * static_cast<size_t>(rows));
   double* a = workspace.products.data();
   double* h = a + rows;
-  attentionOf(model, theta, block, a);
-  product(block.X, rows, d, theta + model.promptSize(), h);
+  attentionAndProducts(model, theta, block, a, h);
   for (int i = 0; i < block.count; ++i, a += T, h += T) {
     const double f = dot(a, h, T);
     double g;

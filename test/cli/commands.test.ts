@@ -208,6 +208,18 @@ test('doctor prints what the package runs on', async (t) => {
     t.regex(stdout, new RegExp(`^${name} +\\S`, 'm'));
 });
 
+test('doctor --limits measures the machine', async (t) => {
+  const { code, stdout } = await command(['doctor', '--limits'], temporaryDirectory(t));
+  t.is(code, 0);
+  for (const line of [
+    /^normals +[\d.]+ ns each/m,
+    /^exponentials +[\d.]+ ns/m,
+    /^matrix products +\d[\d.]* GFLOP/m,
+    /^memory +\d[\d.]* GB/m,
+  ])
+    t.regex(stdout, line);
+});
+
 test('doctor warns when OpenBLAS fell back to slow kernels, and only then', (t) => {
   const engine = {
     version: '1.0.0',

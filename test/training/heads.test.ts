@@ -1,5 +1,5 @@
 import test from 'ava';
-import { fitHead, type LinearHeadOptions, OptionRangeError, OptionTypeError } from '../../lib/index.js';
+import { fitHead, type HeadOptions, OptionRangeError, OptionTypeError } from '../../lib/index.js';
 import { native } from '../../lib/native.js';
 import { dot, fitHead as plainHead, rowsOf } from '../reference.js';
 import { relativeDistance } from '../reference-models.js';
@@ -167,7 +167,7 @@ test('hinge heads in closed form', async (t) => {
 });
 
 test('an aborted fit rejects with the reason', async (t) => {
-  const { V, y } = sample(2000, 100, 0, 3);
+  const { V, y } = sample(4000, 500, 0, 3);
   const controller = new AbortController();
   const reason = new Error('enough');
   const fit = fitHead(V, y, { kind: 'hinge', ridge: 1e-7 }, { signal: controller.signal });
@@ -178,7 +178,7 @@ test('an aborted fit rejects with the reason', async (t) => {
 test('refuses bad arguments, naming them', async (t) => {
   const V = new Float64Array(6).fill(1);
   const y = Float64Array.of(1, -1, 1);
-  const good = { kind: 'averaging' } as LinearHeadOptions;
+  const good = { kind: 'averaging' } as HeadOptions;
   const cases: [unknown, unknown, unknown, RegExp][] = [
     [[1], y, good, /^features must be a Float64Array/],
     [new Float64Array(0), y, good, /^features must be neither empty nor detached/],
@@ -196,7 +196,7 @@ test('refuses bad arguments, naming them', async (t) => {
   ];
   for (const [features, labels, head, message] of cases) {
     const error = await t.throwsAsync(
-      fitHead(features as Float64Array, labels as Float64Array, head as LinearHeadOptions),
+      fitHead(features as Float64Array, labels as Float64Array, head as HeadOptions),
       undefined,
       message.source,
     );

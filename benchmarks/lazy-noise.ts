@@ -1,0 +1,108 @@
+// What lazy noise costs. Without options: seconds and peak memory of 50 joint full-batch steps on 1,000 examples of 20 tokens
+// and of least squares with 3·d examples, at several dimensions, one thread, fastest of three. With --solvers: milliseconds of
+// both solvers of a known prompt's least squares head, and which one is chosen.
+//
+//   npx tsx benchmarks/lazy-noise.ts [--solvers]
+import { type Experiment, simulate } from '../lib/index.js';
+
+const kRepetitions = 3;
+
+/** Fewest seconds of a trial, and what it found. */
+async function fastest(experiment: Experiment, trials: number) {
+  let seconds = Number.POSITIVE_INFINITY;
+  let found = await simulate(experiment, { trials: 1, seed: 1, threads: 1 });
+  for (let repetition = 0; repetition < kRepetitions; ++repetition) {
+    const begin = performance.now();
+    found = await simulate(experiment, { trials, seed: 1, threads: 1 });
+    seconds = Math.min(seconds, (performance.now() - begin) / 1000 / trials);
+  }
+  if (found.status.some((code) => code !== 0)) throw new Error(`a trial failed: ${found.status}`);
+  return { seconds, found, mebibytes: process.resourceUsage().maxRSS / 1024 };
+}
+
+const share = { tokens: 32, relevantFraction: 0.25, contextNorm: 2, signalNorm: 0.6 };
+
+async function costs() {
+  console.log('| job | d | seconds | test error | peak memory of the process, MiB |\n|---|--:|--:|--:|--:|');
+  const line = (job: string, d: number, { seconds, found, mebibytes }: Awaited<ReturnType<typeof fastest>>) =>
+    console.log(
+      `| ${job} | ${d} | ${seconds.toFixed(3)} | ${found.metrics.error[0]?.toFixed(4)} | ${mebibytes.toFixed(0)} |`,
+    );
+  for (const data of ['reused', 'fresh'] as const)
+    for (const d of [1e3, 1e4, 1e5, 1e6]) {
+      // The noise of a token has the same length at every d, so that training goes the same way.
+      const mixture = {
+        tokens: 20,
+        relevantTokens: 5,
+        contextNorm: 2,
+        signalNorm: 1,
+        dimension: d,
+        noiseLevel: (1000 / d) ** 0.5,
+      };
+      const stepSizes = { head: 0.1, prompt: 0.2 };
+      const experiment = {
+        kind: 'gradient-descent',
+        mixture,
+        examples: 1000,
+        model: 'prompt-attention',
+        data,
+        steps: 50,
+        stepSizes,
+      } as const;
+      line(`50 steps, ${data} examples`, d, await fastest(experiment, 4));
+    }
+  for (const d of [1e3, 1e4, 1e5]) {
+    const mixture = { ...share, dimension: d };
+    const head = { kind: 'least-squares' } as const;
+    line(
+      'least squares, n = 3d',
+      d,
+      await fastest(
+        { kind: 'known-prompt', mixture, examples: 3 * d, inverseTemperature: 0.5, head, solver: 'iterative' },
+        1,
+      ),
+    );
+  }
+}
+
+async function solvers() {
+  console.log(
+    '| n | d | τ | λ | direct, ms | iterative, ms | iterations | chosen |\n|--:|--:|--:|--:|--:|--:|--:|---|',
+  );
+  for (const [examples, dimension, inverseTemperature, ridge] of [
+    [100, 50, 0.5, 0],
+    [300, 200, 0.5, 0.1],
+    [400, 200, 0.5, 0],
+    [400, 200, 1, 0],
+    [600, 500, 0.5, 0],
+    [500, 1000, 0.5, 0],
+    [2000, 200, 0.5, 0],
+    [2000, 1000, 0.5, 0],
+    [2000, 1000, 1, 0],
+    [2000, 1800, 0.5, 0],
+  ] as const) {
+    const experiment = {
+      kind: 'known-prompt',
+      mixture: { ...share, dimension },
+      examples,
+      inverseTemperature,
+      head: { kind: 'least-squares', ridge },
+    } as const;
+    const { solver } = await simulate(experiment, { trials: 1, seed: 1 });
+    const direct = await fastest({ ...experiment, solver: 'direct' }, 4);
+    const iterative = await fastest({ ...experiment, solver: 'iterative' }, 4);
+    const cells = [
+      examples,
+      dimension,
+      inverseTemperature,
+      ridge,
+      (1000 * direct.seconds).toFixed(2),
+      (1000 * iterative.seconds).toFixed(2),
+      iterative.found.metrics.solverIterations?.[0],
+      solver,
+    ];
+    console.log(`| ${cells.join(' | ')} |`);
+  }
+}
+
+await (process.argv.includes('--solvers') ? solvers() : costs());

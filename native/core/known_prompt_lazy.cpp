@@ -1,0 +1,380 @@
+#include "core/known_prompt_lazy.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/blas.h"
+
+namespace prompt_attention {
+
+namespace {
+
+constexpr size_t kBytesKept = size_t{256} << 20;  // larger noise is given back after the trial
+constexpr int kMostRestarts = 4;
+constexpr int kMostNewtonSteps = 100;
+constexpr int kMostHalvings = 40;
+constexpr double kSufficientDecrease = 1e-4;
+constexpr double kRankTolerance = 1e-12;
+
+using Vector = std::vector<double>;
+
+double dot(const Vector& x, const Vector& y) {
+  return prompt_attention::dot(x.data(), y.data(), static_cast<int>(x.size()));
+}
+
+double norm(const Vector& x) {
+  return std::sqrt(dot(x, x));
+}
+
+void add(double scale, const Vector& x, Vector& y) {
+  addScaled(scale, x.data(), static_cast<int>(x.size()), y.data());
+}
+
+int frameCapacity(const KnownPromptSpec& spec) {
+  return std::min(spec.mixture.dimension - 1, kMostIterations + kMostRestarts + kMostNewtonSteps + 1);
+}
+
+// The matrix V of features; vectors of R^d are (coordinate along e1, coordinates in the frame).
+class LazyFeatures {
+ public:
+  LazyFeatures(const KnownPromptSpec& spec, uint64_t trial, KnownPromptWorkspace& workspace)
+      : n_(spec.examples),
+        hasNoise_(!spec.mixture.isNoiseless()),
+        frame_(spec.mixture.dimension - 1, std::min(spec.mixture.dimension - 1, 1), frameCapacity(spec),
+               LazyDraws(spec.key, Field::kFeature, trial)),
+        noise_(workspace.lazyNoise),
+        u1_(n_),
+        u2_(n_),
+        deviations_(n_),
+        labels_(n_),
+        weighted_(n_) {
+    forEachPooledExample(spec, trial, workspace, [&](int i, const PooledExample& example) {
+      u1_[i] = example.inPlane.e1;
+      u2_[i] = example.inPlane.e2;
+      deviations_[i] = example.deviation;
+      labels_[i] = example.y;
+    });
+    noise_.begin(frame_, n_, 1.0);
+  }
+
+  int examples() const { return n_; }
+  size_t size() const { return 1 + static_cast<size_t>(frame_.capacity()); }
+  const Vector& labels() const { return labels_; }
+
+  // f[n] = V p
+  void apply(const Vector& p, Vector& f) {
+    if (hasNoise_) {
+      const double* v = p.data() + 1;
+      double* out = f.data();
+      noise_.query(std::span(&v, 1), std::span(&out, 1));
+    }
+    const double e2 = p.size() > 1 ? p[1] : 0.0;
+    for (int i = 0; i < n_; ++i)
+      f[i] = u1_[i] * p[0] + u2_[i] * e2 + (hasNoise_ ? deviations_[i] * f[i] : 0.0);
+  }
+
+  // g = Vᵀr, r[n]
+  void applyTransposed(const Vector& r, Vector& g) {
+    std::fill(g.begin(), g.end(), 0.0);
+    if (hasNoise_) {
+      for (int i = 0; i < n_; ++i) weighted_[i] = deviations_[i] * r[i];
+      double* c = weighted_.data();
+      double* out = g.data() + 1;
+      noise_.produce(std::span(&c, 1), std::span(&out, 1));
+    }
+    g[0] += dot(u1_, r);
+    if (g.size() > 1) g[1] += dot(u2_, r);
+  }
+
+  // Whether VᵀV (n ≥ d) or VVᵀ (n < d) is singular.
+  bool isSingular(int dimension) const {
+    if (hasNoise_) return false;
+    const double a = dot(u1_, u1_);
+    const double b = dot(u1_, u2_);
+    const double c = dot(u2_, u2_);
+    const double mean = 0.5 * (a + c);
+    const double spread = std::hypot(0.5 * (a - c), b);
+    const int rank = mean + spread <= 0.0 ? 0 : mean - spread <= kRankTolerance * (mean + spread) ? 1 : 2;
+    return std::min(n_, dimension) > rank;
+  }
+
+ private:
+  const int n_;
+  const bool hasNoise_;
+  LazyFrame frame_;
+  LazyNoise& noise_;
+  Vector u1_;  // [n], as the rest
+  Vector u2_;
+  Vector deviations_;  // s
+  Vector labels_;      // y
+  Vector weighted_;
+};
+
+// Orthonormal vectors, to keep others orthogonal to.
+class OrthogonalGradients {
+ public:
+  void clear() { units_.clear(); }
+  void append(const Vector& g) {
+    const double length = norm(g);
+    if (!(length > 0.0)) return;
+    for (const double value : g) units_.push_back(value / length);
+  }
+  void removeFrom(Vector& g) {
+    const int size = static_cast<int>(g.size());
+    const int count = static_cast<int>(units_.size() / g.size());
+    if (count == 0) return;
+    parts_.resize(count);
+    multiplyVector(false, 1.0, units_.data(), count, size, size, g.data(), 0.0, parts_.data());
+    multiplyVector(true, -1.0, units_.data(), count, size, size, parts_.data(), 1.0, g.data());
+  }
+
+ private:
+  Vector units_;
+  Vector parts_;
+};
+
+// (VᵀV + penalty I) w = Vᵀy
+class LeastSquares {
+ public:
+  LeastSquares(LazyFeatures& features, double penalty, const std::atomic<bool>& cancelled)
+      : features_(features),
+        penalty_(penalty),
+        cancelled_(cancelled),
+        r_(features.examples()),
+        f_(features.examples()),
+        w_(features.size(), 0.0),
+        g_(features.size()),
+        p_(features.size()) {}
+
+  bool solve() {
+    start();
+    first_ = norm(g_);
+    residual_ = first_ > 0.0 ? 1.0 : 0.0;
+    for (int run = 0; run < kMostRestarts && residual_ > kHeadTolerance && !cancelled_; ++run) {
+      descend();
+      start();
+      residual_ = norm(g_) / first_;
+    }
+    return residual_ <= kHeadTolerance;
+  }
+
+  const Vector& w() const { return w_; }
+  int iterations() const { return iterations_; }
+  double residual() const { return residual_; }
+
+ private:
+  // r and g at w, afresh.
+  void start() {
+    features_.apply(w_, f_);
+    r_ = features_.labels();
+    add(-1.0, f_, r_);
+    updateGradient();
+  }
+  void updateGradient() {
+    features_.applyTransposed(r_, g_);
+    add(-penalty_, w_, g_);
+  }
+  void descend() {
+    gradients_.clear();
+    p_ = g_;
+    double square = dot(g_, g_);
+    while (iterations_ < kMostIterations && !cancelled_) {
+      ++iterations_;
+      gradients_.append(g_);
+      features_.apply(p_, f_);
+      const double step = square / (dot(f_, f_) + penalty_ * dot(p_, p_));
+      add(step, p_, w_);
+      add(-step, f_, r_);
+      updateGradient();
+      gradients_.removeFrom(g_);
+      const double next = dot(g_, g_);
+      // Half, so that the gradient computed afresh is within the tolerance too.
+      if (!(std::sqrt(next) > 0.5 * kHeadTolerance * first_)) return;
+      for (size_t j = 0; j < p_.size(); ++j) p_[j] = g_[j] + next / square * p_[j];
+      square = next;
+    }
+  }
+
+  LazyFeatures& features_;
+  const double penalty_;
+  const std::atomic<bool>& cancelled_;
+  OrthogonalGradients gradients_;
+  Vector r_;  // [n]
+  Vector f_;  // [n]
+  Vector w_;
+  Vector g_;  // Vᵀr − penalty w
+  Vector p_;
+  double first_ = 0.0;
+  double residual_ = 0.0;
+  int iterations_ = 0;
+};
+
+// argmin (1/n) Σ log(1 + e^{−y f}) + (λ/2)‖w‖²
+class Logistic {
+ public:
+  Logistic(LazyFeatures& features, double ridge, const std::atomic<bool>& cancelled)
+      : features_(features),
+        ridge_(ridge),
+        cancelled_(cancelled),
+        n_(features.examples()),
+        f_(n_, 0.0),
+        slope_(n_),
+        curvature_(n_),
+        change_(n_),
+        along_(n_),
+        trial_(n_),
+        w_(features.size(), 0.0),
+        g_(features.size()),
+        p_(features.size()),
+        r_(features.size()),
+        s_(features.size()),
+        h_(features.size()) {}
+
+  bool solve() {
+    updateGradient();
+    const double first = norm(g_);
+    residual_ = first > 0.0 ? 1.0 : 0.0;
+    for (int step = 0; step < kMostNewtonSteps && residual_ > kHeadTolerance; ++step) {
+      if (iterations_ >= kMostIterations || cancelled_) break;
+      // No more accurate than what is needed to pass the tolerance.
+      findDirection(std::max(std::min(0.5, std::sqrt(residual_)), 0.1 * kHeadTolerance / residual_));
+      if (!moveAlong()) break;
+      // Afresh: rounding does not add up over the steps.
+      features_.apply(w_, f_);
+      updateGradient();
+      residual_ = norm(g_) / first;
+    }
+    return residual_ <= kHeadTolerance;
+  }
+
+  const Vector& w() const { return w_; }
+  int iterations() const { return iterations_; }
+  double residual() const { return residual_; }
+
+ private:
+  double value(const Vector& f, double square) const {
+    double loss = 0.0;
+    for (int i = 0; i < n_; ++i) {
+      const double margin = features_.labels()[i] * f[i];
+      loss += std::max(-margin, 0.0) + std::log1p(std::exp(-std::abs(margin)));
+    }
+    return loss / n_ + 0.5 * ridge_ * square;
+  }
+
+  // Gradient and curvatures at f, w.
+  void updateGradient() {
+    for (int i = 0; i < n_; ++i) {
+      const double y = features_.labels()[i];
+      const double p = 1.0 / (1.0 + std::exp(y * f_[i]));
+      slope_[i] = -y * p / n_;
+      curvature_[i] = p * (1.0 - p) / n_;
+    }
+    features_.applyTransposed(slope_, g_);
+    add(ridge_, w_, g_);
+  }
+
+  // p ≈ −H⁻¹g to the relative residual `accuracy`, and change = V p.
+  void findDirection(double accuracy) {
+    std::fill(p_.begin(), p_.end(), 0.0);
+    std::fill(change_.begin(), change_.end(), 0.0);
+    for (size_t j = 0; j < r_.size(); ++j) r_[j] = -g_[j];
+    s_ = r_;
+    double square = dot(r_, r_);
+    const double target = accuracy * std::sqrt(square);
+    residuals_.clear();
+    while (iterations_ < kMostIterations && !cancelled_) {
+      ++iterations_;
+      residuals_.append(r_);
+      features_.apply(s_, along_);
+      for (int i = 0; i < n_; ++i) trial_[i] = curvature_[i] * along_[i];
+      features_.applyTransposed(trial_, h_);
+      add(ridge_, s_, h_);
+      const double step = square / dot(s_, h_);
+      add(step, s_, p_);
+      add(step, along_, change_);
+      add(-step, h_, r_);
+      residuals_.removeFrom(r_);
+      const double next = dot(r_, r_);
+      if (!(std::sqrt(next) > target)) return;
+      for (size_t j = 0; j < s_.size(); ++j) s_[j] = r_[j] + next / square * s_[j];
+      square = next;
+    }
+  }
+
+  // False if no step along p lowers the value.
+  bool moveAlong() {
+    const double slope = dot(g_, p_);
+    const double before = value(f_, dot(w_, w_));
+    // Rounding of the value hides the decrease of the last steps.
+    const double rounding = 1e-14 * (1.0 + std::abs(before));
+    double length = 1.0;
+    for (int halving = 0; halving < kMostHalvings; ++halving, length *= 0.5) {
+      trial_ = f_;
+      add(length, change_, trial_);
+      const double square = dot(w_, w_) + length * (2.0 * dot(w_, p_) + length * dot(p_, p_));
+      if (value(trial_, square) > before + kSufficientDecrease * length * slope + rounding) continue;
+      add(length, p_, w_);
+      return true;
+    }
+    return false;
+  }
+
+  LazyFeatures& features_;
+  const double ridge_;
+  const std::atomic<bool>& cancelled_;
+  const int n_;
+  OrthogonalGradients residuals_;
+  Vector f_;          // V w, [n] as the next five
+  Vector slope_;      // ∂loss/∂f / n
+  Vector curvature_;  // ∂²loss/∂f² / n
+  Vector change_;     // V p
+  Vector along_;      // V s
+  Vector trial_;
+  Vector w_;
+  Vector g_;
+  Vector p_;
+  Vector r_;
+  Vector s_;
+  Vector h_;
+  double residual_ = 0.0;
+  int iterations_ = 0;
+};
+
+template <class Solution>
+TrialStatus solve(Solution solution, LazyHead& head) {
+  const bool converged = solution.solve();
+  const Vector& w = solution.w();
+  head.iterations = solution.iterations();
+  head.residual = solution.residual();
+  head.inPlane = {w[0], w.size() > 1 ? w[1] : 0.0};
+  head.rest =
+      w.size() > 2
+          ? std::sqrt(prompt_attention::dot(w.data() + 2, w.data() + 2, static_cast<int>(w.size()) - 2))
+          : 0.0;
+  return converged ? TrialStatus::kOk : TrialStatus::kNotConverged;
+}
+
+}  // namespace
+
+double lazyHeadBytes(const KnownPromptSpec& spec) {
+  const double n = spec.examples;
+  constexpr double kVectors = 12.0;
+  return LazyNoise::bytes(n, spec.mixture.dimension - 1.0, 1.0, kMostIterations + kMostRestarts,
+                          kMostIterations + kMostRestarts + kMostNewtonSteps) +
+         sizeof(double) * (kVectors * n + static_cast<double>(kMostIterations) * frameCapacity(spec));
+}
+
+TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                      KnownPromptWorkspace& workspace, LazyHead& head) {
+  head = {{0.0, 0.0}, 0.0, 0, 0.0};
+  LazyFeatures features(spec, trial, workspace);
+  if (spec.head.ridge == 0.0 && features.isSingular(spec.mixture.dimension)) return TrialStatus::kSingular;
+  const TrialStatus status =
+      spec.head.kind == HeadKind::kLogistic
+          ? solve(Logistic(features, spec.head.ridge, cancelled), head)
+          : solve(LeastSquares(features, spec.examples * spec.head.ridge, cancelled), head);
+  if (workspace.lazyNoise.heldBytes() > kBytesKept) workspace.lazyNoise.release();
+  return status;
+}
+
+}  // namespace prompt_attention

@@ -1,0 +1,57 @@
+// What the risk of a known prompt (risk.h) averages over: one point per draw of the scores and value of (y,
+// δ).
+//
+// Given (y, δ) and the scores, the feature of an example has plane coordinates u = (u1, u2 + s z), z ~ N(0,
+// 1), and noise of variance s² in every orthogonal direction (theory.md §5, §6). Points hold the margin
+// coordinates b = y u without the noise, and s². At τ = 0 the scores do not matter: t̃ is then noise of
+// variance s² along e1 too (`uniform`), and a single draw says all.
+//
+// Draws come in batches from independent randomisations (score_lattice.h), so that the scatter of what is
+// computed from single batches gives standard errors.
+#pragma once
+
+#include <atomic>
+#include <vector>
+
+#include "core/mixture.h"
+#include "core/objective.h"
+#include "core/random.h"
+
+namespace prompt_attention {
+
+constexpr int kRiskBatches = 16;
+
+// Points begin … begin + count − 1 stand for one value of (y, δ).
+struct RiskSegment {
+  size_t begin;
+  size_t normals;  // where in RiskPoints::normals and ::weights theirs begin
+  int count;
+  double probability;
+};
+
+struct RiskPoints {
+  std::vector<double> b1;
+  std::vector<double> b2;
+  std::vector<double> variances;  // s²
+  std::vector<double> normals;    // x ~ N(0, 1) for losses whose mean over the noise has no closed form
+  std::vector<double> weights;    // of the points of a segment, of mean 1; empty if all are 1
+  std::vector<std::vector<RiskSegment>> batches;
+  bool uniform;    // τ = 0
+  bool noiseless;  // s = 0
+  // Means over all points.
+  double b1Squares;  // E b1² (+ s² at τ = 0)
+  double b2Squares;  // E b2² + s²
+  double variance;   // E s²
+  double relevantAttention;
+  double relevantAttentionStandardError;
+
+  bool hasDraws() const { return batches.size() > 1; }
+};
+
+// About `draws` draws in kRiskBatches batches of prime size; none at τ = 0 or without noise. With
+// `withNormals` every point has an x: one per draw, or, where nothing is drawn, the nodes of a quadrature.
+// Returns early, with nothing of use, once `cancelled`.
+RiskPoints drawRiskPoints(const Mixture& mixture, double inverseTemperature, int draws, StreamKey key,
+                          bool withNormals, PartRunner& runner, const std::atomic<bool>& cancelled);
+
+}  // namespace prompt_attention
