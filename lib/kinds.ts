@@ -12,8 +12,9 @@ import { memoryLimit } from './memory.js';
 import { type NativeModel, native, toNativeHead, toNativeMixture, toNativeThreeStep } from './native.js';
 import { knownPrompt } from './risk/known-prompt.js';
 import { threeStep } from './risk/three-step.js';
-import { type HeadSolver, resolveSolver } from './solver.js';
+import { resolveSolver } from './solver.js';
 import { toNativeOptimizer } from './training/optimizer.js';
+import { recordedSteps } from './training/records.js';
 
 /** Which trials of an experiment to run, and how. */
 export interface TrialRequest {
@@ -28,29 +29,12 @@ export interface TrialRequest {
   readonly onProgress?: ((completed: number) => void) | undefined;
 }
 
-/** Records along the training of every trial. */
-export interface SimulationPath {
-  /** Steps taken before each record: 0, the multiples of `recordEvery`, and the last step. */
-  readonly steps: Float64Array;
-  /**
-   * One array of trials × records per metric, the records of a trial one after the other. Record j of trial t is at
-   * `t * steps.length + j`; the last record is the metric of the whole trial. A trial that diverged has NaN from the first
-   * record that is not finite.
-   */
-  readonly metrics: Readonly<Record<string, Float64Array>>;
-}
-
 /** Raw results of consecutive trials. */
 export interface TrialResults {
-  /**
-   * One array per metric, `error` among them: one number per trial or, for a metric that has a value at several points of a
-   * trial (a path), the same number of values for every trial, trial after trial.
-   */
+  /** One array per metric, `error` among them, with one number per trial. */
   readonly metrics: Readonly<Record<string, Float64Array>>;
-  /** Metrics along the training; only where the experiment asks for them. */
-  readonly path?: SimulationPath | undefined;
-  /** How heads were found; absent where there is nothing to solve. */
-  readonly solver?: HeadSolver | undefined;
+  /** Metrics along the training, trials×records per metric, for experiments that record them. */
+  readonly path?: Readonly<Record<string, Float64Array>> | undefined;
   /** One code per trial: 0 if it ran through, else it failed and its metrics are NaN. */
   readonly status: Uint8Array;
 }
@@ -74,7 +58,9 @@ export interface LawOptions {
 /** What the rest of the package has to know about one kind of experiment. */
 export interface ExperimentKind<Resolved> {
   /** Names of the metrics of a trial, `error` first. */
-  metrics(experiment: Resolved): readonly string[];
+  metrics(experiment: Resolved, method: SimulationMethod): readonly string[];
+  /** Steps taken before each record of a path; empty if the experiment records none. */
+  recordedSteps(experiment: Resolved): Float64Array;
   /** Run trials. They depend on the seed, the experiment and their indices only. */
   simulate(experiment: Resolved, request: TrialRequest): Promise<TrialResults>;
   /** What the law of the experiment says of the metrics it covers, `error` among them; null where there is no law. */
@@ -109,32 +95,27 @@ const kModelMetrics: Readonly<Record<ResolvedGradientDescent['model'], readonly 
   'self-attention': ['weightNorm', 'relevantAttention'],
 };
 
-/** Steps taken before each record. */
-function recordedSteps({ steps, recordEvery = steps }: ResolvedGradientDescent): Float64Array {
-  const records = Math.ceil(steps / recordEvery) + 1;
-  return Float64Array.from({ length: records }, (_, i) => Math.min(i * recordEvery, steps));
-}
-
 /** Every kind of experiment: adding one is adding its schema to `experimentSchema` and an entry here. */
 const kKinds: Kinds = {
   'known-prompt': {
-    metrics: () => ['error', 'relevantAttention', 'headNorm'],
-    async simulate(experiment, request) {
-      const solver = resolveSolver(experiment, request.method);
-      const results = await runJob(
+    metrics: (experiment, method) => [
+      ...['error', 'relevantAttention', 'headNorm'],
+      ...(resolveSolver(experiment, method) === 'iterative' ? ['solverIterations', 'solverResidual'] : []),
+    ],
+    recordedSteps: () => new Float64Array(),
+    simulate: (experiment, request) =>
+      runJob(
         () =>
           native.simulateKnownPrompt({
             ...common(experiment, request),
             examples: experiment.examples,
             inverseTemperature: experiment.inverseTemperature,
             head: toNativeHead(experiment.head),
-            solver: solver ?? 'direct',
+            solver: resolveSolver(experiment, request.method) ?? 'direct',
             memory: memoryLimit(),
           }),
         request,
-      );
-      return { ...results, solver };
-    },
+      ),
     async theory(experiment, options) {
       if (experiment.mixture.noise !== 'gaussian') return null;
       const law = await knownPrompt({ ...experiment, ...options });
@@ -146,6 +127,7 @@ const kKinds: Kinds = {
   },
   'three-step': {
     metrics: () => ['error', ...kPromptMetrics, 'relevantAttention', ...kIterateCosines],
+    recordedSteps: () => new Float64Array(),
     simulate: (experiment, request) =>
       runJob(
         () =>
@@ -171,8 +153,10 @@ const kKinds: Kinds = {
   },
   'gradient-descent': {
     metrics: ({ model }) => ['error', 'trainingLoss', 'trainingError', 'headNorm', ...kModelMetrics[model]],
-    async simulate(experiment, request) {
-      const { path, ...results } = await runJob(
+    recordedSteps: ({ steps, recordEvery }) =>
+      recordEvery === undefined ? new Float64Array() : recordedSteps(steps, recordEvery),
+    simulate: (experiment, request) =>
+      runJob(
         () =>
           native.simulateDescent({
             ...common(experiment, request),
@@ -189,9 +173,7 @@ const kKinds: Kinds = {
             memory: memoryLimit(),
           }),
         request,
-      );
-      return { ...results, path: path && { steps: recordedSteps(experiment), metrics: path } };
-    },
+      ),
     theory: () => Promise.resolve(null),
   },
   ...imageKinds,

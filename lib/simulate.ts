@@ -3,12 +3,11 @@ import { z } from 'zod';
 import { type EngineInfo, engineInfo } from './engine.js';
 import { type Experiment, parseExperiment, resolveMethod, type SimulationMethod } from './experiment.js';
 import type { JobOptions } from './job.js';
-import { kindOf, type SimulationPath } from './kinds.js';
+import { kindOf } from './kinds.js';
 import { abortSignal, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from './options.js';
-import type { HeadSolver } from './solver.js';
+import { type HeadSolver, resolveSolver } from './solver.js';
 
 export type { SimulationMethod } from './experiment.js';
-export type { SimulationPath } from './kinds.js';
 
 /** Outcome of one trial, as found in {@link Simulation.status}. */
 export const TrialStatus = Object.freeze({
@@ -45,6 +44,18 @@ export interface SimulationOptions extends JobOptions {
   readonly onProgress?: ((progress: { readonly completed: number; readonly trials: number }) => void) | undefined;
 }
 
+/** Records along the training of every trial. */
+export interface SimulationPath {
+  /** Steps taken before each record: 0, the multiples of `recordEvery`, and the last step. */
+  readonly steps: Float64Array;
+  /**
+   * One array of trials × records per metric, the records of a trial one after the other. Record j of trial t is at
+   * `t * steps.length + j`; the last record is what {@link Simulation.metrics} holds. A trial that diverged has NaN from the
+   * first record that is not finite.
+   */
+  readonly metrics: Readonly<Record<string, Float64Array>>;
+}
+
 /** What {@link simulate} found. */
 export interface Simulation {
   /** Number of trials run. */
@@ -64,9 +75,7 @@ export interface Simulation {
    * norm is 0). Gradient descent: `headNorm`, `trainingLoss` and `trainingError` at the last parameters, over the examples of the
    * step that would come next (with `data: 'fresh'` none of them has been learned from); for models with a
    * prompt `contextOverlap` ⟨q, q⋆⟩, `signalOverlap` ⟨q, w⋆⟩ and `promptNorm` ‖q‖; for self-attention `weightNorm` ‖B‖.
-   * Linear attention has no `relevantAttention`: its weights are no distribution. Images: `trainedParameters` is how many numbers were
-   * trained; transfers have `errorBefore` and `relevantAttentionBefore` of the layer as it was pretrained, and `attentionPath`, the
-   * attention on relevant tokens of the training examples at every record of the training, trial after trial.
+   * Linear attention has no `relevantAttention`: its weights are no distribution.
    */
   readonly metrics: Readonly<Record<string, Float64Array>> & {
     /** Test error of each trial, in [0, 1]. */
@@ -129,7 +138,8 @@ export async function simulate(experiment: Experiment, options: SimulationOption
     '',
   );
   const method = resolveMethod(resolved, rest.method);
-  const { metrics, path, solver, status } = await kindOf(resolved).simulate(resolved, {
+  const solver = resolveSolver(resolved, method);
+  const { metrics, path, status } = await kindOf(resolved).simulate(resolved, {
     seed,
     method,
     firstTrial,
@@ -146,7 +156,7 @@ export async function simulate(experiment: Experiment, options: SimulationOption
     method,
     ...(solver !== undefined && { solver }),
     metrics: metrics as Simulation['metrics'],
-    ...(path !== undefined && { path }),
+    ...(path !== undefined && { path: { steps: kindOf(resolved).recordedSteps(resolved), metrics: path } }),
     status,
     engine: engineInfo(),
   };

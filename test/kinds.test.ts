@@ -1,5 +1,5 @@
 import test from 'ava';
-import { type Experiment, parseExperiment } from '../lib/experiment.js';
+import { type Experiment, parseExperiment, resolveMethod } from '../lib/experiment.js';
 import { kindOf } from '../lib/kinds.js';
 import { simulate } from '../lib/simulate.js';
 
@@ -19,6 +19,14 @@ const experiments: Readonly<Record<string, Experiment>> = {
     inverseTemperature: 1,
     head: { kind: 'averaging' },
   },
+  'known prompt with an iterative solver': {
+    kind: 'known-prompt',
+    mixture,
+    examples: 40,
+    inverseTemperature: 1,
+    head: { kind: 'logistic', ridge: 1 },
+    solver: 'iterative',
+  },
   'three steps': { kind: 'three-step', mixture, examples: 10, stepSizes: [1, 1, 1] },
   ...Object.fromEntries(
     (['prompt-attention', 'linear-attention', 'mean-pooling', 'self-attention'] as const).map((model) => [
@@ -32,7 +40,7 @@ for (const [name, experiment] of Object.entries(experiments)) {
   test(`the metrics declared are those of a trial, and a law speaks of declared metrics: ${name}`, async (t) => {
     const { metrics } = await simulate(experiment, { trials: 2, seed: 1, testDraws: 10 });
     const resolved = parseExperiment(experiment);
-    const declared = kindOf(resolved).metrics(resolved);
+    const declared = kindOf(resolved).metrics(resolved, resolveMethod(resolved, undefined));
     t.is(declared[0], 'error');
     t.deepEqual([...declared].sort(), Object.keys(metrics).sort());
     const law = await kindOf(resolved).theory(resolved, { seed: 1, draws: 500, signal: undefined });

@@ -197,7 +197,9 @@ export async function collect(study: StudyOptions | StudySpec | string, options:
 
 /** How far a study on a cluster is. */
 export interface ClusterStudy extends StoredProgress {
+  /** The first 16 digits of the study's hash. */
   readonly id: string;
+  /** Its name. */
   readonly name: string;
   /** Jobs that wait or are under way. */
   readonly jobs: number;

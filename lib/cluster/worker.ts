@@ -31,16 +31,21 @@ export interface WorkOptions {
 /** What a worker tells about itself. */
 export type WorkerEvent =
   | {
+      /** A job was done. */
       readonly kind: 'job';
       /** Name of the study. */
       readonly study: string;
+      /** Trials computed. */
       readonly trials: number;
+      /** From taking the job to storing its results. */
       readonly seconds: number;
       /** False if another worker had been given the job meanwhile: then nothing was stored. */
       readonly kept: boolean;
     }
   | {
+      /** A job could not be done, or the server does not answer. */
       readonly kind: 'failure' | 'server-away';
+      /** Why. */
       readonly reason: string;
     };
 

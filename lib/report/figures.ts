@@ -1,7 +1,8 @@
 import type { TopLevelSpec } from 'vega-lite';
+import { kindOf } from '../kinds.js';
 import { metricNames, StudyCells } from '../study/cells.js';
 import type { PairedDifference } from '../study/compare.js';
-import type { StudyResult } from '../study/rows.js';
+import type { StudyResult, StudyRow } from '../study/rows.js';
 import { curvesSpec, kTestError, metricQuantity } from './curves.js';
 import { differencesSpec } from './differences.js';
 import { heatmapSpec, mapAxes } from './heatmap.js';
@@ -55,7 +56,12 @@ export function reportFigures(
       spec: differencesSpec(spec.name, differences),
     });
   const present = new Set(rows.flatMap((row) => Object.keys(row.metrics)));
-  const metrics = metricNames(StudyCells.of(spec)).filter((name) => present.has(name));
+  const cells = StudyCells.of(spec);
+  const stepsOf = (row: StudyRow) => {
+    const { experiment } = cells.at(row.index);
+    return kindOf(experiment).recordedSteps(experiment);
+  };
+  const metrics = metricNames(cells).filter((name) => present.has(name));
   const drawn = new Set<string>();
   if (metrics.includes('relevantAttention')) {
     drawn.add('relevantAttention');
@@ -90,7 +96,7 @@ export function reportFigures(
       name: 'paths',
       title: 'Along the steps',
       caption: 'Metrics of a trial step by step.',
-      spec: pathsSpec(withPaths, [...new Set(withPaths.flatMap((row) => Object.keys(row.paths)))], spec.name),
+      spec: pathsSpec(withPaths, [...new Set(withPaths.flatMap((row) => Object.keys(row.paths)))], spec.name, stepsOf),
     });
   const scores = rows.flatMap((row) => row.z ?? []);
   if (scores.length >= kLeastScores)

@@ -39,8 +39,7 @@ const kMetricLabels: Readonly<Record<string, string>> = {
 export function metricLabel(name: string): string {
   const cosine = /^([wq]\d)(Context|Signal)Cosine$/.exec(name);
   if (cosine !== null) return `cosine of ${cosine[1]} with ${cosine[2] === 'Context' ? 'q⋆' : 'w⋆'}`;
-  if (name.endsWith('Path')) return `${metricLabel(name.slice(0, -'Path'.length))} along the training`;
-  return kMetricLabels[name] ?? name;
+  return kMetricLabels[name.replace(/Path$/, '')] ?? name;
 }
 
 /** Symbol and words for the option at a dotted path; the path itself where there are none. */

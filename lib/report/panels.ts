@@ -95,17 +95,23 @@ const kShownPaths = 7;
  * Means of metrics along the steps of a trial, one panel per metric, one line per cell.
  *
  * @param rows Rows of one study that have paths, at least one.
+ * @param stepsOf Steps taken before each record of a row's paths.
  */
-export function pathsSpec(rows: readonly StudyRow[], metrics: readonly string[], title: string): TopLevelSpec {
+export function pathsSpec(
+  rows: readonly StudyRow[],
+  metrics: readonly string[],
+  title: string,
+  stepsOf: (row: StudyRow) => Float64Array,
+): TopLevelSpec {
   const { series, horizontal } = onePanel(rows);
   const step = Math.max(1, (rows.length - 1) / (kShownPaths - 1));
   const shown = rows.filter((_, i) => rows.length <= kShownPaths || Math.round(i % step) === 0).slice(0, kShownPaths);
   const paths = [...(horizontal === undefined ? [] : [horizontal]), ...series];
   const values = shown.flatMap((row) =>
     metrics.flatMap((name) =>
-      (row.paths[name]?.mean ?? []).map((value, x) => ({
+      (row.paths[name]?.mean ?? []).map((value, i) => ({
         metric: metricLabel(name),
-        x,
+        x: stepsOf(row)[i],
         series: levelsText(row.factors, paths),
         value,
       })),

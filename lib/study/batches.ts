@@ -1,10 +1,10 @@
 import { crc32 } from 'node:zlib';
 import type { Selectable } from 'kysely';
-import type { TrialResults } from '../kinds.js';
+import type { StoredResults } from './statistics.js';
 import type { Tables } from './tables.js';
 
 /** A batch of consecutive trials of one cell: its raw results, how long it took and who computed it. */
-export interface Batch extends TrialResults {
+export interface Batch extends StoredResults {
   /** Position of the cell. */
   readonly cell: number;
   /** Index of the first trial. */

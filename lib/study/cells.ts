@@ -204,8 +204,8 @@ export class StudyCells {
     return Uint32Array.from(positions);
   }
 
-  private requireMetric({ experiment, factors }: StudyCell): void {
-    const metrics = kindOf(experiment).metrics(experiment);
+  private requireMetric({ experiment, method, factors }: StudyCell): void {
+    const metrics = kindOf(experiment).metrics(experiment, method);
     const { metric } = this.spec.trials;
     if (metrics.includes(metric)) return;
     throw new StudyError(
@@ -217,6 +217,7 @@ export class StudyCells {
 /** Every metric that some cell of a study has, in the order in which their kinds list them. */
 export function metricNames(cells: StudyCells): readonly string[] {
   const names = new Set<string>();
-  for (const { experiment } of cells) for (const name of kindOf(experiment).metrics(experiment)) names.add(name);
+  for (const { experiment, method } of cells)
+    for (const name of kindOf(experiment).metrics(experiment, method)) names.add(name);
   return [...names];
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { OptionRangeError } from '../errors.js';
-import { canonicalJson, cellKey, kMethodKeys } from '../experiment.js';
+import { canonicalJson, cellKey } from '../experiment.js';
 import { parseOptions } from '../options.js';
 import type { Batch } from './batches.js';
 import { StudyCells } from './cells.js';
@@ -13,7 +13,7 @@ import { intervalFactor, Moments } from './statistics.js';
 export interface CompareOptions {
   /**
    * Path of the factor whose levels are compared. Default: every factor that chooses a method (`kind`, `head`, `debias`, `model`,
-   * `loss`, `optimizer` or a part of them): such cells share their random numbers.
+   * `loss`, `optimizer`, `data` or a part of them): such cells share their random numbers.
    */
   readonly factor?: string | undefined;
   /** Level that the others are compared with. Default: the first. */
@@ -34,6 +34,7 @@ export interface PairedDifference {
   readonly baseline: Readonly<Record<string, FactorValue>>;
   /** Levels of the other factors of the cell. */
   readonly factors: Readonly<Record<string, FactorValue>>;
+  /** The metric that is compared. */
   readonly metric: string;
   /** Pairs of trials, both successful. */
   readonly pairs: number;
@@ -41,14 +42,18 @@ export interface PairedDifference {
   readonly difference: number;
   /** Standard error of `difference`, from the sample standard deviation of the differences. */
   readonly standardError: number;
-  /** Ends of the 95 % interval of the difference. */
+  /** Lower end of the 95 % interval of the difference. */
   readonly intervalLow: number;
+  /** Upper end of it. */
   readonly intervalHigh: number;
   /** What the standard error would be if the two cells had independent random numbers. */
   readonly unpairedStandardError: number;
   /** Whether the two cells draw the same random numbers. */
   readonly commonRandomNumbers: boolean;
 }
+
+/** Options that choose a method: compared unless told otherwise. */
+const kMethodOptions: ReadonlySet<string> = new Set(['kind', 'head', 'debias', 'model', 'loss', 'optimizer', 'data']);
 
 const optionsSchema = z.strictObject({
   factor: z.string({ error: 'the path of a factor' }).optional(),
@@ -59,7 +64,7 @@ const optionsSchema = z.strictObject({
 const topOption = (path: string) => path.split('.', 1)[0] as string;
 
 function comparedAxes(cells: StudyCells, factor: string | undefined): readonly number[] {
-  const isCompared = (path: string) => (factor === undefined ? kMethodKeys.has(topOption(path)) : path === factor);
+  const isCompared = (path: string) => (factor === undefined ? kMethodOptions.has(topOption(path)) : path === factor);
   const axes = [...cells.axes.keys()].filter((axis) => cells.axes[axis]?.paths.some(isCompared));
   if (axes.length > 0 || factor === undefined) return axes;
   throw new OptionRangeError('factor', `one of ${cells.axes.flatMap(({ paths }) => paths).join(', ')}`, factor);

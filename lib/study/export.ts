@@ -15,6 +15,7 @@ import { type OpenStudy, openForReading } from './sqlite.js';
 
 /** What is exported, and how. */
 export interface ExportOptions {
+  /** Format of the file. */
   readonly format: 'csv' | 'json' | 'parquet';
   /** The file to write; one that exists is replaced. */
   readonly out: string;

@@ -17,6 +17,7 @@ export {
   type PartialExperiment,
   type StudyOptions,
   type StudySpec,
+  type TheoryOptions,
   type TrialsRuleOptions,
 } from './spec.js';
 export type { CellStatistics, Estimate, PathEstimate } from './statistics.js';

@@ -4,9 +4,9 @@ import type { FactorValue } from './factors.js';
 
 /** Levels between two numbers, both included. */
 export interface LevelRange {
-  /** [first, last, count]: evenly spaced levels. */
+  /** First level, last level and their number: evenly spaced. */
   readonly linspace?: readonly [number, number, number] | undefined;
-  /** [first, last, count]: levels in a constant ratio; first and last have the same sign and are not 0. */
+  /** First level, last level and their number: in a constant ratio; the ends have the same sign and are not 0. */
   readonly logspace?: readonly [number, number, number] | undefined;
   /** Round the levels to integers and keep each once. Default false. */
   readonly integer?: boolean | undefined;

@@ -28,7 +28,9 @@ export interface Provenance {
 
 /** One process that computed something of a study. */
 export interface StudyRun extends Provenance {
+  /** Random, 16 hexadecimal digits. */
   readonly id: string;
+  /** Name of the machine. */
   readonly host: string;
   /** Engine fingerprint. */
   readonly engine: string;

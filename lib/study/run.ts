@@ -78,9 +78,9 @@ export async function runBatch(
   const { threads, share = 1, signal, onProgress } = options;
   const begin = performance.now();
   const request = { ...range, seed: spec.seed, method, testDraws, threads, signal, onProgress };
-  const { metrics: scalars, path, status } = await kindOf(experiment).simulate(experiment, request);
-  const paths = Object.entries(path?.metrics ?? {}).map(([name, values]) => [`${name}Path`, values]);
-  const metrics = { ...scalars, ...Object.fromEntries(paths) };
+  const { metrics: last, path = {}, status } = await kindOf(experiment).simulate(experiment, request);
+  const paths = Object.entries(path).map(([name, values]) => [`${name}Path`, values] as const);
+  const metrics = { ...last, ...Object.fromEntries(paths) };
   const wallSeconds = ((performance.now() - begin) / 1000) * share;
   return { cell: index, firstTrial: range.firstTrial, metrics, status, wallSeconds, run: run.id };
 }

@@ -46,7 +46,13 @@ export interface StudyOptions {
   /** A rule, or an integer ≥ 1: that many trials for every cell; `'theory-only'`: no trials, only the law of every cell. */
   readonly trials: TrialsRuleOptions | number | 'theory-only';
   /** Whether the law of every cell is computed beside the simulation, and from how many draws. Default true. */
-  readonly theory?: boolean | { readonly draws: number } | undefined;
+  readonly theory?: boolean | TheoryOptions | undefined;
+}
+
+/** How laws are computed. */
+export interface TheoryOptions {
+  /** Draws behind each: an integer in [64, 2³¹). */
+  readonly draws: number;
 }
 
 /** The levels of a factor. */
@@ -80,7 +86,7 @@ export interface StudySpec {
   /** A fixed number of trials n is the rule with minimum and maximum n. */
   readonly trials: TrialsRule;
   /** Whether the law of every cell is computed beside the simulation, and from how many draws. */
-  readonly theory: boolean | { readonly draws: number };
+  readonly theory: boolean | TheoryOptions;
 }
 
 const trialCount = integerFrom(1, 2 ** 31 - 1);

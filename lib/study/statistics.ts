@@ -37,6 +37,9 @@ export interface CellStatistics {
   readonly paths: Readonly<Record<string, PathEstimate>>;
 }
 
+/** Trials as they are stored: a metric along the training is one metric with several values per trial. */
+export type StoredResults = Pick<TrialResults, 'metrics' | 'status'>;
+
 /** Mean and variance, value by value (Welford's recurrence): the same digits however the values were split into batches. */
 export class Moments {
   private count = 0;
@@ -86,7 +89,7 @@ export class CellAccumulator {
   private readonly moments = new Map<string, Moments[]>();
   private readonly errors: Float64Array[] = [];
 
-  add({ metrics, status }: TrialResults): void {
+  add({ metrics, status }: StoredResults): void {
     const trials = status.length;
     for (const [name, values] of Object.entries(metrics)) {
       const points = values.length / trials;
@@ -147,7 +150,7 @@ export class CellAccumulator {
 }
 
 /** Statistics of the trials of one cell. */
-export function cellStatistics(results: TrialResults): CellStatistics {
+export function cellStatistics(results: StoredResults): CellStatistics {
   const accumulator = new CellAccumulator();
   accumulator.add(results);
   return accumulator.statistics();

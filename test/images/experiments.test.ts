@@ -81,15 +81,16 @@ realTest('tuned prompts move the attention to the garment; only what a method na
   const counts = { prompts: 64, 'prompts-and-head': 160, everything: 1184, head: 96, scratch: 1184 };
   for (const [method, count] of Object.entries(counts)) {
     const experiment = { ...transferExperiment, method: method as 'prompts' };
-    const { metrics } = await simulate(experiment, { trials: 2, seed: 1 });
+    const { metrics, path } = await simulate(experiment, { trials: 2, seed: 1 });
     t.deepEqual([...(metrics.trainedParameters ?? [])], [count, count]);
-    t.is(metrics.attentionPath?.length, 2 * 21);
+    t.is(path?.metrics.relevantAttention?.length, 2 * 21);
+    t.is(path?.steps.length, 21);
     const gain = (metrics.relevantAttention?.[0] ?? 0) - (metrics.relevantAttentionBefore?.[0] ?? 0);
     if (method === 'head') t.is(gain, 0);
     if (method === 'prompts') {
       t.true(gain > 0.02, `${gain}`);
-      const path = metrics.attentionPath as Float64Array;
-      t.true((path[20] as number) > (path[0] as number) + 0.02);
+      const attention = path?.metrics.relevantAttention as Float64Array;
+      t.true((attention[20] as number) > (attention[0] as number) + 0.02);
       t.true((metrics.error[0] as number) < (metrics.errorBefore?.[0] as number));
     }
   }

@@ -26,7 +26,7 @@ test('95 % intervals cover a mean known exactly in 93.5 to 96.5 % of 2,000 adapt
     stopped.set(row.trials, (stopped.get(row.trials) ?? 0) + 1);
   }
   t.log(`coverage ${(covered / 20).toFixed(2)} %, stopped at`, Object.fromEntries(stopped));
-  t.true(stopped.size >= 3, 'the rule does adapt');
+  t.true([...stopped.values()].filter((studies) => studies > 200).length >= 2, 'the rule does adapt');
   t.true(covered >= 1870 && covered <= 1930, `${covered} of 2000`);
 });
 

@@ -122,3 +122,27 @@ test('rows of several engines are reported', async (t) => {
   const mixed = rows.map((row, index) => ({ ...row, engine: index === 0 ? 'a + b' : 'a' }));
   t.regex(rowWarnings(mixed)[0] ?? '', /several engines \(a, b\)/);
 });
+
+test('metrics along the training are stored and averaged record by record', async (t) => {
+  const out = join(temporaryDirectory(t), 'x.sqlite');
+  const { mixture } = smallStudy.experiment;
+  const experiment = {
+    kind: 'gradient-descent',
+    mixture,
+    examples: 30,
+    model: 'prompt-attention',
+    steps: 5,
+    recordEvery: 2,
+    stepSizes: { head: 0.1, prompt: 0.1 },
+  } as const;
+  const { rows } = await run({ name: 'path', seed: 1, experiment, trials: 100, testDraws: 50 }, { out });
+  const { path } = await simulate(experiment, { seed: 1, trials: 100, testDraws: 50 });
+  const errors = path?.metrics.error ?? new Float64Array();
+  t.deepEqual([...(path?.steps ?? [])], [0, 2, 4, 5]);
+  for (let record = 0; record < 4; ++record) {
+    let sum = 0;
+    for (let trial = 0; trial < 100; ++trial) sum += errors[trial * 4 + record] as number;
+    t.true(Math.abs((rows[0]?.paths.errorPath?.mean[record] ?? 0) - sum / 100) < 1e-14);
+  }
+  t.deepEqual((await open(out)).rows, rows);
+});

@@ -1,8 +1,9 @@
 import type { ExperimentKind, TrialRequest, TrialResults } from '../../kinds.js';
+import { recordedSteps } from '../../training/records.js';
 import { bagTrial, kBagMetrics } from './bag.js';
 import { kRiskMetrics, riskLaw, riskTrial } from './risk.js';
 import type { ResolvedImageBag, ResolvedImageExperiment, ResolvedImageRisk, ResolvedImageTransfer } from './schemas.js';
-import type { TrialContext } from './training.js';
+import { recordEvery, type TrialContext } from './training.js';
 import { kTransferMetrics, transferTrial } from './transfer.js';
 
 /** Metrics of one trial: a number each, or the values of a path; null if the trial failed. */
@@ -69,18 +70,25 @@ const noLaw = () => Promise.resolve(null);
 export const imageKinds: ImageKinds = {
   'image-bag': {
     metrics: () => kBagMetrics,
+    recordedSteps: () => new Float64Array(),
     simulate: (experiment: ResolvedImageBag, request) =>
       runTrials(kBagMetrics, request, (context) => bagTrial(experiment, context)),
     theory: noLaw,
   },
   'image-transfer': {
     metrics: () => kTransferMetrics,
-    simulate: (experiment: ResolvedImageTransfer, request) =>
-      runTrials(kTransferMetrics, request, (context) => transferTrial(experiment, context)),
+    recordedSteps: ({ training }) => recordedSteps(training.steps, recordEvery(training)),
+    async simulate(experiment: ResolvedImageTransfer, request) {
+      const names = [...kTransferMetrics, 'attentionPath'];
+      const { metrics, status } = await runTrials(names, request, (context) => transferTrial(experiment, context));
+      const { attentionPath, ...others } = metrics as typeof metrics & { attentionPath: Float64Array };
+      return { metrics: others, path: { relevantAttention: attentionPath }, status };
+    },
     theory: noLaw,
   },
   'image-risk': {
     metrics: () => kRiskMetrics,
+    recordedSteps: () => new Float64Array(),
     simulate: (experiment: ResolvedImageRisk, request) =>
       runTrials(kRiskMetrics, request, (context) => riskTrial(experiment, context)),
     theory: (experiment: ResolvedImageRisk, options) => riskLaw(experiment, { ...options, threads: 1 }),

@@ -26,6 +26,11 @@ export interface TrainedModel<Name extends string> {
   readonly relevantAttention: Float64Array;
 }
 
+/** Steps between records. */
+export function recordEvery({ steps }: ResolvedTraining): number {
+  return Math.max(1, Math.floor(steps / kRecords));
+}
+
 /** Train on the leading examples; the trailing ones choose among the recorded points. */
 export async function train<Name extends string, Trained extends Name>(
   model: Model<Name, Trained>,
@@ -46,7 +51,7 @@ export async function train<Name extends string, Trained extends Name>(
     schedule: { kind: 'cosine', warmUp: Math.min(10, training.steps) },
     steps: training.steps,
     batchSize: training.batchSize,
-    recordEvery: Math.max(1, Math.floor(training.steps / kRecords)),
+    recordEvery: recordEvery(training),
     validation: slice(data, cut, data.examples),
     // Never stops early, but yields the best record.
     patience: training.steps + 1,

@@ -83,14 +83,13 @@ export async function transfer(experiment: ResolvedImageTransfer, context: Trial
   return { layer, before, after, embedding: fitted, classes };
 }
 
-/** Metrics of {@link transferTrial}; the last one has a value for every record of the training. */
+/** Metrics of {@link transferTrial} but its path, the attention at every record of the training. */
 export const kTransferMetrics = [
   'error',
   'relevantAttention',
   'errorBefore',
   'relevantAttentionBefore',
   'trainedParameters',
-  'attentionPath',
 ];
 
 /** Tune the pretrained layer on the examples of one trial. */
