@@ -31,6 +31,7 @@ export type {
   ThreeStepHead,
 } from './experiment.js';
 export type {
+  CountedTrainingOptions,
   ImageBagExperiment,
   ImageExperiment,
   ImageRiskExperiment,

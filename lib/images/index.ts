@@ -19,9 +19,12 @@ export {
 export { type MeasuredNoise, measuredNoiseRisk } from './measured-noise.js';
 export type {
   BagTask,
+  ClassesFiller,
+  DataSetFiller,
   EmbeddedTask,
   Filler,
   FullTiledTask,
   ImageTask,
+  NoiseFiller,
   PartialTiledTask,
 } from './task.js';

@@ -2,13 +2,29 @@ import { z } from 'zod';
 import { integerFrom, oneOf } from '../options.js';
 
 /** What covers the parts of a canvas that do not show the labelled image. */
-export type Filler =
-  /** Independent uniform pixels. */
-  | { readonly kind: 'noise' }
-  /** Images of these classes of the same data set. */
-  | { readonly kind: 'classes'; readonly classes: readonly number[] }
-  /** Images of another data set. */
-  | { readonly kind: 'data-set'; readonly name: 'fashion-mnist' | 'mnist' };
+export type Filler = NoiseFiller | ClassesFiller | DataSetFiller;
+
+/** Independent uniform pixels. */
+export interface NoiseFiller {
+  /** Tells fillers apart. */
+  readonly kind: 'noise';
+}
+
+/** Images of other classes of the same data set. */
+export interface ClassesFiller {
+  /** Tells fillers apart. */
+  readonly kind: 'classes';
+  /** The classes: distinct integers from 0. */
+  readonly classes: readonly number[];
+}
+
+/** Images of another data set. */
+export interface DataSetFiller {
+  /** Tells fillers apart. */
+  readonly kind: 'data-set';
+  /** The data set. */
+  readonly name: 'fashion-mnist' | 'mnist';
+}
 
 /** What canvas tasks share. The canvas has `tiles` × `tiles` places of the size of an image. */
 interface CanvasTaskOptions {

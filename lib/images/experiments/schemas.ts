@@ -25,6 +25,12 @@ export interface ImageTrainingOptions {
   readonly validationShare?: number | undefined;
 }
 
+/** A training on a number of examples of its own. */
+export interface CountedTrainingOptions extends ImageTrainingOptions {
+  /** Training examples: an integer ≥ 1. */
+  readonly examples?: number | undefined;
+}
+
 const share = numberIn('a number in (0, 1)', (value) => value > 0 && value < 1);
 
 function trainingObject(defaults: { readonly steps: number; readonly learningRates: readonly number[] }) {
@@ -103,7 +109,7 @@ export interface ImageTransferExperiment {
   /** How patches become tokens. Default: 128 random features, whitened. */
   readonly embedding?: EmbeddingOptions | undefined;
   /** Training on full-tiled images of the same classes. Default: 20,000 examples, 4000 steps, learning rate 0.003. */
-  readonly pretraining?: (ImageTrainingOptions & { readonly examples?: number | undefined }) | undefined;
+  readonly pretraining?: CountedTrainingOptions | undefined;
   /**
    * What is tuned: the prompts; prompts and head; prompts, attention weights and head; the head alone; or everything from a random
    * start (`'scratch'`).
@@ -139,7 +145,7 @@ export type ResolvedImageTransfer = z.output<typeof imageTransferSchema>;
 
 /**
  * The head of a learned prompt on bags, and the risk law's prediction for it. One prompt is learned on bags of its own; then
- * heads are learned with that prompt on n fresh bags. The law gets a mixture estimated from bags: see {@link estimateMixture}.
+ * heads are learned with that prompt on n fresh bags. The law gets a mixture estimated from bags: see {@link images.estimateMixture}.
  * Plain JSON.
  */
 export interface ImageRiskExperiment {
@@ -152,7 +158,7 @@ export interface ImageRiskExperiment {
   /** How images become tokens. Default: 32 principal components, whitened. */
   readonly embedding?: EmbeddingOptions | undefined;
   /** The bags that the prompt is learned from, and how. Default: 1000 bags, 300 steps, learning rates 0.01, 0.03 and 0.1. */
-  readonly prompt?: (ImageTrainingOptions & { readonly examples?: number | undefined }) | undefined;
+  readonly prompt?: CountedTrainingOptions | undefined;
   /** n, bags that the head is learned from: an integer ≥ 1. */
   readonly examples: number;
   /** How the head is learned. Default: least squares without ridge. */
