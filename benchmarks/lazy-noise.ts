@@ -4,6 +4,7 @@
 //
 //   npx tsx benchmarks/lazy-noise.ts [--solvers]
 import { type Experiment, simulate } from '../lib/index.js';
+import { record } from './support/harness.js';
 
 const kRepetitions = 3;
 
@@ -23,11 +24,18 @@ async function fastest(experiment: Experiment, trials: number) {
 const share = { tokens: 32, relevantFraction: 0.25, contextNorm: 2, signalNorm: 0.6 };
 
 async function costs() {
-  console.log('| job | d | seconds | test error | peak memory of the process, MiB |\n|---|--:|--:|--:|--:|');
-  const line = (job: string, d: number, { seconds, found, mebibytes }: Awaited<ReturnType<typeof fastest>>) =>
-    console.log(
-      `| ${job} | ${d} | ${seconds.toFixed(3)} | ${found.metrics.error[0]?.toFixed(4)} | ${mebibytes.toFixed(0)} |`,
-    );
+  const line = (
+    job: string,
+    d: number,
+    most: { readonly seconds: number; readonly mebibytes?: number },
+    { seconds, found, mebibytes }: Awaited<ReturnType<typeof fastest>>,
+  ) => {
+    const workload = `${job}, d = ${d}`;
+    record({ workload, value: seconds, unit: 's', bar: { atMost: most.seconds } });
+    console.log(`  test error ${found.metrics.error[0]?.toFixed(4)}`);
+    if (most.mebibytes !== undefined)
+      record({ workload, value: mebibytes, unit: 'MiB at most so far', bar: { atMost: most.mebibytes } });
+  };
   for (const data of ['reused', 'fresh'] as const)
     for (const d of [1e3, 1e4, 1e5, 1e6]) {
       // The noise of a token has the same length at every d, so that training goes the same way.
@@ -49,14 +57,15 @@ async function costs() {
         steps: 50,
         stepSizes,
       } as const;
-      line(`50 steps, ${data} examples`, d, await fastest(experiment, 4));
+      line(`50 joint steps on lazy noise, ${data} examples`, d, { seconds: 1 }, await fastest(experiment, 4));
     }
   for (const d of [1e3, 1e4, 1e5]) {
     const mixture = { ...share, dimension: d };
     const head = { kind: 'least-squares' } as const;
     line(
-      'least squares, n = 3d',
+      'least squares on lazy noise, n = 3d',
       d,
+      { seconds: 60, mebibytes: 2048 },
       await fastest(
         { kind: 'known-prompt', mixture, examples: 3 * d, inverseTemperature: 0.5, head, solver: 'iterative' },
         1,

@@ -1,6 +1,6 @@
 /**
  * What a study costs beyond its trials: 10⁵ cells of 10 trials each through the whole path (spec, cells, schedule, statistics, SQLite),
- * against the same trials run bare. Prints one line of JSON and fails if a limit is exceeded.
+ * against the same trials run bare, and the plan of a study of 10⁹ trials.
  *
  *   npx tsx benchmarks/study-overhead.ts [cells per side, default 316]
  */
@@ -9,6 +9,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { planJobs } from '../lib/cluster/plan.js';
 import { simulate, study } from '../lib/index.js';
+import { record } from './support/harness.js';
 
 const side = Number(process.argv[2] ?? 316);
 const trials = 10;
@@ -30,7 +31,6 @@ const options = {
 
 const directory = mkdtempSync(join(tmpdir(), 'study-overhead-'));
 const out = join(directory, 'x.sqlite');
-const megabytes = (bytes: number) => Math.round(bytes / 2 ** 20);
 try {
   let highest = 0;
   const watch = setInterval(() => {
@@ -62,26 +62,18 @@ try {
   const beginLarge = performance.now();
   await simulate(large, { trials: 2000, seed: 1 });
   const perTrial = (performance.now() - beginLarge) / 2000;
-  const result = {
-    cells,
-    trials,
-    seconds: total / 1000,
-    millisecondsPerCell: total / cells,
-    bareMillisecondsPerCell: bare,
-    overheadMillisecondsPerCell: Math.max(0, total / cells - bare / availableParallelism()),
-    highestRssMegabytes: megabytes(highest),
-    storeMegabytes: megabytes(store),
-    planOfBillionTrials: {
-      millisecondsPerTrial: perTrial,
-      machineHours: (1e9 * perTrial) / 3.6e6,
-      jobs: planJobs([{ cell: 0, firstTrial: 0, trials: 1e9 }], () => perTrial / 1000).length,
-      // Three metrics of eight bytes; the rest of a batch is negligible beside its thousands of trials.
-      storeGigabytes: (1e9 * 3 * 8) / 1e9,
-    },
-  };
-  console.log(JSON.stringify(result));
-  if (result.overheadMillisecondsPerCell > 1 || result.highestRssMegabytes > 500 || result.storeMegabytes > 100)
-    process.exitCode = 1;
+  const workload = `study of ${cells} cells × ${trials} trials`;
+  const overhead = Math.max(0, total / cells - bare / availableParallelism());
+  record({ workload, value: total / 1000, unit: 's' });
+  record({ workload, value: overhead, unit: 'ms a cell beyond its trials', bar: { atMost: 1 } });
+  record({ workload, value: highest / 2 ** 20, unit: 'MiB resident', bar: { atMost: 500 } });
+  record({ workload, value: store / 2 ** 20, unit: 'MiB of store', bar: { atMost: 100 } });
+  const plan = `plan of 10⁹ trials of ${perTrial.toPrecision(2)} ms`;
+  record({ workload: plan, value: (1e9 * perTrial) / 3.6e6, unit: 'hours of this machine' });
+  const jobs = planJobs([{ cell: 0, firstTrial: 0, trials: 1e9 }], () => perTrial / 1000).length;
+  record({ workload: plan, value: jobs, unit: 'jobs', bar: { atMost: 1e6 } });
+  // Three metrics of eight bytes; the rest of a batch is negligible beside its thousands of trials.
+  record({ workload: plan, value: 3 * 8, unit: 'GB of store' });
 } finally {
   rmSync(directory, { recursive: true });
 }
