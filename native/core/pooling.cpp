@@ -72,6 +72,11 @@ HWY_INLINE void forEachRun(int tokens, Visit visit) {
   for (; t < tokens; ++t) visit(t, std::integral_constant<int, 1>());
 }
 
+// Where the normals of token t of a chunk begin.
+HWY_INLINE const float* atToken(const float* normals, int t) {
+  return normals + static_cast<size_t>(t) * kPooledGroup;
+}
+
 // Calls visit(chunk, tokens, group) with the normals [tokens×kPooledGroup] of all m tokens of every group,
 // a chunk of tokens after the other.
 template <class Visit>
@@ -102,7 +107,7 @@ void scoreSumsOf(const StreamAddress& stream, uint64_t first, int count, int m, 
       const size_t at = example + lane;
       auto top = isFirst ? hn::LoadU(floats, g) : hn::LoadU(floats, largest + lane);
       const auto before = top;
-      for (int t = 0; t < tokens; ++t) top = hn::Max(top, hn::LoadU(floats, g + t * kPooledGroup));
+      for (int t = 0; t < tokens; ++t) top = hn::Max(top, hn::LoadU(floats, atToken(g, t)));
       hn::StoreU(top, floats, largest + lane);
       const auto zero = hn::Zero(Reals());
       Sums s1{zero, zero};
@@ -119,7 +124,7 @@ void scoreSumsOf(const StreamAddress& stream, uint64_t first, int count, int m, 
         auto run2 = run1;
         auto runG = run1;
         for (int i = t; i < t + length; ++i) {
-          const auto value = hn::LoadU(floats, g + i * kPooledGroup);
+          const auto value = hn::LoadU(floats, atToken(g, i));
           const auto e = hn::Exp(floats, hn::Mul(scales, hn::Sub(value, top)));
           run1 = hn::Add(run1, e);
           run2 = hn::MulAdd(e, e, run2);
@@ -153,7 +158,7 @@ void powerSumsOf(const StreamAddress& stream, uint64_t first, int count, int m, 
         auto run1 = hn::Zero(floats);
         auto run2 = run1;
         for (int i = t; i < t + length; ++i) {
-          const auto g = hn::LoadU(floats, normals + lane + i * kPooledGroup);
+          const auto g = hn::LoadU(floats, atToken(normals + lane, i));
           run1 = hn::Add(run1, g);
           run2 = hn::MulAdd(g, g, run2);
         }
