@@ -28,7 +28,7 @@ for (const [name, experiment, method, trials] of workloads) {
   const metricsOf = new Map<number, string>();
   const best = new Map<number, number>();
   // Turn by turn, so that a change of the machine's speed meets both.
-  for (let repetition = 0; repetition < 6; ++repetition)
+  for (let repetition = 0; repetition < 12; ++repetition)
     for (const threads of [1, 2]) {
       const begin = performance.now();
       const { metrics } = await simulate(experiment, { trials, seed: 1, method, testDraws: 2000, threads });
