@@ -43,7 +43,7 @@ const color = {
 const strokeDash = {
   field: 'rate',
   type: 'nominal',
-  legend: { title: null, orient: 'bottom', labelFontSize: 13, symbolSize: 400 },
+  legend: { title: null, orient: 'bottom', labelFontSize: 13, symbolSize: 400, symbolType: 'stroke' },
 };
 const panel = ([field, title, scale]) => ({
   width: 330,
