@@ -43,7 +43,14 @@ const color = {
 const strokeDash = {
   field: 'rate',
   type: 'nominal',
-  legend: { title: null, orient: 'bottom', labelFontSize: 13, symbolSize: 400, symbolType: 'stroke' },
+  legend: {
+    title: null,
+    orient: 'bottom',
+    labelFontSize: 13,
+    symbolSize: 400,
+    symbolType: 'stroke',
+    symbolStrokeColor: '#333',
+  },
 };
 const panel = ([field, title, scale]) => ({
   width: 330,
