@@ -14,7 +14,7 @@ const { dimension, contextNorm } = spec.experiment.mixture;
 const points = rows.map(({ factors, meanError, standardError, metrics }) => ({
   steps: factors.steps,
   ratio: `n/d = ${factors.examples / dimension}`,
-  rate: `prompt step ${factors.stepSizes.prompt}`,
+  rate: `prompt step ${factors.stepSizes.prompt} (${factors.stepSizes.prompt < 1 ? 'solid' : 'dashed'})`,
   error: meanError,
   standardError,
   trainingLoss: metrics.trainingLoss.mean,
@@ -43,14 +43,8 @@ const color = {
 const strokeDash = {
   field: 'rate',
   type: 'nominal',
-  legend: {
-    title: null,
-    orient: 'bottom',
-    labelFontSize: 13,
-    symbolSize: 400,
-    symbolType: 'stroke',
-    symbolStrokeColor: '#333',
-  },
+  // The symbols of lines with points do not show dashes, so the names say which is which.
+  legend: { title: null, orient: 'bottom', labelFontSize: 13, symbolType: 'stroke', symbolSize: 20 },
 };
 const panel = ([field, title, scale]) => ({
   width: 330,
