@@ -28,7 +28,7 @@ console.log(
 console.log('|---|---|--:|--:|--:|--:|--:|');
 for (const point of points)
   console.log(
-    `| ${point.rate.slice(12)} | ${point.ratio.slice(6)} | ${point.steps} | ${point.error.toFixed(4)} ± ${point.standardError.toFixed(4)} | ${point.trainingLoss.toPrecision(3)} | ${point.cosine.toFixed(3)} | ${point.relevantAttention.toFixed(3)} |`,
+    `| ${point.rate.split(' ')[2]} | ${point.ratio.slice(6)} | ${point.steps} | ${point.error.toFixed(4)} ± ${point.standardError.toFixed(4)} | ${point.trainingLoss.toPrecision(3)} | ${point.cosine.toFixed(3)} | ${point.relevantAttention.toFixed(3)} |`,
   );
 
 // Step 0 has no place on a logarithmic axis; it is the same for all: error 1/2, attention ζ.
