@@ -74,7 +74,13 @@ function common(
   experiment: Extract<ResolvedExperiment, { mixture: unknown }>,
   { seed, signal: _, onProgress: __, ...range }: TrialRequest,
 ) {
-  return { mixture: toNativeMixture(experiment.mixture), seed: BigInt(seed), cellKey: cellKey(experiment), ...range };
+  return {
+    mixture: toNativeMixture(experiment.mixture),
+    seed: BigInt(seed),
+    cellKey: cellKey(experiment),
+    memory: memoryLimit(),
+    ...range,
+  };
 }
 
 function descentModel({ model, mixture }: ResolvedGradientDescent): NativeModel {
@@ -112,7 +118,6 @@ const kKinds: Kinds = {
             inverseTemperature: experiment.inverseTemperature,
             head: toNativeHead(experiment.head),
             solver: resolveSolver(experiment, request.method) ?? 'direct',
-            memory: memoryLimit(),
           }),
         request,
       ),
@@ -170,7 +175,6 @@ const kKinds: Kinds = {
             initialScale: experiment.initial === 'zero' ? 0 : experiment.initial.scale,
             freshExamples: experiment.data === 'fresh',
             recordEvery: experiment.recordEvery ?? 0,
-            memory: memoryLimit(),
           }),
         request,
       ),

@@ -78,6 +78,8 @@ export interface NativeTrialRange {
   readonly trials: number;
   readonly testDraws: number;
   readonly threads: number;
+  /** Bytes that all threads may use together. */
+  readonly memory: number;
 }
 
 export interface NativeTrials {
@@ -272,8 +274,6 @@ export interface NativeAddon {
         readonly head: NativeHead;
         /** Not read for the averaging head. */
         readonly solver: 'direct' | 'iterative';
-        /** Bytes that all threads may use together. */
-        readonly memory: number;
       },
   ): NativeJob<NativeTrials>;
   /** Projected for vector models and rules other than Adam only. */
@@ -294,8 +294,6 @@ export interface NativeAddon {
         readonly freshExamples: boolean;
         /** 0 for no path. */
         readonly recordEvery: number;
-        /** Bytes that all threads may use together. */
-        readonly memory: number;
       },
   ): NativeJob<NativeDescentTrials>;
   simulateThreeStep(

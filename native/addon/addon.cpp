@@ -4,43 +4,55 @@
 #include "addon/blas_core.h"
 #include "addon/entry_points.h"
 #include "addon/environment.h"
+#include "addon/unpack.h"
 #include "core/blas.h"
 
 namespace {
+
+using EntryPoint = Napi::Value (*)(const Napi::CallbackInfo&);
+
+// Memory that is wanting is a RangeError wherever it was asked for.
+template <EntryPoint function>
+Napi::Value guarded(const Napi::CallbackInfo& info) {
+  return prompt_attention::allocating(info.Env(), "the call needs more than the process can get",
+                                      [&] { return function(info); });
+}
+
+template <EntryPoint function>
+void add(Napi::Object exports, const char* name) {
+  exports.Set(name, Napi::Function::New(exports.Env(), guarded<function>, name));
+}
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   using namespace prompt_attention;
   chooseBlasCore();
   useSingleThread();
   env.SetInstanceData(new Environment(env));
-  const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
-    exports.Set(name, Napi::Function::New(env, function, name));
-  };
-  add("engineInfo", engineInfo);
-  add("measureLimit", measureLimit);
-  add("philox4x32", philox4x32Block);
-  add("randomNumbers", randomNumbers);
-  add("sampleExamples", sampleExamples);
-  add("simulateKnownPrompt", simulateKnownPrompt);
-  add("simulateThreeStep", simulateThreeStep);
-  add("threeStepDescent", threeStepDescent);
-  add("threeStepRisk", threeStepRisk);
-  add("populationGradient", populationGradient);
-  add("testError", testError);
-  add("knownPromptRisk", knownPromptRiskCurve);
-  add("proximalOperator", proximalOperator);
-  add("longContextRisk", longContextRiskPoint);
-  add("firstNonFinite", firstNonFinite);
-  add("holdTokens", holdTokens);
-  add("dropTokens", dropTokens);
-  add("modelScores", modelScores);
-  add("modelAttention", modelAttention);
-  add("modelGradient", modelGradient);
-  add("fitModel", fitModel);
-  add("fitGivenHead", fitGivenHead);
-  add("simulateDescent", simulateDescent);
-  add("imageTokens", imageTokens);
-  add("principalComponents", principalComponentsOfRows);
+  add<engineInfo>(exports, "engineInfo");
+  add<measureLimit>(exports, "measureLimit");
+  add<philox4x32Block>(exports, "philox4x32");
+  add<randomNumbers>(exports, "randomNumbers");
+  add<sampleExamples>(exports, "sampleExamples");
+  add<simulateKnownPrompt>(exports, "simulateKnownPrompt");
+  add<simulateThreeStep>(exports, "simulateThreeStep");
+  add<threeStepDescent>(exports, "threeStepDescent");
+  add<threeStepRisk>(exports, "threeStepRisk");
+  add<populationGradient>(exports, "populationGradient");
+  add<testError>(exports, "testError");
+  add<knownPromptRiskCurve>(exports, "knownPromptRisk");
+  add<proximalOperator>(exports, "proximalOperator");
+  add<longContextRiskPoint>(exports, "longContextRisk");
+  add<firstNonFinite>(exports, "firstNonFinite");
+  add<holdTokens>(exports, "holdTokens");
+  add<dropTokens>(exports, "dropTokens");
+  add<modelScores>(exports, "modelScores");
+  add<modelAttention>(exports, "modelAttention");
+  add<modelGradient>(exports, "modelGradient");
+  add<fitModel>(exports, "fitModel");
+  add<fitGivenHead>(exports, "fitGivenHead");
+  add<simulateDescent>(exports, "simulateDescent");
+  add<imageTokens>(exports, "imageTokens");
+  add<principalComponentsOfRows>(exports, "principalComponents");
   return exports;
 }
 

@@ -1,8 +1,9 @@
 #include "addon/environment.h"
 
 #include <cstring>
-#include <new>
 #include <string>
+
+#include "addon/unpack.h"
 
 namespace prompt_attention {
 
@@ -79,20 +80,19 @@ void Environment::settle(Napi::Env env, PromiseJob& job) {
   const Napi::HandleScope scope(env);
   const Napi::Promise::Deferred& deferred = *job.deferred_;
   try {
-    if (job.failure) std::rethrow_exception(job.failure);
+    if (job.failure)
+      allocating(env, "the computation needs more than the process can get",
+                 [&] { std::rethrow_exception(job.failure); });
     if (job.cancelled) {
       const Napi::Error error = Napi::Error::New(env, "the work was cancelled");
       error.Value().Set("code", Napi::String::New(env, "ERR_CANCELLED"));
       deferred.Reject(error.Value());
       return;
     }
-    deferred.Resolve(job.result(env));
+    deferred.Resolve(
+        allocating(env, "the result needs more than the process can get", [&] { return job.result(env); }));
   } catch (const Napi::Error& error) {
     deferred.Reject(error.Value());
-  } catch (const std::bad_alloc&) {
-    deferred.Reject(
-        Napi::RangeError::New(env, "out of memory: the computation needs more than the process can get")
-            .Value());
   } catch (const std::exception& error) {
     deferred.Reject(Napi::Error::New(env, error.what()).Value());
   }

@@ -27,10 +27,10 @@ class TestErrorJob final : public PromiseJob {
       Readout readout = makeReadout(prompt_.data(), head_.data(), mixture_.dimension);
       readout.intercept = intercept_;
       result_ = gaussianTestError(mixture_, readout, Stream(key_, Sample::kTest, Field::kScore, 0), draws_,
-                                  workspace.knownPrompt.pooling);
+                                  cancelled, workspace.knownPrompt.pooling);
     } else {
       result_ = countedTestError(mixture_, prompt_.data(), head_.data(), intercept_, key_, 0, draws_,
-                                 workspace.knownPrompt.example);
+                                 cancelled, workspace.knownPrompt.example);
     }
   }
   Napi::Value result(Napi::Env env) override {

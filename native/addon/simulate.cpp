@@ -3,7 +3,7 @@
 
 #include "addon/entry_points.h"
 #include "addon/trials.h"
-#include "core/known_prompt_lazy.h"
+#include "core/known_prompt.h"
 
 namespace prompt_attention {
 
@@ -110,9 +110,9 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
   spec.method = readMethod(request, spec.mixture);
   spec.solver = readSolver(request, spec);
   const bool isIterative = spec.solver == Solver::kIterative && spec.head.kind != HeadKind::kAveraging;
-  const double trialBytes = isIterative ? lazyHeadBytes(spec) : 0.0;
   spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));
   spec.key = readKey(request);
+  const double trialBytes = knownPromptBytes(spec);
   const auto fields = std::span(kKnownPromptFields);
   return startTrials<KnownPromptMetrics>(
       info.Env(), request, isIterative ? fields : fields.first(kDirectFields),

@@ -140,12 +140,14 @@ Napi::Value simulateThreeStep(const Napi::CallbackInfo& info) {
     request.failRange("method", "'dense' for a dimension below 5");
   spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));
   spec.key = readKey(request);
+  const double trialBytes = threeStepBytes(spec);
   return startTrials<ThreeStepMetrics>(
       info.Env(), request, kThreeStepFields,
       [spec = std::move(spec)](uint64_t trial, const std::atomic<bool>& cancelled, Workspace& workspace,
                                ThreeStepMetrics& metrics) {
         return runThreeStepTrial(spec, trial, cancelled, workspace.threeStep, metrics);
-      });
+      },
+      trialBytes);
 }
 
 Napi::Value threeStepRisk(const Napi::CallbackInfo& info) {

@@ -59,11 +59,11 @@ class TrialsJob final : public PromiseJob {
   std::vector<uint8_t> status_;  // [trials]
 };
 
-// Starts the trials that the request's fields firstTrial, trials and threads ask for; if a trial needs memory
-// worth counting, on no more threads than fit.
+// Starts the trials that the request's fields firstTrial, trials and threads ask for, on no more threads than
+// have `trialBytes` each of its memory.
 template <class Metrics>
 Napi::Value startTrials(Napi::Env env, const Request& request, std::span<const MetricField<Metrics>> fields,
-                        typename TrialsJob<Metrics>::RunTrial runTrial, double trialBytes = 0.0) {
+                        typename TrialsJob<Metrics>::RunTrial runTrial, double trialBytes) {
   const uint64_t firstTrial = request.integer("firstTrial", 0, kMaximumInteger);
   const size_t trials = request.integer("trials", 1, kMaximumCount);
   const int threads = threadsThatFit(request, trialBytes, trials);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iomanip>
+#include <limits>
 #include <sstream>
 
 #include "addon/entry_points.h"
@@ -33,7 +34,8 @@ template <class Element, class Array>
 std::vector<Element> copyArray(const Napi::Value& value, napi_typedarray_type type, const char* typeName,
                                const char* name, size_t length) {
   const Array array = checkedArray<Array>(value, type, typeName, name, length);
-  return std::vector<Element>(array.Data(), array.Data() + array.ElementLength());
+  return allocating(value.Env(), array.ByteLength(),
+                    [&] { return std::vector<Element>(array.Data(), array.Data() + array.ElementLength()); });
 }
 
 std::string bytesText(double bytes) {
@@ -62,6 +64,16 @@ double Request::number(const char* name) const {
   if (!value.IsNumber()) failType(name, "a number");
   const double result = value.As<Napi::Number>().DoubleValue();
   if (!std::isfinite(result)) failRange(name, "finite");
+  return result;
+}
+
+double Request::numberIn(const char* name, double minimum, double maximum) const {
+  const double result = number(name);
+  if (result < minimum || result > maximum) {
+    std::ostringstream expected;
+    expected << "in [" << minimum << ", " << maximum << "]";
+    failRange(name, expected.str());
+  }
   return result;
 }
 
@@ -147,11 +159,11 @@ Mixture readMixture(const Request& request) {
   mixture.tokens = static_cast<int>(fields.integer("tokens", 1, kMaximumCount));
   mixture.relevantTokens = static_cast<int>(fields.integer("relevantTokens", 0, mixture.tokens));
   mixture.dimension = static_cast<int>(fields.integer("dimension", 1, kMaximumCount));
-  mixture.contextNorm = fields.number("contextNorm");
-  mixture.signalNorm = fields.number("signalNorm");
-  mixture.correlation = fields.number("correlation");
-  if (std::abs(mixture.correlation) > 1.0) fields.failRange("correlation", "in [-1, 1]");
-  mixture.noiseLevel = fields.number("noiseLevel");
+  constexpr double kLargest = std::numeric_limits<double>::max();
+  mixture.contextNorm = fields.numberIn("contextNorm", 0.0, kLargest);
+  mixture.signalNorm = fields.numberIn("signalNorm", 0.0, kLargest);
+  mixture.correlation = fields.numberIn("correlation", -1.0, 1.0);
+  mixture.noiseLevel = fields.numberIn("noiseLevel", 0.0, kLargest);
   const std::string noise = fields.text("noise");
   if (noise == "gaussian")
     mixture.noise = NoiseKind::kGaussian;
@@ -161,11 +173,16 @@ Mixture readMixture(const Request& request) {
     mixture.noise = NoiseKind::kUniform;
   else
     fields.failRange("noise", "'gaussian', 'rademacher' or 'uniform'");
-  mixture.positiveRate = fields.number("positiveRate");
-  const std::vector<double> atoms = fields.float64Array("confusion", Request::kAnyLength);
+  mixture.positiveRate = fields.numberIn("positiveRate", 0.0, 1.0);
+  const std::vector<double> atoms = fields.finiteFloat64Array("confusion", Request::kAnyLength);
   if (atoms.empty() || atoms.size() % 3 != 0) fields.failRange("confusion", "three numbers per atom");
-  for (size_t i = 0; i < atoms.size(); i += 3)
+  double total = 0.0;
+  for (size_t i = 0; i < atoms.size(); i += 3) {
+    if (atoms[i + 2] < 0.0) fields.failRange("confusion", "atoms of probabilities in [0, 1]");
     mixture.confusion.push_back({atoms[i], atoms[i + 1], atoms[i + 2]});
+    total += atoms[i + 2];
+  }
+  if (std::abs(total - 1.0) > 1e-9) fields.failRange("confusion", "atoms whose probabilities sum to 1");
   mixture.randomRelevance = fields.boolean("randomRelevance");
   return mixture;
 }
@@ -209,8 +226,8 @@ StreamKey readKey(const Request& request) {
 int threadsThatFit(const Request& request, double bytes, size_t trials) {
   const int64_t threads =
       std::min(request.integer("threads", 1, kMaximumThreads), static_cast<int64_t>(trials));
-  if (bytes == 0.0) return static_cast<int>(threads);
   const auto memory = static_cast<double>(request.integer("memory", 0, kMaximumInteger));
+  if (bytes == 0.0) return static_cast<int>(threads);
   if (bytes > memory)
     throw Napi::RangeError::New(request.env(), "out of memory: a trial needs up to " + bytesText(bytes) +
                                                    "; " + bytesText(memory) + " are there");

@@ -24,6 +24,7 @@ class Request {
   explicit Request(const Napi::Value& value);
 
   double number(const char* name) const;  // finite
+  double numberIn(const char* name, double minimum, double maximum) const;
   int64_t integer(const char* name, int64_t minimum, int64_t maximum) const;
   uint64_t bigUint64(const char* name) const;  // a bigint in [0, 2⁶⁴)
   bool boolean(const char* name) const;
@@ -61,20 +62,17 @@ HeadOptions readFittedHead(const Request& request);  // the same, one that data 
 Method readMethod(const Request& request, const Mixture& mixture);  // projected for Gaussian noise only
 StreamKey readKey(const Request& request);                          // from the fields seed and cellKey
 
-// How many of the request's threads, each with a trial of `bytes`, fit its memory together (not read for 0);
-// a RangeError with the bytes if not one does.
+// How many of the request's threads, each with a trial of `bytes`, fit its memory together; a RangeError with
+// the bytes if not one does.
 int threadsThatFit(const Request& request, double bytes, size_t trials);
 
 // a·b, or a RangeError if the product of the sizes does not fit the address space.
 size_t checkedProduct(Napi::Env env, size_t a, size_t b);
 
-// make(), with memory that cannot be had turned into a RangeError that tells the size.
+// make(), with memory that cannot be had turned into a RangeError that tells what could not be had.
 template <class Make>
-auto allocating(Napi::Env env, size_t bytes, Make make) {
-  const auto fail = [&] {
-    return Napi::RangeError::New(env,
-                                 "out of memory: " + std::to_string(bytes) + " bytes could not be allocated");
-  };
+auto allocating(Napi::Env env, const std::string& what, Make make) {
+  const auto fail = [&] { return Napi::RangeError::New(env, "out of memory: " + what); };
   try {
     return make();
   } catch (const std::bad_alloc&) {
@@ -82,6 +80,12 @@ auto allocating(Napi::Env env, size_t bytes, Make make) {
   } catch (const std::length_error&) {
     throw fail();
   }
+}
+
+// The same where the size is known.
+template <class Make>
+auto allocating(Napi::Env env, size_t bytes, Make make) {
+  return allocating(env, std::to_string(bytes) + " bytes could not be allocated", make);
 }
 
 }  // namespace prompt_attention

@@ -72,8 +72,8 @@ TestError countedError(const DescentSpec& spec, uint64_t trial, const std::atomi
   workspace.testY.resize(size);
   workspace.relevance.resize(size * T);
   LossSums sums;
-  for (int first = 0; first < spec.testDraws && !cancelled; first += size) {
-    const int count = std::min(size, spec.testDraws - first);
+  for (int first = 0, count; first < spec.testDraws && !cancelled; first += count) {
+    count = std::min(size, spec.testDraws - first);
     drawExamples(spec, Sample::kTest, trial, first, count, workspace.testX.data(), workspace.testY.data(),
                  workspace.relevance.data(), cancelled, workspace.tokens);
     addBlockLoss(spec.model, spec.loss, workspace.theta.data(),
@@ -104,7 +104,7 @@ DescentMetrics denseMetrics(const DescentSpec& spec, uint64_t trial, const Evalu
   const double* head = theta + model.promptSize() + model.weightSize();
   if (hasGaussianMetrics(spec))
     return gaussianMetrics(spec, trial, model.promptSize() > 0 ? theta : nullptr, head, model.dimension,
-                           training, workspace.pooling);
+                           training, cancelled, workspace.pooling);
   DescentMetrics metrics =
       parameterMetrics(spec, model.promptSize() > 0 ? theta : nullptr, head, model.dimension, training);
   metrics.weightNorm = norm(theta + model.promptSize(), model.weightSize());
@@ -167,13 +167,14 @@ TrialStatus finishRecords(const DescentSpec& spec, int recorded, DescentMetrics*
 }
 
 DescentMetrics gaussianMetrics(const DescentSpec& spec, uint64_t trial, const double* q, const double* w,
-                               int axes, const Evaluation& training, PoolingWorkspace& pooling) {
+                               int axes, const Evaluation& training, const std::atomic<bool>& cancelled,
+                               PoolingWorkspace& pooling) {
   DescentMetrics metrics = parameterMetrics(spec, q, w, axes, training);
   const Readout readout = readoutOf(q, w, axes);
   const Stream draws(spec.key, Sample::kTest, Field::kScore, trial);
   const auto law =
       spec.model.kind == ModelKind::kLinearAttention ? gaussianLinearTestError : gaussianTestError;
-  const TestError test = law(spec.mixture, readout, draws, spec.testDraws, pooling);
+  const TestError test = law(spec.mixture, readout, draws, spec.testDraws, cancelled, pooling);
   metrics.error = test.error;
   metrics.relevantAttention = test.relevantAttention;
   return metrics;
@@ -181,7 +182,11 @@ DescentMetrics gaussianMetrics(const DescentSpec& spec, uint64_t trial, const do
 
 double descentBytes(const DescentSpec& spec) {
   if (spec.method == Method::kProjected) return lazyDescentBytes(spec);
-  return sizeof(double) * static_cast<double>(spec.examples) * spec.mixture.tokens * spec.mixture.dimension;
+  const double d = spec.mixture.dimension;
+  const double weights = spec.model.kind == ModelKind::kMatrixAttention ? d * d : 0.0;
+  // Parameters, gradient, its part, and the optimizer's two moments.
+  return sizeof(double) * (static_cast<double>(spec.examples) * spec.mixture.tokens * d + 5.0 * weights) +
+         DenseExample::bytes(spec.mixture);
 }
 
 TrialStatus runDescentTrial(const DescentSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,

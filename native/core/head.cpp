@@ -21,33 +21,36 @@ TrialStatus solve(double* matrix, int order, double ridge, double* rightHandSide
   return reciprocalCondition < kLeastReciprocalCondition ? TrialStatus::kSingular : TrialStatus::kOk;
 }
 
-// Streams the rows of V; visit(V, y, count) sees every block once.
+// Streams the rows of V; visit(V, y, count) sees every block once, until `cancelled`.
 template <class Visit>
-void forEachBlock(FeatureSource& source, HeadWorkspace& workspace, Visit visit) {
+void forEachBlock(FeatureSource& source, HeadWorkspace& workspace, const std::atomic<bool>& cancelled,
+                  Visit visit) {
   const int n = source.examples();
   workspace.rows.resize(static_cast<size_t>(std::min(kRowsPerBlock, n)) * source.dimension());
   workspace.labels.resize(n);
-  for (int first = 0; first < n; first += kRowsPerBlock) {
-    const int count = std::min(kRowsPerBlock, n - first);
+  for (int first = 0, count; first < n && !cancelled; first += count) {
+    count = std::min(kRowsPerBlock, n - first);
     source.rows(first, count, workspace.rows.data(), workspace.labels.data());
     visit(workspace.rows.data(), workspace.labels.data(), count);
   }
 }
 
-void fitAveraging(FeatureSource& source, HeadWorkspace& workspace, double* w) {
+void fitAveraging(FeatureSource& source, HeadWorkspace& workspace, double* w,
+                  const std::atomic<bool>& cancelled) {
   const int d = source.dimension();
   std::fill(w, w + d, 0.0);
-  forEachBlock(source, workspace, [&](const double* V, const double* y, int count) {
+  forEachBlock(source, workspace, cancelled, [&](const double* V, const double* y, int count) {
     addTransposedProduct(1.0 / source.examples(), V, count, d, y, w);
   });
 }
 
 // (VᵀV + nλI) w = Vᵀy
-TrialStatus fitPrimal(FeatureSource& source, double ridge, HeadWorkspace& workspace, double* w) {
+TrialStatus fitPrimal(FeatureSource& source, double ridge, HeadWorkspace& workspace, double* w,
+                      const std::atomic<bool>& cancelled) {
   const int d = source.dimension();
   workspace.matrix.assign(static_cast<size_t>(d) * d, 0.0);
   std::fill(w, w + d, 0.0);
-  forEachBlock(source, workspace, [&](const double* V, const double* y, int count) {
+  forEachBlock(source, workspace, cancelled, [&](const double* V, const double* y, int count) {
     addGram(V, count, d, workspace.matrix.data());
     addTransposedProduct(1.0, V, count, d, y, w);
   });
@@ -101,15 +104,23 @@ TrialStatus fitByIteration(FeatureSource& source, const HeadOptions& options, He
 
 }  // namespace
 
+double headBytes(HeadKind kind, double n, double d) {
+  const double block = std::min<double>(kRowsPerBlock, n) * d;
+  if (kind == HeadKind::kAveraging) return sizeof(double) * (block + n);
+  // Logistic and hinge: the features, a block of them weighted, and the matrix of the Newton step.
+  if (kind != HeadKind::kLeastSquares) return sizeof(double) * (n * d + block + 2.0 * d * d);
+  return sizeof(double) * (n >= d ? block + n + d * d : n * d + n * n);
+}
+
 TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
                     const std::atomic<bool>& cancelled) {
   if (options.kind == HeadKind::kAveraging) {
-    fitAveraging(source, workspace, w);
+    fitAveraging(source, workspace, w, cancelled);
     return TrialStatus::kOk;
   }
   if (options.kind == HeadKind::kLogistic || options.kind == HeadKind::kHinge)
     return fitByIteration(source, options, workspace, w, cancelled);
-  return source.examples() >= source.dimension() ? fitPrimal(source, options.ridge, workspace, w)
+  return source.examples() >= source.dimension() ? fitPrimal(source, options.ridge, workspace, w, cancelled)
                                                  : fitDual(source, options.ridge, workspace, w);
 }
 

@@ -47,6 +47,9 @@ struct HeadWorkspace {
   std::vector<int> integerScratch;  // [order]
 };
 
+// Bytes that fitHead needs at most, to leading order.
+double headBytes(HeadKind kind, double examples, double dimension);
+
 // Fits the head on all examples of `source` into w[d]. If the status is not kOk, w holds no result.
 TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
                     const std::atomic<bool>& cancelled);

@@ -103,8 +103,8 @@ class HingeSolver {
   // λI + Σ D v vᵀ, lower triangle, with `lift` of its largest diagonal entry added to the diagonal.
   void assemble(double lift) {
     std::fill(matrix_.begin(), matrix_.end(), 0.0);
-    for (int first = 0; first < n_; first += kRowsPerBlock) {
-      const int count = std::min(kRowsPerBlock, n_ - first);
+    for (int first = 0, count; first < n_; first += count) {
+      count = std::min(kRowsPerBlock, n_ - first);
       for (int i = 0; i < count; ++i) {
         const double root = std::sqrt(diagonal_[first + i]);
         const double* v = V_ + static_cast<size_t>(first + i) * d_;

@@ -67,12 +67,16 @@ struct PooledExample {
   double deviation;     // s
 };
 
-// Calls visit(i, example) for all training examples in turn.
-void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, KnownPromptWorkspace& workspace,
+// Calls visit(i, example) for all training examples in turn, until `cancelled`.
+void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                          KnownPromptWorkspace& workspace,
                           const std::function<void(int, const PooledExample&)>& visit);
 
+// Bytes that a trial needs at most, to leading order.
+double knownPromptBytes(const KnownPromptSpec& spec);
+
 // One trial, a function of (spec, trial) only. If the status is not kOk every metric is NaN (but what the
-// solver reached without converging). The iterative solver polls `cancelled`.
+// solver reached without converging). Returns early, with a useless result, once `cancelled`.
 TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
                                 const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
                                 KnownPromptMetrics& metrics);

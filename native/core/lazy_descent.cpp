@@ -25,10 +25,12 @@ double startAxes(const DescentSpec& spec) {
 
 class LazyTrial {
  public:
-  LazyTrial(const DescentSpec& spec, uint64_t trial, DescentWorkspace& workspace)
+  LazyTrial(const DescentSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+            DescentWorkspace& workspace)
       : spec_(spec),
         mixture_(spec.mixture),
         trial_(trial),
+        cancelled_(cancelled),
         workspace_(workspace),
         lazy_(workspace.lazy),
         labels_(spec.mixture, spec.key, Sample::kTraining, trial),
@@ -77,7 +79,7 @@ class LazyTrial {
 
   DescentMetrics record(const Evaluation& training) {
     return gaussianMetrics(spec_, trial_, kind_ == ModelKind::kMeanPooling ? nullptr : prompt(), head(),
-                           frame_.axes(), training, workspace_.pooling);
+                           frame_.axes(), training, cancelled_, workspace_.pooling);
   }
 
   size_t parameters() const { return gradient_.size(); }
@@ -197,6 +199,7 @@ class LazyTrial {
   const DescentSpec& spec_;
   const Mixture& mixture_;
   const uint64_t trial_;
+  const std::atomic<bool>& cancelled_;
   DescentWorkspace& workspace_;
   LazyDescentWorkspace& lazy_;
   LabelSampler labels_;
@@ -232,7 +235,7 @@ double lazyDescentBytes(const DescentSpec& spec) {
 
 TrialStatus runLazyDescentTrial(const DescentSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
                                 DescentWorkspace& workspace, DescentMetrics* records) {
-  LazyTrial descent(spec, trial, workspace);
+  LazyTrial descent(spec, trial, cancelled, workspace);
   Optimizer optimizer(spec.optimizer, descent.parameters());
   int recorded = 0;
   for (int step = 0; step <= spec.steps && !cancelled; ++step) {

@@ -60,8 +60,8 @@ class LogisticObjective {
   // Hessian[d×d], lower triangle, at the w evaluated last.
   void hessian(std::vector<double>& H) {
     std::fill(H.begin(), H.end(), 0.0);
-    for (int first = 0; first < n_; first += kRowsPerBlock) {
-      const int count = std::min(kRowsPerBlock, n_ - first);
+    for (int first = 0, count; first < n_; first += count) {
+      count = std::min(kRowsPerBlock, n_ - first);
       for (int i = 0; i < count; ++i) {
         const double p = 1.0 / (1.0 + std::exp(std::abs(margins_[first + i])));
         const double root = std::sqrt(p * (1.0 - p) / n_);

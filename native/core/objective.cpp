@@ -62,9 +62,11 @@ void Objective::runPart(int part, ModelWorkspace& workspace, const std::atomic<b
   const int end = static_cast<int>(static_cast<int64_t>(count_) * (part + 1) / parts_);
   double* gradient = wantsGradient_ ? gradients_.data() + part * model_.parameters() : nullptr;
   const int size = examplesPerBlock(model_);
-  for (int i = first; i < end && !cancelled; i += size)
-    addBlockLoss(model_, loss_, theta_, blockOf(i, std::min(size, end - i), workspace), 1.0 / count_,
-                 sums_[part], gradient, workspace);
+  for (int i = first, count; i < end && !cancelled; i += count) {
+    count = std::min(size, end - i);
+    addBlockLoss(model_, loss_, theta_, blockOf(i, count, workspace), 1.0 / count_, sums_[part], gradient,
+                 workspace);
+  }
 }
 
 Evaluation Objective::finish(double* gradient) {

@@ -80,21 +80,24 @@ HWY_INLINE const float* atToken(const float* normals, int t) {
 // Calls visit(chunk, tokens, group) with the normals [tokens×kPooledGroup] of all m tokens of every group,
 // a chunk of tokens after the other.
 template <class Visit>
-HWY_INLINE void forEachChunk(const StreamAddress& stream, uint64_t first, int count, int m, Visit visit) {
+HWY_INLINE void forEachChunk(const StreamAddress& stream, uint64_t first, int count, int m,
+                             const std::atomic<bool>& cancelled, Visit visit) {
   constexpr uint64_t kBlocksPerToken = kPooledGroup / 4;
   HWY_ALIGN float normals[kChunk * kPooledGroup];
   const int groups = (count + kPooledGroup - 1) / kPooledGroup;
   for (int group = 0; group < groups; ++group) {
     const uint64_t firstToken = (first / kPooledGroup + group) * m;
-    for (int t = 0; t < m; t += kChunk) {
-      const int tokens = std::min(kChunk, m - t);
+    for (int t = 0, tokens; t < m; t += tokens) {
+      if (cancelled.load(std::memory_order_relaxed)) return;
+      tokens = std::min(kChunk, m - t);
       fillSingleNormals((firstToken + t) * kBlocksPerToken, tokens * kBlocksPerToken, stream, normals);
       visit(normals, tokens, group * kPooledGroup, t == 0);
     }
   }
 }
 
-void scoreSumsOf(const StreamAddress& stream, uint64_t first, int count, int m, double c, ScoreSums& sums) {
+void scoreSumsOf(const StreamAddress& stream, uint64_t first, int count, int m, double c,
+                 const std::atomic<bool>& cancelled, ScoreSums& sums) {
   const Floats floats;
   const size_t lanes = hn::Lanes(floats);
   // Beyond the largest scale every weight but the largest is 0.
@@ -141,34 +144,35 @@ void scoreSumsOf(const StreamAddress& stream, uint64_t first, int count, int m, 
       store(scaled(promote(top), {exact, exact}), sums.shift + at);
     }
   };
-  forEachChunk(stream, first, count, m, visit);
+  forEachChunk(stream, first, count, m, cancelled, visit);
 }
 
-void powerSumsOf(const StreamAddress& stream, uint64_t first, int count, int m, double* sum,
-                 double* squares) {
+void powerSumsOf(const StreamAddress& stream, uint64_t first, int count, int m,
+                 const std::atomic<bool>& cancelled, double* sum, double* squares) {
   const Floats floats;
   const size_t lanes = hn::Lanes(floats);
-  forEachChunk(stream, first, count, m, [&](const float* normals, int tokens, int example, bool isFirst) {
-    for (size_t lane = 0; lane < kPooledGroup; lane += lanes) {
-      const size_t at = example + lane;
-      const auto zero = hn::Zero(Reals());
-      Sums s1 = isFirst ? Sums{zero, zero} : load(sum + at);
-      Sums s2 = isFirst ? Sums{zero, zero} : load(squares + at);
-      forEachRun(tokens, [&](int t, auto length) HWY_ATTR {
-        auto run1 = hn::Zero(floats);
-        auto run2 = run1;
-        for (int i = t; i < t + length; ++i) {
-          const auto g = hn::LoadU(floats, atToken(normals + lane, i));
-          run1 = hn::Add(run1, g);
-          run2 = hn::MulAdd(g, g, run2);
-        }
-        addTo(s1, run1);
-        addTo(s2, run2);
-      });
-      store(s1, sum + at);
-      store(s2, squares + at);
-    }
-  });
+  forEachChunk(stream, first, count, m, cancelled,
+               [&](const float* normals, int tokens, int example, bool isFirst) {
+                 for (size_t lane = 0; lane < kPooledGroup; lane += lanes) {
+                   const size_t at = example + lane;
+                   const auto zero = hn::Zero(Reals());
+                   Sums s1 = isFirst ? Sums{zero, zero} : load(sum + at);
+                   Sums s2 = isFirst ? Sums{zero, zero} : load(squares + at);
+                   forEachRun(tokens, [&](int t, auto length) HWY_ATTR {
+                     auto run1 = hn::Zero(floats);
+                     auto run2 = run1;
+                     for (int i = t; i < t + length; ++i) {
+                       const auto g = hn::LoadU(floats, atToken(normals + lane, i));
+                       run1 = hn::Add(run1, g);
+                       run2 = hn::MulAdd(g, g, run2);
+                     }
+                     addTo(s1, run1);
+                     addTo(s2, run2);
+                   });
+                   store(s1, sum + at);
+                   store(s2, squares + at);
+                 }
+               });
 }
 
 void poolOf(int k, double noiseLevel, const double* gaps, int count, const ScoreSums& sums, Pooled& pooled) {
@@ -253,24 +257,26 @@ void poolIrrelevant(double noiseLevel, int count, const ScoreSums& sums, Pooled&
 
 }  // namespace
 
-void drawScoreSums(const Stream& stream, uint64_t first, int count, int m, double c, ScoreSums& sums) {
+void drawScoreSums(const Stream& stream, uint64_t first, int count, int m, double c,
+                   const std::atomic<bool>& cancelled, ScoreSums& sums) {
   if (m == 0) {
     for (double* sum : {sums.shift, sums.exponentials, sums.squares, sums.weighted})
       std::fill_n(sum, count, 0.0);
     return;
   }
-  HWY_DYNAMIC_DISPATCH(scoreSumsOf)(stream.address(), first, count, m, c, sums);
+  HWY_DYNAMIC_DISPATCH(scoreSumsOf)(stream.address(), first, count, m, c, cancelled, sums);
   if (c < 0.0)
     for (int i = 0; i < count; ++i) sums.weighted[i] = -sums.weighted[i];
 }
 
-void drawPowerSums(const Stream& stream, uint64_t first, int count, int m, double* sum, double* squares) {
+void drawPowerSums(const Stream& stream, uint64_t first, int count, int m, const std::atomic<bool>& cancelled,
+                   double* sum, double* squares) {
   if (m == 0) {
     std::fill_n(sum, count, 0.0);
     std::fill_n(squares, count, 0.0);
     return;
   }
-  HWY_DYNAMIC_DISPATCH(powerSumsOf)(stream.address(), first, count, m, sum, squares);
+  HWY_DYNAMIC_DISPATCH(powerSumsOf)(stream.address(), first, count, m, cancelled, sum, squares);
 }
 
 void pool(const Mixture& mixture, const double* gaps, int count, const ScoreSums& sums, Pooled& pooled) {

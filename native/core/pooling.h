@@ -22,6 +22,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
 #include "core/mixture.h"
@@ -42,11 +43,14 @@ struct ScoreSums {
 };
 
 // Sums of the m scores of examples first … first+count−1; `first` is a multiple of kPooledGroup. The noise
-// g_t is the stream's number with the sign of c. All sums are 0 for m = 0.
-void drawScoreSums(const Stream& stream, uint64_t first, int count, int m, double c, ScoreSums& sums);
+// g_t is the stream's number with the sign of c. All sums are 0 for m = 0. Once `cancelled`, they are
+// useless.
+void drawScoreSums(const Stream& stream, uint64_t first, int count, int m, double c,
+                   const std::atomic<bool>& cancelled, ScoreSums& sums);
 
 // Σ_t g_t and Σ_t g_t² of the same examples into sum[kPooledBlock] and squares[kPooledBlock].
-void drawPowerSums(const Stream& stream, uint64_t first, int count, int m, double* sum, double* squares);
+void drawPowerSums(const Stream& stream, uint64_t first, int count, int m, const std::atomic<bool>& cancelled,
+                   double* sum, double* squares);
 
 struct Pooled {
   alignas(64) double relevantMass[kPooledBlock];    // A
@@ -86,21 +90,23 @@ struct PoolingWorkspace {
 // Pools examples first … first+count−1 of a sample of a trial under a prompt with plane coordinates `prompt`
 // and noise scale c = σ‖q‖ (its sign: see drawScoreSums), and calls visit(begin, size) for each block of
 // them: workspace.pooled and workspace.labels then hold examples begin … begin+size−1 and workspace.terms the
-// label table. `first` is a multiple of kPooledGroup.
+// label table. `first` is a multiple of kPooledGroup. Ends early once `cancelled`.
 template <class Visit>
 void forEachPooled(const Mixture& mixture, PlaneVector prompt, double c, StreamKey key, Sample sample,
-                   uint64_t trial, int first, int count, PoolingWorkspace& workspace, Visit visit) {
+                   uint64_t trial, int first, int count, const std::atomic<bool>& cancelled,
+                   PoolingWorkspace& workspace, Visit visit) {
   LabelSampler labels(mixture, key, sample, trial);
   const Stream scores(key, sample, Field::kScore, trial);
   labelTable(mixture, workspace.terms);
-  for (int begin = first; begin < first + count; begin += kPooledBlock) {
-    const int size = std::min(kPooledBlock, first + count - begin);
+  const int end = first + count;
+  for (int begin = first, size; begin < end && !cancelled; begin += size) {
+    size = std::min(kPooledBlock, end - begin);
     labels.draw(begin, size, workspace.labels);
     for (int i = 0; i < size; ++i) {
       const LabelTerm& term = workspace.terms[workspace.labels[i].term];
       workspace.gaps[i] = dot(term.mu, prompt) - dot(term.r, prompt);
     }
-    drawScoreSums(scores, begin, size, mixture.irrelevantTokens(), c, workspace.sums);
+    drawScoreSums(scores, begin, size, mixture.irrelevantTokens(), c, cancelled, workspace.sums);
     pool(mixture, workspace.gaps, size, workspace.sums, workspace.pooled);
     visit(begin, size);
   }

@@ -15,12 +15,14 @@ constexpr int kBlockRows = 256;
 void centredCovariance(const double* X, int n, int d, PrincipalComponents& result,
                        const std::atomic<bool>& cancelled) {
   const std::vector<double> ones(kBlockRows, 1.0);
-  for (int first = 0; first < n && !cancelled; first += kBlockRows)
-    addTransposedProduct(1.0 / n, X + static_cast<size_t>(first) * d, std::min(kBlockRows, n - first), d,
-                         ones.data(), result.mean.data());
+  for (int first = 0, rows; first < n && !cancelled; first += rows) {
+    rows = std::min(kBlockRows, n - first);
+    addTransposedProduct(1.0 / n, X + static_cast<size_t>(first) * d, rows, d, ones.data(),
+                         result.mean.data());
+  }
   std::vector<double> block(static_cast<size_t>(kBlockRows) * d);
-  for (int first = 0; first < n && !cancelled; first += kBlockRows) {
-    const int rows = std::min(kBlockRows, n - first);
+  for (int first = 0, rows; first < n && !cancelled; first += rows) {
+    rows = std::min(kBlockRows, n - first);
     const double* from = X + static_cast<size_t>(first) * d;
     for (int row = 0; row < rows; ++row)
       for (int j = 0; j < d; ++j) {

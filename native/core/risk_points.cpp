@@ -147,7 +147,7 @@ RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamK
                        PartRunner& runner, const std::atomic<bool>& cancelled) {
   RiskPoints points{};
   const std::vector<LabelTerm> terms = labelTerms(mixture);
-  const int perBatch = primeFrom((draws + kRiskBatches - 1) / kRiskBatches);
+  const int perBatch = primeFrom(draws / kRiskBatches + (draws % kRiskBatches > 0));
   const size_t size = terms.size() * kRiskBatches * static_cast<size_t>(perBatch);
   for (std::vector<double>* values : {&points.b1, &points.b2, &points.variances}) values->resize(size);
   if (withNormals) points.normals.resize(static_cast<size_t>(kRiskBatches) * perBatch);
@@ -157,7 +157,7 @@ RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamK
     if (cancelled) return;
     ScoreSumBatch sums;
     drawLatticeSums(Stream(key, Sample::kRisk, Field::kScore, batch), perBatch, mixture.irrelevantTokens(),
-                    mixture.noiseLevel * q.e1, sums);
+                    mixture.noiseLevel * q.e1, cancelled, sums);
     const size_t normals = static_cast<size_t>(batch) * perBatch;
     if (withNormals) {
       std::vector<double> x;

@@ -136,8 +136,13 @@ std::vector<int64_t> tailCells(int64_t N) {
 
 class LatticeBatch {
  public:
-  LatticeBatch(const Stream& stream, int draws, int m)
-      : stream_(stream), N_(draws), m_(m), tail_(tailCells(draws)), uniforms_(2 + tail_.size()) {
+  LatticeBatch(const Stream& stream, int draws, int m, const std::atomic<bool>& cancelled)
+      : stream_(stream),
+        N_(draws),
+        m_(m),
+        cancelled_(cancelled),
+        tail_(tailCells(draws)),
+        uniforms_(2 + tail_.size()) {
     const double offset = stream.uniform(0);
     std::vector<double> probabilities(N_);
     for (int parity = 0; parity < 2; ++parity) {
@@ -163,7 +168,7 @@ class LatticeBatch {
     std::vector<double> own(tail_.size());
     std::vector<double> ownPower(tail_.size());
     std::vector<double> ownProduct(tail_.size());
-    for (int t = 0; t < m_; ++t) {
+    for (int t = 0; t < m_ && !cancelled_; ++t) {
       tokens[t] = drawToken(t, own);
       powers(own, c, ownPower, ownProduct);
       forEachTailDraw(tokens[t], [&](int64_t draw, size_t cell) {
@@ -172,7 +177,7 @@ class LatticeBatch {
         out.weighted[draw] += ownProduct[cell];
       });
     }
-    for (int64_t first = 0; first < N_; first += kDrawsPerBlock) {
+    for (int64_t first = 0; first < N_ && !cancelled_; first += kDrawsPerBlock) {
       const size_t count = std::min<int64_t>(kDrawsPerBlock, N_ - first);
       for (int t = 0; t < m_; ++t) HWY_DYNAMIC_DISPATCH(addTokenOf)
       (N_, (first * tokens[t].step + tokens[t].start) % N_, tokens[t].step, count, power[t % 2].data(),
@@ -185,9 +190,9 @@ class LatticeBatch {
   void sumsBeyondTables(double c, ScoreSumBatch& out) {
     std::vector<Progression> tokens(m_);
     std::vector<std::vector<double>> own(m_, std::vector<double>(tail_.size()));
-    for (int t = 0; t < m_; ++t) tokens[t] = drawToken(t, own[t]);
+    for (int t = 0; t < m_ && !cancelled_; ++t) tokens[t] = drawToken(t, own[t]);
     std::vector<double> scores(static_cast<size_t>(std::min<int64_t>(kDrawsPerBlock, N_)) * m_);
-    for (int64_t first = 0; first < N_; first += kDrawsPerBlock) {
+    for (int64_t first = 0; first < N_ && !cancelled_; first += kDrawsPerBlock) {
       const int64_t count = std::min<int64_t>(kDrawsPerBlock, N_ - first);
       for (int t = 0; t < m_; ++t) {
         int64_t cell = (first * tokens[t].step + tokens[t].start) % N_;
@@ -238,6 +243,7 @@ class LatticeBatch {
   const Stream& stream_;
   const int64_t N_;
   const int m_;
+  const std::atomic<bool>& cancelled_;
   const std::vector<int64_t> tail_;
   std::vector<double> cells_[2];  // g in every cell, by parity of the token
   std::vector<double> uniforms_;
@@ -256,10 +262,11 @@ int primeFrom(int n) {
   return candidate;
 }
 
-void drawLatticeSums(const Stream& stream, int draws, int m, double c, ScoreSumBatch& out) {
+void drawLatticeSums(const Stream& stream, int draws, int m, double c, const std::atomic<bool>& cancelled,
+                     ScoreSumBatch& out) {
   for (std::vector<double>* sums : {&out.shift, &out.exponentials, &out.squares, &out.weighted})
     sums->assign(draws, 0.0);
-  LatticeBatch batch(stream, draws, m);
+  LatticeBatch batch(stream, draws, m, cancelled);
   if (std::abs(c) <= kLargestTableScale)
     batch.sums(c, out);
   else

@@ -13,6 +13,7 @@
 // and no exponential. For |c| > kLargestTableScale, where powers could overflow, the tables give g only.
 #pragma once
 
+#include <atomic>
 #include <vector>
 
 #include "core/random.h"
@@ -32,8 +33,9 @@ struct ScoreSumBatch {
 // The smallest prime ≥ n.
 int primeFrom(int n);
 
-// Sums of m ≥ 1 scores c g_t for `draws` draws, prime; uniforms 0 … of the stream.
-void drawLatticeSums(const Stream& stream, int draws, int m, double c, ScoreSumBatch& out);
+// Sums of m ≥ 1 scores c g_t for `draws` draws, prime; uniforms 0 … of the stream. Useless once `cancelled`.
+void drawLatticeSums(const Stream& stream, int draws, int m, double c, const std::atomic<bool>& cancelled,
+                     ScoreSumBatch& out);
 
 // One normal per draw, one in each of `draws` cells, in random order; uniforms 0 … of the stream.
 void drawStratifiedNormals(const Stream& stream, int draws, std::vector<double>& out);

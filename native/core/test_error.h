@@ -49,13 +49,14 @@ struct TestError {
 // none.
 double misclassification(double marginMean, double marginDeviation);
 
-// Gaussian noise only. Draw j has the scores of example j of the stream (pooling.h).
+// Gaussian noise only. Draw j has the scores of example j of the stream (pooling.h). These return early, with
+// a useless result, once `cancelled`.
 TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
-                            PoolingWorkspace& workspace);
+                            const std::atomic<bool>& cancelled, PoolingWorkspace& workspace);
 
 // The same for linear prompt attention; relevantAttention is 0.
 TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout, const Stream& scores,
-                                  int draws, PoolingWorkspace& workspace);
+                                  int draws, const std::atomic<bool>& cancelled, PoolingWorkspace& workspace);
 
 // Scratch of countedTestError.
 struct DenseExample {
@@ -65,11 +66,14 @@ struct DenseExample {
   std::vector<double> feature;  // [d]
   TokenScratch scratch;
   void resize(const Mixture& mixture);
+  // Bytes of one of the mixture's sizes, to leading order.
+  static double bytes(const Mixture& mixture);
 };
 
 // Any noise: misclassified share of `draws` fresh examples of the canonical frame, prompt q[d], head w[d],
 // intercept b.
 TestError countedTestError(const Mixture& mixture, const double* q, const double* w, double intercept,
-                           StreamKey key, uint64_t trial, int draws, DenseExample& example);
+                           StreamKey key, uint64_t trial, int draws, const std::atomic<bool>& cancelled,
+                           DenseExample& example);
 
 }  // namespace prompt_attention

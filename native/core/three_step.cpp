@@ -128,12 +128,16 @@ void descendThreeSteps(const std::array<ExampleSource*, 3>& samples, int T, int 
   if (options.intercept) iterates.intercept = dot(w2, mean.data(), d);
 }
 
+double threeStepBytes(const ThreeStepSpec& spec) {
+  return spec.method == Method::kDense ? DenseExample::bytes(spec.mixture) : 0.0;
+}
+
 TrialStatus runThreeStepTrial(const ThreeStepSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
                               ThreeStepWorkspace& workspace, ThreeStepMetrics& metrics) {
   const Mixture& mixture = spec.mixture;
   ThreeStepIterates& iterates = workspace.iterates;
   if (spec.method == Method::kProjected) {
-    projectThreeSteps(spec, trial, workspace, iterates);
+    projectThreeSteps(spec, trial, cancelled, workspace, iterates);
   } else {
     workspace.example.resize(mixture);
     SampledExamples first(spec, 0, trial, workspace.example);
@@ -153,10 +157,10 @@ TrialStatus runThreeStepTrial(const ThreeStepSpec& spec, uint64_t trial, const s
         makeReadout(iterates.q1.data(), iterates.w2.data(), static_cast<int>(iterates.q1.size()));
     readout.intercept = iterates.intercept;
     test = gaussianTestError(mixture, readout, Stream(spec.key, Sample::kTest, Field::kScore, trial),
-                             spec.testDraws, workspace.pooling);
+                             spec.testDraws, cancelled, workspace.pooling);
   } else {
     test = countedTestError(mixture, iterates.q1.data(), iterates.w2.data(), iterates.intercept, spec.key,
-                            trial, spec.testDraws, workspace.example);
+                            trial, spec.testDraws, cancelled, workspace.example);
   }
   metrics = metricsOf(mixture, iterates, test);
   return TrialStatus::kOk;

@@ -87,6 +87,9 @@ struct ThreeStepMetrics {
   double w2SignalCosine;
 };
 
+// Bytes that a trial needs at most, to leading order.
+double threeStepBytes(const ThreeStepSpec& spec);
+
 // One trial, a function of (spec, trial) only. If the status is not kOk every metric is NaN.
 TrialStatus runThreeStepTrial(const ThreeStepSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
                               ThreeStepWorkspace& workspace, ThreeStepMetrics& metrics);

@@ -175,10 +175,10 @@ class Trajectory {
     const int aligned = first_ - first_ % kPooledGroup;
     const int last = first_ + draws_;
     size_t next = 0;
-    pooled_.resize(terms_.size() * ((last - aligned + kPooledBlock - 1) / kPooledBlock));
-    for (int begin = aligned; begin < last && !cancelled_; begin += kPooledBlock) {
-      const int count = std::min(kPooledBlock, last - begin);
-      drawScoreSums(scores, begin, count, m_, scale, workspace_.sums);
+    pooled_.resize(terms_.size() * ((last - aligned) / kPooledBlock + 1));
+    for (int begin = aligned, count; begin < last && !cancelled_; begin += count) {
+      count = std::min(kPooledBlock, last - begin);
+      drawScoreSums(scores, begin, count, m_, scale, cancelled_, workspace_.sums);
       for (const LabelTerm& term : terms_) {
         std::fill_n(workspace_.gaps, kPooledBlock, dot(term.mu, prompt) - dot(term.r, prompt));
         PooledDraws& draws = pooled_[next++];

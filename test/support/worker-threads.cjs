@@ -29,6 +29,7 @@ function start(trials) {
     trials,
     testDraws: 100,
     threads: 2,
+    memory: 1e9,
   }).promise;
 }
 

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { native } from '../lib/native.js';
+import { native } from '../../lib/native.js';
 
 // Requests that work; the test replaces one field at a time by something else and expects a typed error or an answer.
 const key = { seed: 1n, cellKey: new Uint32Array(4) };
