@@ -4,7 +4,7 @@ import { hashKey } from './experiment.js';
 import { type JobOptions, runJob } from './job.js';
 import { type ContextualMixture, type ContextualMixtureOptions, contextualMixture } from './mixture.js';
 import { native, toNativeMixture } from './native.js';
-import { abortSignal, finiteVector, integerFrom, parseOptions, seedSchema } from './options.js';
+import { abortSignal, arrayOf, finiteVector, integerFrom, parseOptions, seedSchema } from './options.js';
 
 /** Options of {@link sampleExamples}. */
 export interface SampleExamplesOptions extends JobOptions {
@@ -49,7 +49,7 @@ const optionsSchema = z.strictObject({
   contextVector: finiteVector.optional(),
   signalVector: finiteVector.optional(),
   noiseFactor: finiteVector.optional(),
-  relevance: z.instanceof(Uint8Array, { error: 'a Uint8Array' }).optional(),
+  relevance: arrayOf(Uint8Array, 'a Uint8Array').optional(),
   signal: abortSignal,
 });
 

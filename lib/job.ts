@@ -1,3 +1,4 @@
+import { ConvergenceError, NativeError } from './errors.js';
 import type { NativeJob } from './native.js';
 
 const kProgressMilliseconds = 100;
@@ -6,6 +7,13 @@ const kProgressMilliseconds = 100;
 export interface JobOptions {
   /** Aborting rejects the promise with the signal's reason; work under way stops at the next trial. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** An error of the addon as one of the package's classes; the language's own stay as they are. */
+function withClass(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError) return error;
+  if ('code' in error && error.code === 'ERR_CONVERGENCE') return new ConvergenceError(error.message, {});
+  return new NativeError(error.message, { cause: error });
 }
 
 /**
@@ -26,7 +34,7 @@ export async function runJob<Result>(
     return await job.promise;
   } catch (error) {
     signal?.throwIfAborted();
-    throw error;
+    throw withClass(error);
   } finally {
     clearInterval(timer);
     signal?.removeEventListener('abort', cancel);

@@ -37,13 +37,18 @@ export const seedSchema = z.custom<number | bigint>(
   { error: 'an integer in [0, 2^53 − 1] or a bigint in [0, 2^64)' },
 );
 
-/** A typed array over an ordinary ArrayBuffer: neither shared nor resizable. `name` is its class with an article. */
+/**
+ * A typed array over an ordinary ArrayBuffer: neither shared nor resizable, and no proxy of an array. `name` is its class with an
+ * article.
+ */
 export function arrayOf<Class extends Float64ArrayConstructor | Uint8ArrayConstructor>(
   arrayClass: Class,
   name: string,
 ): z.ZodType<InstanceType<Class>> {
   return z
-    .custom<InstanceType<Class>>((value) => value instanceof arrayClass, { error: `${name} over an ArrayBuffer` })
+    .custom<InstanceType<Class>>((value) => ArrayBuffer.isView(value) && value instanceof arrayClass, {
+      error: `${name} over an ArrayBuffer`,
+    })
     .refine(({ buffer }) => buffer instanceof ArrayBuffer && !(buffer as { readonly resizable?: boolean }).resizable, {
       error: `${name} over an ArrayBuffer, not a shared or resizable one`,
     });

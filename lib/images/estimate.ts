@@ -1,9 +1,11 @@
-import { OptionRangeError } from '../errors.js';
+import { OptionRangeError, OptionTypeError } from '../errors.js';
 import { hashKey } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
 import { type ContextualMixture, contextualMixture } from '../mixture.js';
+import { readTokens, requireLabels } from '../models/data.js';
 import { linearAttention, promptAttention, promptTunedLayer } from '../models/index.js';
 import { type NativePrincipalComponents, native } from '../native.js';
+import { finiteVector, parseOptions } from '../options.js';
 import type { ContextualImages } from './contextual-images.js';
 import { relevantMass } from './evaluation.js';
 import type { MeasuredNoise } from './measured-noise.js';
@@ -89,7 +91,7 @@ export function pooledFeatures(
   prompt: Float64Array,
   options: JobOptions & { readonly threads?: number | undefined } = {},
 ): Promise<Float64Array> {
-  const d = examples.dimension;
+  const d = readTokens(examples, 'examples').size.dimension;
   const identity = new Float64Array(d * d);
   for (let j = 0; j < d; ++j) identity[j * d + j] = 1;
   // The tuned layer whose scores are the coordinates of its prompt's output.
@@ -269,7 +271,8 @@ async function momentsPlugIn(
  * @param examples Bags or canvases with labels ±1 and a mask, at least 100 and more than d + 3 of them; every example has the same
  * number of relevant tokens. Independent of those that the prompt was learned from.
  * @param prompt q, length d.
- * @throws {@link OptionRangeError} for too few examples, or a number of relevant tokens that varies.
+ * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad argument, too few examples, or a number of relevant tokens
+ * that varies; the signal's reason if aborted.
  * @example
  * ```ts
  * import { images, risk, sampleExamples } from 'prompt-attention';
@@ -290,12 +293,33 @@ export async function estimateMixture(
   prompt: Float64Array,
   options: JobOptions & { readonly threads?: number | undefined } = {},
 ): Promise<MixtureEstimate> {
+  return estimateFrom(readExamples(examples), parseOptions(finiteVector, prompt, 'prompt'), options);
+}
+
+function readExamples(examples: unknown): ContextualImages {
+  const { size, native: given } = readTokens(examples, 'examples');
+  const { tokens, labels, relevance } = given as typeof given & { tokens: Float64Array };
+  requireLabels('examples.labels', labels, 'square', 1);
+  if (relevance === undefined) throw new OptionTypeError('examples.relevance', 'given', relevance);
+  return { tokens, labels, relevance, examples: given.examples, dimension: size.dimension };
+}
+
+async function estimateFrom(
+  examples: ContextualImages,
+  prompt: Float64Array,
+  options: JobOptions & { readonly threads?: number | undefined },
+): Promise<MixtureEstimate> {
   const { dimension: d, examples: n, relevance, labels } = examples;
   const T = relevance.length / n;
   if (n < Math.max(kLeastExamples, d + 4))
     throw new OptionRangeError('examples.examples', `an integer ≥ ${Math.max(kLeastExamples, d + 4)}`, n);
   if (prompt.length !== d) throw new OptionRangeError('prompt', `of length d = ${d}`, prompt);
+  const classes = [1, -1].map((sign) => [...labels.keys()].filter((i) => labels[i] === sign));
+  if (classes.some((rows) => rows.length === 0))
+    throw new OptionRangeError('examples.labels', 'of both classes', labels);
   const relevantTokens = relevance.reduce((sum, mark) => sum + mark, 0) / n;
+  if (relevance.some((mark) => mark > 1) || relevantTokens === 0 || relevantTokens === T)
+    throw new OptionRangeError('examples.relevance', 'of ones and zeros, both of them in every example', relevance);
   for (let i = 0; i < n; ++i)
     if (relevance.subarray(i * T, (i + 1) * T).reduce((sum, mark) => sum + mark, 0) !== relevantTokens)
       throw new OptionRangeError('examples.relevance', 'with the same number of relevant tokens in every example', i);
@@ -308,7 +332,6 @@ export async function estimateMixture(
     relevance,
   );
   const features = await pooledFeatures(examples, prompt, options);
-  const classes = [1, -1].map((sign) => [...labels.keys()].filter((i) => labels[i] === sign));
   const featureMoments = await Promise.all(classes.map((rows) => momentsOf(rowsAt(features, d, rows), d, options)));
   const { half, within, unbiased } = classMoments(
     featureMoments,

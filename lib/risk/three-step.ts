@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { OptionRangeError } from '../errors.js';
+import { ConvergenceError, OptionRangeError } from '../errors.js';
 import { hashKey, kLeastThreeStepDimension, type ThreeStepExperiment, threeStepSchema } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
 import { native, toNativeMixture, toNativeThreeStep } from '../native.js';
@@ -56,7 +56,8 @@ const schema = z.strictObject({
  * simulation in docs/three-step.md and in the tests.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option, if the noise is not Gaussian, and if
- * fluctuations are asked for below dimension 5.
+ * fluctuations are asked for below dimension 5; {@link ConvergenceError} if the trajectory overflows (its step sizes, or the
+ * mixture's norms, are too large).
  * @example
  * ```ts
  * import { risk } from 'prompt-attention';
@@ -75,7 +76,7 @@ export async function threeStep(options: ThreeStepRiskOptions): Promise<ThreeSte
       `false for dimension ${mixture.dimension} (below ${kLeastThreeStepDimension})`,
       fluctuations,
     );
-  return runJob(
+  const law = await runJob(
     () =>
       native.threeStepRisk({
         mixture: toNativeMixture(mixture),
@@ -88,4 +89,6 @@ export async function threeStep(options: ThreeStepRiskOptions): Promise<ThreeSte
       }),
     { signal },
   );
+  if (!Object.values(law).every(Number.isFinite)) throw new ConvergenceError('the trajectory overflows', { ...law });
+  return law;
 }

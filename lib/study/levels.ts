@@ -43,10 +43,13 @@ const logspace = z
     spaced(count, (share) => first * (last / first) ** share, integer),
   );
 
-const isLevel = (value: unknown) => value !== null && ['number', 'string', 'boolean', 'object'].includes(typeof value);
+const isJson = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null
+    ? !ArrayBuffer.isView(value) && Object.values(value).every((part) => part === undefined || isJson(part))
+    : ['number', 'string', 'boolean'].includes(typeof value);
 
 const list = z
-  .array(z.custom<FactorValue>(isLevel, { error: 'a number, a text, true, false, an array or an object' }), {
+  .array(z.custom<FactorValue>(isJson, { error: 'a number, a text, true, false, an array or an object' }), {
     error: 'an array of levels, or an object { linspace } or { logspace }',
   })
   .min(1, { error: 'an array with at least one level' });

@@ -18,7 +18,10 @@ export interface StudyRow extends CellStatistics {
   readonly index: number;
   /** Level of every factor. */
   readonly factors: Readonly<Record<string, FactorValue>>;
-  /** Test error by the law of the experiment; null if the study asked for none or there is none. */
+  /**
+   * Test error by the law of the experiment; null if the study asked for none or there is none, NaN if its
+   * equations could not be solved.
+   */
   readonly theory: number | null;
   /** Numerical standard error of `theory`. */
   readonly theoryStandardError: number | null;
@@ -88,8 +91,13 @@ export function studyRow(
 /** Warnings about a set of rows taken together. */
 export function rowWarnings(rows: readonly StudyRow[]): readonly string[] {
   const engines = [...new Set(rows.flatMap((row) => row.engine.split(' + ').filter((engine) => engine !== '')))].sort();
-  if (engines.length < 2) return [];
+  const lawless = rows.filter(({ theory }) => Number.isNaN(theory)).length;
   return [
-    `these rows were computed by several engines (${engines.join(', ')}): results are bit-identical only within one`,
+    ...(engines.length < 2
+      ? []
+      : [
+          `these rows were computed by several engines (${engines.join(', ')}): results are bit-identical only within one`,
+        ]),
+    ...(lawless === 0 ? [] : [`the law of ${lawless} of these rows could not be computed: its theory is NaN`]),
   ];
 }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "addon/unpack.h"
+#include "core/convergence_failure.h"
 
 namespace prompt_attention {
 
@@ -92,6 +93,10 @@ void Environment::settle(Napi::Env env, PromiseJob& job) {
     deferred.Resolve(
         allocating(env, "the result needs more than the process can get", [&] { return job.result(env); }));
   } catch (const Napi::Error& error) {
+    deferred.Reject(error.Value());
+  } catch (const ConvergenceFailure& failure) {
+    const Napi::Error error = Napi::Error::New(env, failure.what());
+    error.Value().Set("code", Napi::String::New(env, "ERR_CONVERGENCE"));
     deferred.Reject(error.Value());
   } catch (const std::exception& error) {
     deferred.Reject(Napi::Error::New(env, error.what()).Value());

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <stdexcept>
 
+#include "core/convergence_failure.h"
 #include "core/hinge_head.h"
 
 namespace prompt_attention {
@@ -85,7 +85,7 @@ double solveChi(const RiskPoints& points, RiskLevel level, double alpha, double 
     chi = next;
     if (std::abs(step) <= tolerance * chi) return chi;
   }
-  throw std::runtime_error("the fixed point of the risk equations was not found: chi reached " +
+  throw ConvergenceFailure("the fixed point of the risk equations was not found: chi reached " +
                            std::to_string(chi) + " at sample ratio " + std::to_string(alpha));
 }
 
@@ -150,7 +150,7 @@ PlaneVector noiselessHead(const RiskPoints& points, MarginLoss loss, double ridg
     const LinearHeadResult result = fitHingeHead(features.data(), labels.data(), weights.data(),
                                                  static_cast<int>(weights.size()), 2, ridge, w, never);
     if (result.status != LinearHeadStatus::kOk)
-      throw std::runtime_error("the hinge head without noise was not found: residual " +
+      throw ConvergenceFailure("the hinge head without noise was not found: residual " +
                                std::to_string(result.residual));
     return {w[0], w[1]};
   }

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <stdexcept>
 
 #include "core/blas.h"
+#include "core/convergence_failure.h"
 
 namespace prompt_attention {
 
@@ -47,7 +47,7 @@ PrincipalComponents principalComponents(const double* X, int n, int d, const std
   if (cancelled) return result;
   std::vector<double> scratch = result.covariance;
   if (!symmetricEigen(scratch.data(), d, result.values.data(), result.vectors.data()))
-    throw std::runtime_error("the eigenvalues of the covariance did not converge");
+    throw ConvergenceFailure("the eigenvalues of the covariance did not converge");
   std::reverse(result.values.begin(), result.values.end());
   for (int row = 0; row < d / 2; ++row)
     std::swap_ranges(result.vectors.begin() + static_cast<ptrdiff_t>(row) * d,

@@ -329,7 +329,7 @@ ThreeStepLaw threeStepLaw(const ThreeStepLawSpec& spec, const std::atomic<bool>&
           whole.contextOverlap,
           whole.signalOverlap,
           whole.promptNorm,
-          whole.relevantAttention};
+          std::clamp(whole.relevantAttention, 0.0, 1.0)};
 }
 
 void populationGradient(const Mixture& mixture, const double* w, double* headGradient,

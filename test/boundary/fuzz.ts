@@ -107,7 +107,16 @@ async function settled({ promise, cancel }: Call): Promise<{ answer: unknown; ca
 
 if (values.huge) limitMemory(kMemory);
 
-const counts = { cases: 0, answers: 0, same: 0, TypeError: 0, RangeError: 0, trap: 0, cancelled: 0 };
+const counts = {
+  cases: 0,
+  answers: 0,
+  same: 0,
+  cancelled: 0,
+  trap: 0,
+  TypeError: 0,
+  RangeError: 0,
+  ConvergenceError: 0,
+};
 
 const firstAnswers = new Map<string, string>();
 for (const [name, target] of Object.entries(targets)) {
@@ -115,9 +124,8 @@ for (const [name, target] of Object.entries(targets)) {
   firstAnswers.set(name, answer);
 }
 
-const cases = Object.entries(targets).flatMap(([name, { request }]) =>
-  pathsOf(request).map((path) => ({ name, path })),
-);
+const placesIn = ({ request, isArgument }: Target) => pathsOf(request).slice(isArgument ? 0 : 1);
+const cases = Object.entries(targets).flatMap(([name, target]) => placesIn(target).map((path) => ({ name, path })));
 const plan = fc.record({
   place: fc.constantFrom(...cases),
   mutation: mutations(values.huge),
@@ -129,7 +137,7 @@ await fc.assert(
   fc.asyncProperty(plan, async ({ place: { name, path }, mutation, more, single }) => {
     const target = targets[name] as Target;
     const root = { request: copyOf(target.request) };
-    const paths = pathsOf(target.request);
+    const paths = placesIn(target);
     if (!applied(root, path, mutation)) throw new Error('the request was not changed');
     const others = (single ? [] : more).filter(([at, other]) =>
       applied(root, paths[at % paths.length] as string[], other),
@@ -146,9 +154,10 @@ await fc.assert(
       ++counts.answers;
     } catch (error) {
       if (error === trap) ++counts.trap;
-      else if (error instanceof RangeError) ++counts.RangeError;
+      else if (!target.isTyped(error)) throw error;
       else if (error instanceof TypeError) ++counts.TypeError;
-      else throw error;
+      else if (error instanceof RangeError) ++counts.RangeError;
+      else ++counts.ConvergenceError;
     }
   }),
   {

@@ -18,7 +18,8 @@ export interface Mutation {
 type TypedArray = Float64Array | Float32Array | Uint32Array | Int32Array | Uint8Array;
 type TypedArrayClass = new (buffer: ArrayBufferLike, offset?: number, length?: number) => TypedArray;
 
-const isTypedArray = (value: unknown): value is TypedArray => ArrayBuffer.isView(value) && !(value instanceof DataView);
+const isTypedArray = (value: unknown): value is TypedArray =>
+  ArrayBuffer.isView(value) && !(value instanceof DataView || value instanceof BigInt64Array);
 const isObject = (value: unknown): value is Record<string, unknown> => value !== null && typeof value === 'object';
 
 const replace = (name: string, same: boolean, make: (value: unknown) => unknown): Mutation => ({
@@ -233,7 +234,7 @@ const fixed: readonly Mutation[] = [
   replaceArray('a proxy of the array', false, (array) => new Proxy(array, {})),
   replaceObject('a transparent proxy', true, (object) => new Proxy(object, {})),
   replaceObject('without a prototype', true, (object) => Object.assign(Object.create(null), object)),
-  replaceObject('inherited fields', true, (object) => Object.create(object)),
+  replaceObject('inherited fields', false, (object) => Object.create(object)),
   replaceObject('getters', true, (object) => {
     const copy = {};
     for (const [key, value] of Object.entries(object)) define(copy, key, () => value);

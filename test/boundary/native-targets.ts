@@ -2,6 +2,11 @@ import { type NativeJob, native } from '../../lib/native.js';
 import { requests } from './requests.js';
 import { type Call, callOf, type Target } from './targets.js';
 
+const isTyped = (error: unknown) =>
+  error instanceof TypeError ||
+  error instanceof RangeError ||
+  (error as { readonly code?: unknown }).code === 'ERR_CONVERGENCE';
+
 type Entry = keyof typeof requests;
 
 /** Functions whose answers differ from call to call: measurements, and names of what is held. */
@@ -28,15 +33,25 @@ const words = { counter: Uint32Array.of(1, 2, 3, 4), key: Uint32Array.of(5, 6) }
 const functions: Readonly<Record<string, Target>> = {
   philox4x32: {
     request: words,
+    isArgument: false,
     repeatable: true,
+    isTyped,
     call: ({ counter, key }: typeof words) => start('philox4x32', counter, key),
   },
   firstNonFinite: {
     request: { array: Float64Array.of(1, 2, Number.NaN) },
+    isArgument: false,
     repeatable: true,
+    isTyped,
     call: ({ array }: { array: Float64Array }) => start('firstNonFinite', array),
   },
-  engineInfo: { request: {}, repeatable: true, call: (request: object) => start('engineInfo', request) },
+  engineInfo: {
+    request: {},
+    isArgument: true,
+    repeatable: true,
+    isTyped,
+    call: (request: object) => start('engineInfo', request),
+  },
 };
 
 /** Every function that the addon exports. */
@@ -47,7 +62,9 @@ export const targets: Readonly<Record<string, Target>> = {
       entry,
       {
         request,
+        isArgument: true,
         repeatable: !unrepeatable.includes(entry as Entry),
+        isTyped,
         call: (hostile: unknown) => start(entry, hostile),
       },
     ]),

@@ -8,10 +8,18 @@ export interface Call {
 export interface Target {
   /** One that works. */
   readonly request: object;
+  /** Whether the request is an argument itself, or its fields are. */
+  readonly isArgument: boolean;
   /** Whether the answer is a function of the request. */
   readonly repeatable: boolean;
   call(request: never): Call;
+  /** Whether an error is one of those that the function is said to throw. */
+  isTyped(error: unknown): boolean;
 }
+
+/** What the language itself throws at whoever reads a revoked proxy, or an array that is detached while it is read. */
+export const isOfLanguage = (error: unknown): boolean =>
+  error instanceof TypeError && /on a proxy that has been revoked|on a detached ArrayBuffer/.test(error.message);
 
 /** An answer that is there at once, or an error that is thrown at once, as a call. */
 export function callOf(call: () => unknown, cancel: () => void = () => {}): Call {
