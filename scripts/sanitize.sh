@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Runs tests with a sanitized addon, built in a copy of the checkout under .sanitize/ so that the ordinary build stays:
+#
+#   bash scripts/sanitize.sh address           AddressSanitizer and UndefinedBehaviorSanitizer: hostile requests, tests
+#   bash scripts/sanitize.sh thread            ThreadSanitizer: the pool by itself, then tests with several threads
+#   bash scripts/sanitize.sh leaks             LeakSanitizer over 10⁵ calls
+#   bash scripts/sanitize.sh address FILE…     the test files named, instead
+#
+# Needs g++ and its sanitizer runtimes. Any report ends the run with a status other than 0.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kind=${1:?address, thread or leaks}
+shift
+case $kind in
+  address | leaks) flags=address,undefined ;;
+  thread) flags=thread ;;
+  *) echo "$kind: no such kind; address, thread or leaks" >&2 && exit 2 ;;
+esac
+copy=$PWD/.sanitize/${flags%%,*}
+mkdir -p "$copy"
+git ls-files -z --cached --others --exclude-standard lib native test package.json tsconfig.json CMakeLists.txt |
+  tar --null --files-from - --create | tar --extract --directory "$copy"
+ln -sfn "$PWD/node_modules" "$copy/node_modules"
+cd "$copy"
+node node_modules/cmake-js/bin/cmake-js compile "--CDPROMPT_ATTENTION_SANITIZE=$flags" --CDPROMPT_ATTENTION_CHECKS=ON
+
+library() { g++ -print-file-name="$1"; }
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 OPENBLAS_NUM_THREADS=1
+preload=$(library libstdc++.so.6)
+case $kind in
+  address)
+    preload="$(library libasan.so) $preload"
+    export ASAN_OPTIONS=detect_leaks=0
+    ;;
+  leaks)
+    preload="$(library libasan.so) $preload"
+    export ASAN_OPTIONS=detect_leaks=1
+    ;;
+  thread)
+    preload="$(library libtsan.so) $preload"
+    export TSAN_OPTIONS="halt_on_error=1 suppressions=$copy/test/native/thread-suppressions.txt"
+    ;;
+esac
+sanitized() { LD_PRELOAD=$preload "$@"; }
+fuzz() { sanitized node --import=tsx test/boundary/fuzz.ts "$@"; }
+tests() { sanitized node node_modules/ava/entrypoints/cli.mjs "$@"; }
+
+if [ $# -gt 0 ]; then
+  tests "$@"
+elif [ "$kind" = leaks ]; then
+  fuzz --target native --runs 100000
+elif [ "$kind" = address ]; then
+  fuzz --target native --runs 10000
+  tests test/random.test.ts test/pooling.test.ts test/models.test.ts test/given-tokens.test.ts test/held-examples.test.ts \
+    test/boundary/native.test.ts test/images/embedding.test.ts test/images/tasks.test.ts test/training/heads.test.ts
+else
+  fuzz --target native --runs 5000
+  tests test/held-examples.test.ts test/training/heads.test.ts
+fi
