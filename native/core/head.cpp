@@ -103,12 +103,16 @@ TrialStatus fitByIteration(FeatureSource& source, const HeadOptions& options, He
 
 TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
                     const std::atomic<bool>& cancelled) {
-  if (options.kind == HeadKind::kAveraging) {
-    fitAveraging(source, workspace, w);
-    return TrialStatus::kOk;
+  switch (options.kind) {
+    case HeadKind::kAveraging:
+      fitAveraging(source, workspace, w);
+      return TrialStatus::kOk;
+    case HeadKind::kLogistic:
+    case HeadKind::kHinge:
+      return fitByIteration(source, options, workspace, w, cancelled);
+    case HeadKind::kLeastSquares:
+      break;
   }
-  if (options.kind == HeadKind::kLogistic || options.kind == HeadKind::kHinge)
-    return fitByIteration(source, options, workspace, w, cancelled);
   return source.examples() >= source.dimension() ? fitPrimal(source, options.ridge, workspace, w)
                                                  : fitDual(source, options.ridge, workspace, w);
 }
