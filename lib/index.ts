@@ -1,7 +1,8 @@
 /**
  * Simulate, train and predict prompt-tuning of one-layer attention under the contextual mixture model.
  *
- * @packageDocumentation
+ * @module prompt-attention
+ * @group Reference
  */
 export * as cluster from './cluster/index.js';
 export { type EngineInfo, engineInfo } from './engine.js';

@@ -182,7 +182,8 @@ async function canvasTokens(
  *   { kind: 'partial-tiled', tiles: 2, patch: 2, relevantTiles: 1, filler: { kind: 'noise' } },
  *   { images: set, examples: 10, seed: 1 },
  * );
- * console.log(tokens.length, labels[0], relevance.subarray(0, 16)); // 10·16·4 numbers; 4 of 16 patches are relevant
+ * // 10·16·4 numbers; 4 of 16 patches are relevant.
+ * console.log(tokens.length, labels[0], relevance.subarray(0, 16).join('')); // 640 -1 0011001100000000
  * ```
  */
 export async function contextualImages(task: ImageTask, options: ContextualImagesOptions): Promise<ContextualImages> {

@@ -37,7 +37,7 @@ function unpack(bytes: Uint8Array, source: string): Uint8Array {
  * ```ts
  * import { images } from 'prompt-attention';
  * const { dimensions, data } = images.parseIdx(Uint8Array.of(0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 2, 5, 6));
- * console.log(dimensions, data); // [1, 2], 5 and 6
+ * console.log(dimensions.join(), data.join()); // 1,2 5,6
  * ```
  */
 export function parseIdx(bytes: Uint8Array, source = 'IDX data'): IdxArray {

@@ -158,9 +158,10 @@ function loadDigits(split: 'train' | 'test', directory: string): ImageSet {
  * import { images } from 'prompt-attention';
  * try {
  *   const { count, classes } = images.loadImages('fashion-mnist', { split: 'test' });
- *   console.log(count, classes); // 10000 images of 10 classes
+ *   console.log(count, classes.length); // 10000 10
  * } catch (error) {
- *   console.log((error as Error).message); // fashion-mnist: there is no …; install it with: …
+ *   // fashion-mnist: there is no …; install it with: …
+ *   console.log((error as Error).message);
  * }
  * ```
  */

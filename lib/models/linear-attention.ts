@@ -10,7 +10,8 @@ import { type Model, makeModel } from './model.js';
  * import { linearAttention } from 'prompt-attention';
  * const data = { tokens: Float64Array.of(1, 0, 0, 1), examples: 1, dimension: 2 };
  * const scores = await linearAttention.scores({ prompt: Float64Array.of(1, 2), head: Float64Array.of(3, 4) }, data);
- * console.log(scores[0]); // (1·3 + 2·4)/2 = 5.5
+ * // (1·3 + 2·4)/2
+ * console.log(scores[0]); // 5.5
  * ```
  */
 export const linearAttention: Model<'prompt' | 'head'> = makeModel({

@@ -9,7 +9,7 @@ import { type Model, makeModel } from './model.js';
  * import { meanPooling } from 'prompt-attention';
  * const data = { tokens: Float64Array.of(1, 0, 0, 1), labels: Float64Array.of(1), dimension: 2 };
  * const { gradient } = await meanPooling.gradient({ head: Float64Array.of(0, 0) }, data, { loss: 'square' });
- * console.log(gradient.head); // −½ for both coordinates
+ * console.log(gradient.head.join(' ')); // -0.5 -0.5
  * ```
  */
 export const meanPooling: Model<'head'> = makeModel({

@@ -21,7 +21,7 @@ const toNative = (size: ModelSize, pooledHead: boolean) =>
  * import { selfAttention } from 'prompt-attention';
  * const data = { tokens: Float64Array.of(1, 0, 0, 1), examples: 1, dimension: 2 };
  * const attention = await selfAttention.attention({ weights: Float64Array.of(0, 0, 0, 0), head: Float64Array.of(1, 1) }, data);
- * console.log(attention); // ½ everywhere
+ * console.log(attention.join(' ')); // 0.5 0.5 0.5 0.5
  * ```
  */
 export const selfAttention: Model<'weights' | 'head'> = makeModel({
@@ -40,7 +40,7 @@ export const selfAttention: Model<'weights' | 'head'> = makeModel({
  * @example
  * ```ts
  * import { selfAttentionFullHead } from 'prompt-attention';
- * console.log(selfAttentionFullHead.parameterShapes({ tokens: 8, dimension: 3 })); // { weights: [3, 3], head: [8, 3] }
+ * console.log(selfAttentionFullHead.parameterShapes({ tokens: 8, dimension: 3 })); // { weights: [ 3, 3 ], head: [ 8, 3 ] }
  * ```
  */
 export const selfAttentionFullHead: Model<'weights' | 'head'> = makeModel({

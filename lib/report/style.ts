@@ -37,7 +37,7 @@ export const kConfig = {
     symbolSize: 80,
     rowPadding: 4,
     labelLimit: 400,
-    titleLimit: 400,
+    titleLimit: 600,
   },
   view: { stroke: '#888888' },
 } as const;

@@ -41,7 +41,8 @@ const schema = z.strictObject({ mixture: mixtureSchema, head: finiteVector });
  *   mixture: { tokens: 32, dimension: 3, relevantFraction: 0.25, contextNorm: 2, signalNorm: 1 },
  *   head: Float64Array.of(0, 0.5, 0),
  * });
- * console.log(prompt[0]); // the part along q⋆
+ * // The part along q⋆.
+ * console.log(prompt[0]?.toFixed(3)); // 0.167
  * ```
  */
 export function populationGradient(options: PopulationGradientOptions): PopulationGradient {

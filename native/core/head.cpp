@@ -114,12 +114,16 @@ double headBytes(HeadKind kind, double n, double d) {
 
 TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
                     const std::atomic<bool>& cancelled) {
-  if (options.kind == HeadKind::kAveraging) {
-    fitAveraging(source, workspace, w, cancelled);
-    return TrialStatus::kOk;
+  switch (options.kind) {
+    case HeadKind::kAveraging:
+      fitAveraging(source, workspace, w, cancelled);
+      return TrialStatus::kOk;
+    case HeadKind::kLogistic:
+    case HeadKind::kHinge:
+      return fitByIteration(source, options, workspace, w, cancelled);
+    case HeadKind::kLeastSquares:
+      break;
   }
-  if (options.kind == HeadKind::kLogistic || options.kind == HeadKind::kHinge)
-    return fitByIteration(source, options, workspace, w, cancelled);
   return source.examples() >= source.dimension() ? fitPrimal(source, options.ridge, workspace, w, cancelled)
                                                  : fitDual(source, options.ridge, workspace, w);
 }

@@ -143,8 +143,15 @@ class PointSolver {
 }  // namespace
 
 MarginLoss marginLossOf(HeadKind head) {
-  if (head == HeadKind::kLogistic) return MarginLoss::kLogistic;
-  if (head == HeadKind::kHinge) return MarginLoss::kHinge;
+  switch (head) {
+    case HeadKind::kLogistic:
+      return MarginLoss::kLogistic;
+    case HeadKind::kHinge:
+      return MarginLoss::kHinge;
+    case HeadKind::kAveraging:
+    case HeadKind::kLeastSquares:
+      break;
+  }
   return MarginLoss::kSquare;
 }
 

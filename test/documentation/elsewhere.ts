@@ -1,0 +1,106 @@
+/** A command of a document that the test of code blocks does not run, because it takes long or changes the system. */
+export interface ElsewhereCommand {
+  /** The line as the documents have it, without a comment at its end. */
+  readonly command: string;
+  /** Where it, or what it does, is run instead: a file, and a text that stands in it. Null: nowhere, for the reason given. */
+  readonly ranBy: readonly [file: string, text: string] | null;
+  readonly reason: string;
+  /** What is run in its place, so that the lines after it find what they need. */
+  readonly instead?: string;
+}
+
+const figures = (name: string) => ['scripts/figures.mjs', name] as const;
+const cluster = (text: string) => ['test/cluster/cluster.test.ts', text] as const;
+
+/** The only commands that may be left out. An entry that no document has any more fails the test. */
+export const elsewhere: readonly ElsewhereCommand[] = [
+  {
+    command: 'bash scripts/bootstrap.sh npm run main-job',
+    ranBy: ['.ci/run', 'bash scripts/bootstrap.sh npm run main-job'],
+    reason: 'installs system packages',
+  },
+  {
+    command: 'bash scripts/bootstrap.sh npm test',
+    ranBy: ['.ci/run', 'bash scripts/bootstrap.sh npm test'],
+    reason: 'would run itself',
+  },
+  {
+    command: 'npm install ../prompt-attention-0.1.0.tgz',
+    ranBy: null,
+    reason: 'the package would have to be packed first; what stands in for it is a link to the checkout',
+    instead: 'mkdir node_modules && ln -s "$CHECKOUT" node_modules/prompt-attention',
+  },
+  {
+    command: 'npm install',
+    ranBy: ['scripts/bootstrap.sh', 'npm install --no-save'],
+    reason: 'changes the checkout',
+  },
+  {
+    command: 'apt-get install dataset-fashion-mnist',
+    ranBy: ['.ci/run', 'packages+=(dataset-fashion-mnist)'],
+    reason: 'installs a system package',
+  },
+  {
+    command: 'npx prompt-attention run examples/sample-complexity.yaml',
+    ranBy: figures("runOf('sample-complexity')"),
+    reason: 'takes 12 s; the same study with one trial a cell and without its law stands in for it',
+    instead:
+      "sed 's/^trials: .*/trials: 2/; s/^theory: true/theory: false/' examples/sample-complexity.yaml > few.yaml && prompt-attention run few.yaml",
+  },
+  { command: 'node examples/separation.mjs', ranBy: figures("'examples/separation.mjs'"), reason: 'takes a minute' },
+  {
+    command: 'node examples/long-training.mjs',
+    ranBy: figures("'examples/long-training.mjs'"),
+    reason: 'takes minutes',
+  },
+  {
+    command: 'node examples/real-data.mjs results docs',
+    ranBy: figures("'examples/real-data.mjs', results, 'docs'"),
+    reason: 'takes minutes',
+  },
+  {
+    command: 'npx prompt-attention run STUDY --cluster postgres://me@db/studies',
+    ranBy: cluster("'--cluster'"),
+    reason: 'needs a PostgreSQL server',
+  },
+  {
+    command: 'npx prompt-attention run STUDY --cluster postgres://me@db/studies --detach',
+    ranBy: cluster("'--detach'"),
+    reason: 'needs a PostgreSQL server',
+  },
+  {
+    command: 'npx prompt-attention worker --cluster postgres://me@db/studies',
+    ranBy: cluster("'worker'"),
+    reason: 'needs a PostgreSQL server',
+  },
+  {
+    command: 'npx prompt-attention worker --cluster postgres://me@db/studies --until-done',
+    ranBy: cluster("'--until-done'"),
+    reason: 'needs a PostgreSQL server',
+  },
+  {
+    command: 'npx prompt-attention status --cluster postgres://me@db/studies',
+    ranBy: cluster("'status'"),
+    reason: 'needs a PostgreSQL server',
+  },
+  {
+    command: 'sbatch examples/slurm-array.sbatch examples/sample-complexity.yaml',
+    ranBy: ['test/documentation/blocks.test.ts', 'slurm-array.sbatch'],
+    reason: 'needs Slurm; a test runs the script with the variables that Slurm sets',
+  },
+  {
+    command: 'npx prompt-attention merge sample-complexity.shard-*.sqlite --out sample-complexity.sqlite',
+    ranBy: ['docs/clusters.md', 'npx prompt-attention merge sweep.shard-*.sqlite --out sweep.sqlite'],
+    reason: 'needs the results of Slurm',
+  },
+  {
+    command: 'kubectl apply -f examples/kubernetes-indexed-job.yaml',
+    ranBy: ['test/documentation/blocks.test.ts', 'kubernetes-indexed-job.yaml'],
+    reason: 'needs Kubernetes; a test runs the command of the container',
+  },
+  {
+    command: 'kubectl wait --for=condition=complete --timeout=24h job/study',
+    ranBy: null,
+    reason: 'needs Kubernetes',
+  },
+];
