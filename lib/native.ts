@@ -1,5 +1,4 @@
-import { createRequire } from 'node:module';
-import { NativeError } from './errors.js';
+import { loadAddon } from './load-native.js';
 import type { ContextualMixture } from './mixture.js';
 
 /** A mixture as the addon takes it. */
@@ -456,21 +455,7 @@ export interface NativeAddon {
   ): Float64Array;
 }
 
-function load(): NativeAddon {
-  try {
-    const bindings = createRequire(import.meta.url)('bindings') as (name: string) => unknown;
-    return bindings('prompt_attention') as NativeAddon;
-  } catch (cause) {
-    throw new NativeError(
-      'The native addon of prompt-attention could not be loaded. Build it with `npm rebuild prompt-attention` (in a ' +
-        'checkout: `npm run build:native`); on Debian or Ubuntu it needs `apt-get install g++ cmake libopenblas-dev ' +
-        `libhwy-dev\`. The loader said: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    );
-  }
-}
-
-export const native: NativeAddon = load();
+export const native = loadAddon() as NativeAddon;
 
 export function toNativeMixture(mixture: ContextualMixture): NativeMixture {
   return {

@@ -1,4 +1,5 @@
 import { CommanderError } from 'commander';
+import { NativeError } from '../errors.js';
 
 /** Exit codes of every command. */
 export const ExitCode = Object.freeze({
@@ -19,9 +20,10 @@ export function exitCodeOf(error: unknown): number {
   return kUsageCodes.has((error as { code?: string }).code ?? '') ? ExitCode.usage : ExitCode.failed;
 }
 
-/** The error as the one line a user sees. */
+/** The error as the one line a user sees; that the addon does not load takes a list. */
 export function errorLine(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof NativeError) return `prompt-attention: ${message}\n`;
   return `prompt-attention: ${message
     .replace(/^error: /, '')
     .replace(/\s*\n\s*/g, ' ')

@@ -1,8 +1,9 @@
 import { rmSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type DatabaseConnection, Kysely, SqliteDialect, SqliteDriver } from 'kysely';
-import Database from 'libsql';
+import type Database from 'libsql';
 import { StoreError } from '../errors.js';
 import type { StudyCells } from './cells.js';
 import type { StudySpec } from './spec.js';
@@ -40,7 +41,22 @@ function reasonOf(file: string, error: unknown): string {
   return 'cannot be opened or created';
 }
 
+/** Loaded when a result file is opened: computations alone need neither libsql nor its binary, an optional dependency of it. */
+function loadLibsql(): typeof Database {
+  try {
+    return createRequire(import.meta.url)('libsql') as typeof Database;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : String(cause);
+    throw new StoreError(
+      `result files need libsql and its binary for ${process.platform}-${process.arch}, which npm installs unless told to omit ` +
+        `optional dependencies (${reason})`,
+      { cause },
+    );
+  }
+}
+
 function connect(file: string, mode: 'ro' | 'rwc'): Database.Database {
+  const Database = loadLibsql();
   try {
     return new Database(`${pathToFileURL(file)}?mode=${mode}`, { timeout: kBusyMilliseconds });
   } catch (cause) {

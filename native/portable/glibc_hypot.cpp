@@ -1,0 +1,13 @@
+// hypot of glibc 2.35 is a new version of the symbol that differs only in errno. The portable addon asks for
+// the first version, so that it loads with glibc 2.34 (Red Hat Enterprise Linux 9) too: linked with
+// --wrap=hypot.
+extern "C" {
+double firstHypot(double x, double y);
+double __wrap_hypot(double x, double y);
+}
+
+__asm__(".symver firstHypot, hypot@GLIBC_2.2.5");
+
+double __wrap_hypot(double x, double y) {
+  return firstHypot(x, y);
+}
