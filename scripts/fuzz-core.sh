@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Fuzzes the core by libFuzzer, under AddressSanitizer and UndefinedBehaviorSanitizer:
+#
+#   bash scripts/fuzz-core.sh [RUNS] [SEED]     runs of each fuzzer, by default 20000, from a fixed seed
+#
+# Needs clang and its run-time library (Debian: clang libclang-rt-14-dev). What a fuzzer finds lies in .sanitize/fuzz/findings;
+# `.sanitize/fuzz/test/native/FUZZER FILE` runs it again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+runs=${1:-20000}
+seed=${2:-1}
+build=$PWD/.sanitize/fuzz
+cmake -S . -B "$build" -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release -DPROMPT_ATTENTION_FUZZERS=ON >/dev/null
+cmake --build "$build" --target fuzzers
+mkdir -p "$build/findings"
+export OPENBLAS_NUM_THREADS=1
+for fuzzer in trials risk models samplers; do
+  log=$build/$fuzzer.log
+  echo "fuzz_$fuzzer: $runs runs"
+  if ! "$build/test/native/fuzz_$fuzzer" -runs="$runs" -seed="$seed" -max_len=1024 -len_control=0 -timeout=60 -rss_limit_mb=4096 \
+    -artifact_prefix="$build/findings/" >"$log" 2>&1; then
+    tail -n 60 "$log"
+    exit 1
+  fi
+  grep -E '^(Done|.*DONE)' "$log" || tail -n 3 "$log"
+done
