@@ -27,10 +27,10 @@ class TestErrorJob final : public PromiseJob {
       Readout readout = makeReadout(prompt_.data(), head_.data(), mixture_.dimension);
       readout.intercept = intercept_;
       result_ = gaussianTestError(mixture_, readout, Stream(key_, Sample::kTest, Field::kScore, 0), draws_,
-                                  workspace.knownPrompt.pooling);
+                                  cancelled, workspace.knownPrompt.pooling);
     } else {
       result_ = countedTestError(mixture_, prompt_.data(), head_.data(), intercept_, key_, 0, draws_,
-                                 workspace.knownPrompt.example);
+                                 cancelled, workspace.knownPrompt.example);
     }
   }
   Napi::Value result(Napi::Env env) override {
@@ -52,12 +52,14 @@ class TestErrorJob final : public PromiseJob {
 
 class RiskJob final : public PromiseJob {
  public:
-  RiskJob(RiskSpec spec, int threads) : spec_(std::move(spec)), threads_(threads) {}
-  void run(uint64_t, Workspace&) override {
+  RiskJob(RiskSpec spec, int threads) : spec_(std::move(spec)) {
     // Handing parts to threads costs more than few draws do.
     constexpr int64_t kDrawsWorthThreads = 4096;
     const int64_t work = spec_.draws * static_cast<int64_t>(spec_.sampleRatios.size());
-    Crew crew(work < kDrawsWorthThreads ? 1 : threads_);
+    partThreads = work < kDrawsWorthThreads ? 1 : threads;
+  }
+  void run(uint64_t, Workspace&) override {
+    Crew crew(pool(), partThreads);
     curve_ = knownPromptRisk(spec_, crew, cancelled);
   }
   Napi::Value result(Napi::Env env) override {
@@ -89,7 +91,6 @@ class RiskJob final : public PromiseJob {
 
  private:
   const RiskSpec spec_;
-  const int threads_;
   RiskCurve curve_{};
 };
 

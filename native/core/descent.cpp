@@ -104,7 +104,7 @@ DescentMetrics denseMetrics(const DescentSpec& spec, uint64_t trial, const Evalu
   const double* head = theta + model.promptSize() + model.weightSize();
   if (hasGaussianMetrics(spec))
     return gaussianMetrics(spec, trial, model.promptSize() > 0 ? theta : nullptr, head, model.dimension,
-                           training, workspace.pooling);
+                           training, cancelled, workspace.pooling);
   DescentMetrics metrics =
       parameterMetrics(spec, model.promptSize() > 0 ? theta : nullptr, head, model.dimension, training);
   metrics.weightNorm = norm(theta + model.promptSize(), model.weightSize());
@@ -167,13 +167,14 @@ TrialStatus finishRecords(const DescentSpec& spec, int recorded, DescentMetrics*
 }
 
 DescentMetrics gaussianMetrics(const DescentSpec& spec, uint64_t trial, const double* q, const double* w,
-                               int axes, const Evaluation& training, PoolingWorkspace& pooling) {
+                               int axes, const Evaluation& training, const std::atomic<bool>& cancelled,
+                               PoolingWorkspace& pooling) {
   DescentMetrics metrics = parameterMetrics(spec, q, w, axes, training);
   const Readout readout = readoutOf(q, w, axes);
   const Stream draws(spec.key, Sample::kTest, Field::kScore, trial);
   const auto law =
       spec.model.kind == ModelKind::kLinearAttention ? gaussianLinearTestError : gaussianTestError;
-  const TestError test = law(spec.mixture, readout, draws, spec.testDraws, pooling);
+  const TestError test = law(spec.mixture, readout, draws, spec.testDraws, cancelled, pooling);
   metrics.error = test.error;
   metrics.relevantAttention = test.relevantAttention;
   return metrics;

@@ -75,7 +75,8 @@ TrialStatus finishRecords(const DescentSpec& spec, int recorded, DescentMetrics*
 // What is recorded under Gaussian noise of a model other than self-attention: coordinates q[axes] (null for
 // mean pooling) and w[axes] in any orthonormal frame that begins with e1, e2 (axes ≥ 2 unless d = 1).
 DescentMetrics gaussianMetrics(const DescentSpec& spec, uint64_t trial, const double* q, const double* w,
-                               int axes, const Evaluation& training, PoolingWorkspace& pooling);
+                               int axes, const Evaluation& training, const std::atomic<bool>& cancelled,
+                               PoolingWorkspace& pooling);
 
 // Scratch of one thread, kept over trials.
 struct DescentWorkspace {

@@ -40,14 +40,15 @@ class FeatureSource {
 
 struct HeadWorkspace {
   std::vector<double> rows;         // block of features
-  std::vector<double> labels;       // [n]
+  std::vector<double> labels;       // of the same examples
   std::vector<double> matrix;       // Gram matrix
   std::vector<double> solution;     // dual solution
   std::vector<double> scratch;      // [3·order]
   std::vector<int> integerScratch;  // [order]
 };
 
-// Fits the head on all examples of `source` into w[d]. If the status is not kOk, w holds no result.
+// Fits the head on all examples of `source` into w[d]. If the status is not kOk, or once `cancelled`, w holds
+// no result. A product or factorisation under way is not interrupted.
 TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
                     const std::atomic<bool>& cancelled);
 

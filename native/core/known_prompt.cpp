@@ -15,10 +15,10 @@ namespace {
 // Visits the pooled training examples first … first+count−1 block by block (forEachPooled).
 template <class Visit>
 void forEachTrainingBlock(const KnownPromptSpec& spec, uint64_t trial, int first, int count,
-                          PoolingWorkspace& workspace, Visit visit) {
+                          const std::atomic<bool>& cancelled, PoolingWorkspace& workspace, Visit visit) {
   const PlaneVector prompt = spec.inverseTemperature * spec.mixture.contextVector();
   forEachPooled(spec.mixture, prompt, spec.mixture.noiseLevel * prompt.e1, spec.key, Sample::kTraining, trial,
-                first, count, workspace, visit);
+                first, count, cancelled, workspace, visit);
 }
 
 // A r + (1−A) μ + t̃ e1 of example i of the workspace.
@@ -30,9 +30,11 @@ PlaneVector inPlaneFeature(const LabelTerm& term, const Pooled& pooled, int i) {
 
 class ProjectedFeatures final : public FeatureSource {
  public:
-  ProjectedFeatures(const KnownPromptSpec& spec, uint64_t trial, KnownPromptWorkspace& workspace)
+  ProjectedFeatures(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                    KnownPromptWorkspace& workspace)
       : spec_(spec),
         trial_(trial),
+        cancelled_(cancelled),
         noise_(spec.key, Sample::kTraining, Field::kFeature, trial),
         workspace_(workspace) {}
   int examples() const override { return spec_.examples; }
@@ -44,7 +46,7 @@ class ProjectedFeatures final : public FeatureSource {
     std::vector<float>& h = workspace_.noise;
     h.resize(stride);
     const PoolingWorkspace& pooling = workspace_.pooling;
-    forEachTrainingBlock(spec_, trial_, first, count, workspace_.pooling, [&](int begin, int size) {
+    forEachTrainingBlock(spec_, trial_, first, count, cancelled_, workspace_.pooling, [&](int begin, int size) {
       for (int i = 0; i < size; ++i) {
         const LabelTerm& term = pooling.terms[pooling.labels[i].term];
         const PlaneVector inPlane = inPlaneFeature(term, pooling.pooled, i);
@@ -62,15 +64,18 @@ class ProjectedFeatures final : public FeatureSource {
  private:
   const KnownPromptSpec& spec_;
   const uint64_t trial_;
+  const std::atomic<bool>& cancelled_;
   const Stream noise_;
   KnownPromptWorkspace& workspace_;
 };
 
 class DenseFeatures final : public FeatureSource {
  public:
-  DenseFeatures(const KnownPromptSpec& spec, const double* q, uint64_t trial, KnownPromptWorkspace& workspace)
+  DenseFeatures(const KnownPromptSpec& spec, const double* q, uint64_t trial,
+                const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace)
       : spec_(spec),
         q_(q),
+        cancelled_(cancelled),
         labels_(spec.mixture, spec.key, Sample::kTraining, trial),
         tokens_(spec.mixture, canonical_, spec.key, Sample::kTraining, trial, workspace.example.scratch),
         example_(workspace.example) {
@@ -80,7 +85,7 @@ class DenseFeatures final : public FeatureSource {
   int dimension() const override { return spec_.mixture.dimension; }
   void rows(int first, int count, double* V, double* y) override {
     const int d = dimension();
-    for (int i = 0; i < count; ++i) {
+    for (int i = 0; i < count && !cancelled_; ++i) {
       ExampleLabel label;
       labels_.draw(first + i, 1, &label);
       tokens_.draw(first + i, label, nullptr, example_.X.data(), example_.mask.data());
@@ -93,6 +98,7 @@ class DenseFeatures final : public FeatureSource {
  private:
   const KnownPromptSpec& spec_;
   const double* q_;  // [d]
+  const std::atomic<bool>& cancelled_;
   const TokenFrame canonical_;
   LabelSampler labels_;
   TokenSampler tokens_;
@@ -105,13 +111,14 @@ struct HeadInFrame {
   double rest;
 };
 
-HeadInFrame averageProjected(const KnownPromptSpec& spec, uint64_t trial, KnownPromptWorkspace& workspace) {
+HeadInFrame averageProjected(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                             KnownPromptWorkspace& workspace) {
   const int n = spec.examples;
   const int d = spec.mixture.dimension;
   PlaneVector sum{0.0, 0.0};
   double variance = 0.0;
   const PoolingWorkspace& pooling = workspace.pooling;
-  forEachTrainingBlock(spec, trial, 0, n, workspace.pooling, [&](int, int size) {
+  forEachTrainingBlock(spec, trial, 0, n, cancelled, workspace.pooling, [&](int, int size) {
     for (int i = 0; i < size; ++i) {
       const LabelTerm& term = pooling.terms[pooling.labels[i].term];
       sum = sum + term.y * inPlaneFeature(term, pooling.pooled, i);
@@ -131,10 +138,11 @@ HeadInFrame averageProjected(const KnownPromptSpec& spec, uint64_t trial, KnownP
 
 }  // namespace
 
-void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, KnownPromptWorkspace& workspace,
+void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial,
+                          const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
                           const std::function<void(int, const PooledExample&)>& visit) {
   const PoolingWorkspace& pooling = workspace.pooling;
-  forEachTrainingBlock(spec, trial, 0, spec.examples, workspace.pooling, [&](int begin, int size) {
+  forEachTrainingBlock(spec, trial, 0, spec.examples, cancelled, workspace.pooling, [&](int begin, int size) {
     for (int i = 0; i < size; ++i) {
       const LabelTerm& term = pooling.terms[pooling.labels[i].term];
       visit(begin + i,
@@ -153,7 +161,7 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
   const bool averaging = spec.head.kind == HeadKind::kAveraging;
   HeadInFrame head{};
   if (spec.method == Method::kProjected && averaging) {
-    head = averageProjected(spec, trial, workspace);
+    head = averageProjected(spec, trial, cancelled, workspace);
   } else if (spec.method == Method::kProjected && spec.solver == Solver::kIterative) {
     LazyHead lazy;
     const TrialStatus status = fitLazily(spec, trial, cancelled, workspace, lazy);
@@ -169,17 +177,17 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
     q[0] = prompt.e1;
     TrialStatus status;
     if (spec.method == Method::kProjected) {
-      ProjectedFeatures features(spec, trial, workspace);
+      ProjectedFeatures features(spec, trial, cancelled, workspace);
       status = fitHead(features, spec.head, workspace.head, w.data(), cancelled);
     } else {
-      DenseFeatures features(spec, q, trial, workspace);
+      DenseFeatures features(spec, q, trial, cancelled, workspace);
       status = fitHead(features, spec.head, workspace.head, w.data(), cancelled);
     }
     if (status != TrialStatus::kOk) return status;
     head = {{w[0], d > 1 ? w[1] : 0.0}, d > 2 ? std::sqrt(dot(w.data() + 2, w.data() + 2, d - 2)) : 0.0};
     if (spec.mixture.noise != NoiseKind::kGaussian) {
       const TestError test = countedTestError(spec.mixture, q, w.data(), 0.0, spec.key, trial, spec.testDraws,
-                                              workspace.example);
+                                              cancelled, workspace.example);
       metrics = {test.error, test.relevantAttention, std::sqrt(dot(w.data(), w.data(), d)), 0.0, 0.0};
       return status;
     }
@@ -193,7 +201,7 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
   readout.headOrthogonal = prompt.e1 == 0.0 ? norm : std::hypot(head.inPlane.e2, head.rest);
   const TestError test =
       gaussianTestError(spec.mixture, readout, Stream(spec.key, Sample::kTest, Field::kScore, trial),
-                        spec.testDraws, workspace.pooling);
+                        spec.testDraws, cancelled, workspace.pooling);
   metrics.error = test.error;
   metrics.relevantAttention = test.relevantAttention;
   metrics.headNorm = norm;

@@ -67,12 +67,13 @@ struct PooledExample {
   double deviation;     // s
 };
 
-// Calls visit(i, example) for all training examples in turn.
-void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, KnownPromptWorkspace& workspace,
+// Calls visit(i, example) for all training examples in turn; stops early once `cancelled`.
+void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial,
+                          const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
                           const std::function<void(int, const PooledExample&)>& visit);
 
-// One trial, a function of (spec, trial) only. If the status is not kOk every metric is NaN (but what the
-// solver reached without converging). The iterative solver polls `cancelled`.
+// One trial, a function of (spec, trial) only; with a useless result once `cancelled`. If the status is not
+// kOk every metric is NaN (but what the solver reached without converging).
 TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
                                 const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
                                 KnownPromptMetrics& metrics);

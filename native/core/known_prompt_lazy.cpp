@@ -37,7 +37,8 @@ int frameCapacity(const KnownPromptSpec& spec) {
 // The matrix V of features; vectors of R^d are (coordinate along e1, coordinates in the frame).
 class LazyFeatures {
  public:
-  LazyFeatures(const KnownPromptSpec& spec, uint64_t trial, KnownPromptWorkspace& workspace)
+  LazyFeatures(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+               KnownPromptWorkspace& workspace)
       : n_(spec.examples),
         hasNoise_(!spec.mixture.isNoiseless()),
         frame_(spec.mixture.dimension - 1, std::min(spec.mixture.dimension - 1, 1), frameCapacity(spec),
@@ -48,7 +49,7 @@ class LazyFeatures {
         deviations_(n_),
         labels_(n_),
         weighted_(n_) {
-    forEachPooledExample(spec, trial, workspace, [&](int i, const PooledExample& example) {
+    forEachPooledExample(spec, trial, cancelled, workspace, [&](int i, const PooledExample& example) {
       u1_[i] = example.inPlane.e1;
       u2_[i] = example.inPlane.e2;
       deviations_[i] = example.deviation;
@@ -367,7 +368,7 @@ double lazyHeadBytes(const KnownPromptSpec& spec) {
 TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
                       KnownPromptWorkspace& workspace, LazyHead& head) {
   head = {{0.0, 0.0}, 0.0, 0, 0.0};
-  LazyFeatures features(spec, trial, workspace);
+  LazyFeatures features(spec, trial, cancelled, workspace);
   if (spec.head.ridge == 0.0 && features.isSingular(spec.mixture.dimension)) return TrialStatus::kSingular;
   const TrialStatus status =
       spec.head.kind == HeadKind::kLogistic

@@ -75,9 +75,9 @@ class LazyTrial {
     optimizer.update(capacity_, gradient_.size(), spec_.headStep, gradient_.data(), workspace_.theta.data());
   }
 
-  DescentMetrics record(const Evaluation& training) {
+  DescentMetrics record(const Evaluation& training, const std::atomic<bool>& cancelled) {
     return gaussianMetrics(spec_, trial_, kind_ == ModelKind::kMeanPooling ? nullptr : prompt(), head(),
-                           frame_.axes(), training, workspace_.pooling);
+                           frame_.axes(), training, cancelled, workspace_.pooling);
   }
 
   size_t parameters() const { return gradient_.size(); }
@@ -241,7 +241,7 @@ TrialStatus runLazyDescentTrial(const DescentSpec& spec, uint64_t trial, const s
     if (!std::isfinite(training.loss)) break;
     if (isRecorded(spec, step)) {
       if (indexOfNonFinite(workspace.theta.data(), workspace.theta.size()) >= 0) break;
-      records[recorded++] = descent.record(training);
+      records[recorded++] = descent.record(training, cancelled);
     }
     if (step < spec.steps) descent.move(optimizer);
   }

@@ -21,6 +21,7 @@
 // Cost: a normal and an exponential per token.
 #pragma once
 
+#include <atomic>
 #include <algorithm>
 #include <vector>
 
@@ -86,15 +87,16 @@ struct PoolingWorkspace {
 // Pools examples first … first+count−1 of a sample of a trial under a prompt with plane coordinates `prompt`
 // and noise scale c = σ‖q‖ (its sign: see drawScoreSums), and calls visit(begin, size) for each block of
 // them: workspace.pooled and workspace.labels then hold examples begin … begin+size−1 and workspace.terms the
-// label table. `first` is a multiple of kPooledGroup.
+// label table. `first` is a multiple of kPooledGroup. Stops early once `cancelled`.
 template <class Visit>
 void forEachPooled(const Mixture& mixture, PlaneVector prompt, double c, StreamKey key, Sample sample,
-                   uint64_t trial, int first, int count, PoolingWorkspace& workspace, Visit visit) {
+                   uint64_t trial, int first, int count, const std::atomic<bool>& cancelled,
+                   PoolingWorkspace& workspace, Visit visit) {
   LabelSampler labels(mixture, key, sample, trial);
   const Stream scores(key, sample, Field::kScore, trial);
   labelTable(mixture, workspace.terms);
-  for (int begin = first; begin < first + count; begin += kPooledBlock) {
-    const int size = std::min(kPooledBlock, first + count - begin);
+  for (int begin = first, size = 0; begin < first + count && !cancelled; begin += size) {
+    size = std::min(kPooledBlock, first + count - begin);
     labels.draw(begin, size, workspace.labels);
     for (int i = 0; i < size; ++i) {
       const LabelTerm& term = workspace.terms[workspace.labels[i].term];

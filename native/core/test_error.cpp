@@ -49,14 +49,14 @@ Readout makeReadout(const double* q, const double* w, int d) {
 }
 
 TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
-                            PoolingWorkspace& workspace) {
+                            const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
   if (readout.promptNorm == 0.0) return meanPoolingError(mixture, readout, workspace.terms);
   const double c = mixture.noiseLevel * readout.promptNorm;
   labelTable(mixture, workspace.terms);
   RunningMean error;
   double attention = 0.0;
-  for (int first = 0; first < draws; first += kPooledBlock) {
-    const int count = std::min(kPooledBlock, draws - first);
+  for (int first = 0, count = 0; first < draws && !cancelled; first += count) {
+    count = std::min(kPooledBlock, draws - first);
     drawScoreSums(scores, first, count, mixture.irrelevantTokens(), c, workspace.sums);
     std::fill_n(workspace.values, kPooledBlock, 0.0);
     for (const LabelTerm& term : workspace.terms) {
@@ -80,7 +80,7 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
 }
 
 TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout, const Stream& scores,
-                                  int draws, PoolingWorkspace& workspace) {
+                                  int draws, const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
   const int m = mixture.irrelevantTokens();
   const int T = mixture.tokens;
   const double scoreScale = mixture.noiseLevel * readout.promptNorm;
@@ -90,8 +90,8 @@ TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout
   double* sums = workspace.gaps;
   double* squares = workspace.values;
   RunningMean error;
-  for (int first = 0; first < draws; first += kPooledBlock) {
-    const int count = std::min(kPooledBlock, draws - first);
+  for (int first = 0, count = 0; first < draws && !cancelled; first += count) {
+    count = std::min(kPooledBlock, draws - first);
     drawPowerSums(scores, first, count, m, sums, squares);
     for (int draw = 0; draw < count; ++draw) {
       double drawError = 0.0;
@@ -123,14 +123,14 @@ void DenseExample::resize(const Mixture& mixture) {
 }
 
 TestError countedTestError(const Mixture& mixture, const double* q, const double* w, double intercept,
-                           StreamKey key, uint64_t trial, int draws, DenseExample& example) {
+                           StreamKey key, uint64_t trial, int draws, const std::atomic<bool>& cancelled, DenseExample& example) {
   const TokenFrame canonical;
   LabelSampler labels(mixture, key, Sample::kTest, trial);
   TokenSampler tokens(mixture, canonical, key, Sample::kTest, trial, example.scratch);
   example.resize(mixture);
   RunningMean error;
   double attention = 0.0;
-  for (int i = 0; i < draws; ++i) {
+  for (int i = 0; i < draws && !cancelled; ++i) {
     ExampleLabel label;
     labels.draw(i, 1, &label);
     tokens.draw(i, label, nullptr, example.X.data(), example.mask.data());

@@ -17,8 +17,11 @@
 //
 // whose sums over t are those of g_t and g_t²: one draw of g serves every (y, δ). Cost: m normals, 2·atoms
 // tails per draw. Other noise: the share of fresh examples misclassified, a tie counting one half.
+//
+// Every function stops early, with a useless result, once `cancelled`.
 #pragma once
 
+#include <atomic>
 #include <vector>
 
 #include "core/mixture.h"
@@ -51,11 +54,11 @@ double misclassification(double marginMean, double marginDeviation);
 
 // Gaussian noise only. Draw j has the scores of example j of the stream (pooling.h).
 TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
-                            PoolingWorkspace& workspace);
+                            const std::atomic<bool>& cancelled, PoolingWorkspace& workspace);
 
 // The same for linear prompt attention; relevantAttention is 0.
 TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout, const Stream& scores,
-                                  int draws, PoolingWorkspace& workspace);
+                                  int draws, const std::atomic<bool>& cancelled, PoolingWorkspace& workspace);
 
 // Scratch of countedTestError.
 struct DenseExample {
@@ -70,6 +73,6 @@ struct DenseExample {
 // Any noise: misclassified share of `draws` fresh examples of the canonical frame, prompt q[d], head w[d],
 // intercept b.
 TestError countedTestError(const Mixture& mixture, const double* q, const double* w, double intercept,
-                           StreamKey key, uint64_t trial, int draws, DenseExample& example);
+                           StreamKey key, uint64_t trial, int draws, const std::atomic<bool>& cancelled, DenseExample& example);
 
 }  // namespace prompt_attention

@@ -133,7 +133,7 @@ TrialStatus runThreeStepTrial(const ThreeStepSpec& spec, uint64_t trial, const s
   const Mixture& mixture = spec.mixture;
   ThreeStepIterates& iterates = workspace.iterates;
   if (spec.method == Method::kProjected) {
-    projectThreeSteps(spec, trial, workspace, iterates);
+    projectThreeSteps(spec, trial, cancelled, workspace, iterates);
   } else {
     workspace.example.resize(mixture);
     SampledExamples first(spec, 0, trial, workspace.example);
@@ -153,10 +153,10 @@ TrialStatus runThreeStepTrial(const ThreeStepSpec& spec, uint64_t trial, const s
         makeReadout(iterates.q1.data(), iterates.w2.data(), static_cast<int>(iterates.q1.size()));
     readout.intercept = iterates.intercept;
     test = gaussianTestError(mixture, readout, Stream(spec.key, Sample::kTest, Field::kScore, trial),
-                             spec.testDraws, workspace.pooling);
+                             spec.testDraws, cancelled, workspace.pooling);
   } else {
     test = countedTestError(mixture, iterates.q1.data(), iterates.w2.data(), iterates.intercept, spec.key,
-                            trial, spec.testDraws, workspace.example);
+                            trial, spec.testDraws, cancelled, workspace.example);
   }
   metrics = metricsOf(mixture, iterates, test);
   return TrialStatus::kOk;

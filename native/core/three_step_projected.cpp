@@ -18,10 +18,12 @@ FrameVector frameNormals(const Stream& stream, uint64_t first, int axes) {
 
 class ProjectedTrial {
  public:
-  ProjectedTrial(const ThreeStepSpec& spec, uint64_t trial, ThreeStepWorkspace& workspace)
+  ProjectedTrial(const ThreeStepSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                 ThreeStepWorkspace& workspace)
       : spec_(spec),
         mixture_(spec.mixture),
         trial_(trial),
+        cancelled_(cancelled),
         workspace_(workspace),
         m_(spec.mixture.irrelevantTokens()),
         perToken_(1.0 / spec.mixture.tokens),
@@ -124,7 +126,8 @@ class ProjectedTrial {
         covariance += p * tokenVariance;
       }
     };
-    forEachPooled(mixture_, planeOf(q1), scale, spec_.key, Sample::kThird, trial_, 0, n, pooling, addBlock);
+    forEachPooled(mixture_, planeOf(q1), scale, spec_.key, Sample::kThird, trial_, 0, n, cancelled_, pooling,
+                  addBlock);
     // Cholesky factor of the joint covariance of the two remaining noise sums.
     const double l11 = std::sqrt(P.variance);
     const double l21 = l11 > 0.0 ? covariance / l11 : 0.0;
@@ -187,14 +190,14 @@ class ProjectedTrial {
     return noise;
   }
 
-  // Calls visit(i, term) for every example of the sample.
+  // Calls visit(i, term) for every example of the sample; stops early once cancelled.
   template <class Visit>
   void forEachLabel(Sample sample, int n, Visit visit) {
     const LabelSampler labels(mixture_, spec_.key, sample, trial_);
     PoolingWorkspace& pooling = workspace_.pooling;
     labelTable(mixture_, pooling.terms);
-    for (int first = 0; first < n; first += kPooledBlock) {
-      const int count = std::min(kPooledBlock, n - first);
+    for (int first = 0, count = 0; first < n && !cancelled_; first += count) {
+      count = std::min(kPooledBlock, n - first);
       labels.draw(first, count, pooling.labels);
       for (int i = 0; i < count; ++i) visit(first + i, pooling.terms[pooling.labels[i].term]);
     }
@@ -203,6 +206,7 @@ class ProjectedTrial {
   const ThreeStepSpec& spec_;
   const Mixture& mixture_;
   const uint64_t trial_;
+  const std::atomic<bool>& cancelled_;
   ThreeStepWorkspace& workspace_;
   const int m_;
   const double perToken_;         // 1/T
@@ -212,9 +216,9 @@ class ProjectedTrial {
 
 }  // namespace
 
-void projectThreeSteps(const ThreeStepSpec& spec, uint64_t trial, ThreeStepWorkspace& workspace,
-                       ThreeStepIterates& iterates) {
-  ProjectedTrial projected(spec, trial, workspace);
+void projectThreeSteps(const ThreeStepSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                       ThreeStepWorkspace& workspace, ThreeStepIterates& iterates) {
+  ProjectedTrial projected(spec, trial, cancelled, workspace);
   const FrameVector w1 = projected.firstHead();
   const FrameVector q1 = projected.firstPrompt(w1);
   const FrameVector w2 = projected.secondHead(w1, q1, iterates.intercept);

@@ -56,8 +56,8 @@ namespace prompt_attention {
 
 constexpr int kLeastProjectedDimension = 5;
 
-// The trajectory of one trial, coordinates in e1 … e5.
-void projectThreeSteps(const ThreeStepSpec& spec, uint64_t trial, ThreeStepWorkspace& workspace,
-                       ThreeStepIterates& iterates);
+// The trajectory of one trial, coordinates in e1 … e5; useless once `cancelled`.
+void projectThreeSteps(const ThreeStepSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                       ThreeStepWorkspace& workspace, ThreeStepIterates& iterates);
 
 }  // namespace prompt_attention
