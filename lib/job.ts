@@ -1,3 +1,4 @@
+import { onAbort } from './cancellation.js';
 import { ConvergenceError, NativeError } from './errors.js';
 import type { NativeJob } from './native.js';
 
@@ -17,7 +18,8 @@ function withClass(error: unknown): unknown {
 }
 
 /**
- * Wait for native work, obeying an abort signal and reporting progress at most ten times a second.
+ * Wait for native work, obeying an abort signal and reporting progress at most ten times a second. What `onProgress` throws ends the
+ * work and rejects the promise: from a timer it would end the process.
  *
  * @param start Starts the work; not called if the signal is already aborted.
  */
@@ -27,16 +29,29 @@ export async function runJob<Result>(
 ): Promise<Result> {
   signal?.throwIfAborted();
   const job = start();
-  const cancel = () => job.cancel();
-  signal?.addEventListener('abort', cancel, { once: true });
-  const timer = onProgress && setInterval(() => onProgress(job.completed()), kProgressMilliseconds);
+  const forget = signal && onAbort(signal, () => job.cancel());
+  const thrown: unknown[] = [];
+  const report = (listener: (completed: number) => void) => {
+    try {
+      listener(job.completed());
+    } catch (error) {
+      clearInterval(timer);
+      thrown.push(error);
+      job.cancel();
+    }
+  };
+  const timer = onProgress && setInterval(report, kProgressMilliseconds, onProgress);
   try {
-    return await job.promise;
+    const result = await job.promise;
+    if (thrown.length === 0) return result;
   } catch (error) {
-    signal?.throwIfAborted();
-    throw withClass(error);
+    if (thrown.length === 0) {
+      signal?.throwIfAborted();
+      throw withClass(error);
+    }
   } finally {
     clearInterval(timer);
-    signal?.removeEventListener('abort', cancel);
+    forget?.();
   }
+  throw thrown[0];
 }

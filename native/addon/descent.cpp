@@ -82,7 +82,7 @@ class DescentJob final : public PromiseJob {
   }
 
  private:
-  Napi::Object byName(Napi::Env env, const std::vector<double>& values, size_t each) const {
+  Napi::Object byName(Napi::Env env, const ResultArray<double>& values, size_t each) const {
     Napi::Object object = Napi::Object::New(env);
     for (size_t i = 0; i < fields_.size(); ++i)
       object.Set(fields_[i].name, Environment::of(env).float64Array(env, values.data() + i * each, each));
@@ -93,9 +93,9 @@ class DescentJob final : public PromiseJob {
   const std::span<const MetricField<Metrics>> fields_;
   const uint64_t firstTrial_;
   const size_t records_;
-  std::vector<double> metrics_;  // [fields×trials], of the last record
-  std::vector<double> path_;     // [fields×trials×records], or empty
-  std::vector<uint8_t> status_;  // [trials]
+  ResultArray<double> metrics_;  // [fields×trials], of the last record
+  ResultArray<double> path_;     // [fields×trials×records], or empty
+  ResultArray<uint8_t> status_;  // [trials]
 };
 
 std::span<const MetricField<Metrics>> fieldsOf(ModelKind kind) {

@@ -2,6 +2,8 @@
 
 #include <cstring>
 #include <string>
+#include <system_error>
+#include <utility>
 
 #include "addon/unpack.h"
 #include "core/convergence_failure.h"
@@ -22,6 +24,12 @@ Napi::Value newArray(Napi::Env env, const Napi::FunctionReference& constructor, 
   return value;
 }
 
+Napi::Value nativeError(Napi::Env env, const std::string& message) {
+  const Napi::Error error = Napi::Error::New(env, message);
+  error.Value().Set("code", Napi::String::New(env, "ERR_NATIVE"));
+  return error.Value();
+}
+
 }  // namespace
 
 Environment::Environment(Napi::Env env)
@@ -31,19 +39,21 @@ Environment::Environment(Napi::Env env)
       structuredClone_(globalFunction(env, "structuredClone")),
       finished_(FinishedCallback::New(env, "prompt-attention", 0, 1, this)),
       pool_([this](std::shared_ptr<Job> job) {
-        auto* data = new std::shared_ptr<Job>(std::move(job));
-        if (finished_.NonBlockingCall(data) != napi_ok) delete data;
+        auto* finished = static_cast<PromiseJob*>(job.get());
+        finished->self_ = std::static_pointer_cast<PromiseJob>(std::move(job));
+        finished_.NonBlockingCall(finished);
       }) {
   finished_.Unref(env);
-  // A worker thread that is terminated runs its cleanup hooks, this one before that of the thread-safe
-  // function above, which was added earlier: no thread calls it once it closes.
-  env.AddCleanupHook([this] { pool_.stop(); });
   // process.exit() on the main thread runs no cleanup hooks but the C library's destructors, OpenBLAS's among
   // them, which must not find a thread at work.
   const Napi::Object process = env.Global().Get("process").As<Napi::Object>();
   process.Get("once").As<Napi::Function>().Call(
       process, {Napi::String::New(env, "exit"),
                 Napi::Function::New(env, [this](const Napi::CallbackInfo&) { pool_.stop(); })});
+  // A worker thread that is terminated runs its cleanup hooks, this one before that of the thread-safe
+  // function above, which was added earlier: no thread calls it once it closes. Nothing here may fail after
+  // this line, as everything above does in a worker thread that is terminated while it loads the addon.
+  env.AddCleanupHook([this] { pool_.stop(); });
 }
 
 Napi::Value Environment::start(Napi::Env env, std::shared_ptr<PromiseJob> job) {
@@ -53,8 +63,8 @@ Napi::Value Environment::start(Napi::Env env, std::shared_ptr<PromiseJob> job) {
   // The handle does not own the job: what a job holds is freed when its promise is settled, not when the
   // handle is collected.
   const std::weak_ptr<PromiseJob> weak = job;
-  handle.Set("cancel", Napi::Function::New(env, [weak](const Napi::CallbackInfo&) {
-               if (const auto running = weak.lock()) running->cancelled = true;
+  handle.Set("cancel", Napi::Function::New(env, [this, weak](const Napi::CallbackInfo&) {
+               if (const auto running = weak.lock()) pool_.cancel(*running);
              }));
   handle.Set("completed",
              Napi::Function::New(env, [weak, units = job->units](const Napi::CallbackInfo& info) {
@@ -62,19 +72,21 @@ Napi::Value Environment::start(Napi::Env env, std::shared_ptr<PromiseJob> job) {
                return Napi::Number::New(info.Env(),
                                         static_cast<double>(running ? running->completed.load() : units));
              }));
-  pool_.submit(std::move(job));
-  if (pending_++ == 0) finished_.Ref(env);
+  try {
+    if (!pool_.submit(job)) throw std::runtime_error("the process or worker thread is ending");
+    if (pending_++ == 0) finished_.Ref(env);
+  } catch (...) {
+    job->failure = std::current_exception();
+    settle(env, *job);
+  }
   return handle;
 }
 
-void Environment::onFinishedCall(Napi::Env env, Napi::Function, Environment* self,
-                                 std::shared_ptr<Job>* job) {
-  const std::unique_ptr<std::shared_ptr<Job>> owner(job);
+void Environment::onFinishedCall(Napi::Env env, Napi::Function, Environment* self, PromiseJob* job) {
+  const std::shared_ptr<PromiseJob> owner = std::move(job->self_);
   if (static_cast<napi_env>(env) == nullptr) return;  // the environment is going away
   if (--self->pending_ == 0) self->finished_.Unref(env);
-  auto& promiseJob = static_cast<PromiseJob&>(**owner);
-  self->settle(env, promiseJob);
-  promiseJob.release();
+  self->settle(env, *owner);
 }
 
 void Environment::settle(Napi::Env env, PromiseJob& job) {
@@ -98,8 +110,10 @@ void Environment::settle(Napi::Env env, PromiseJob& job) {
     const Napi::Error error = Napi::Error::New(env, failure.what());
     error.Value().Set("code", Napi::String::New(env, "ERR_CONVERGENCE"));
     deferred.Reject(error.Value());
+  } catch (const std::system_error& error) {
+    deferred.Reject(nativeError(env, std::string("no thread could be started: ") + error.what()));
   } catch (const std::exception& error) {
-    deferred.Reject(Napi::Error::New(env, error.what()).Value());
+    deferred.Reject(nativeError(env, error.what()));
   }
 }
 

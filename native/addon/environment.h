@@ -17,13 +17,13 @@ class PromiseJob : public Job {
  public:
   // The value the promise resolves to; runs on the JavaScript thread after the last unit. May throw.
   virtual Napi::Value result(Napi::Env env) = 0;
-  // Drops what belongs to JavaScript; runs on its thread once the promise is settled, because the last owner
-  // of a job may be a worker.
-  virtual void release() {}
 
  private:
   friend class Environment;
   std::unique_ptr<Napi::Promise::Deferred> deferred_;
+  // Itself, on the way back to the JavaScript thread, which is where a job dies: what it holds may belong to
+  // JavaScript.
+  std::shared_ptr<PromiseJob> self_;
 };
 
 class Environment {
@@ -31,7 +31,8 @@ class Environment {
   explicit Environment(Napi::Env env);
   static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
-  // Starts the job and returns { promise, cancel, completed }.
+  // Starts the job and returns { promise, cancel, completed }. A job that cannot be started has a promise
+  // that is rejected.
   Napi::Value start(Napi::Env env, std::shared_ptr<PromiseJob> job);
 
   // Typed arrays through their JavaScript constructors: memory that cannot be had is a RangeError there,
@@ -50,11 +51,11 @@ class Environment {
   Napi::Float64Array takeOver(Napi::Env env, Napi::Float64Array array) const;
 
  private:
-  static void onFinishedCall(Napi::Env env, Napi::Function, Environment* self, std::shared_ptr<Job>* job);
+  static void onFinishedCall(Napi::Env env, Napi::Function, Environment* self, PromiseJob* job);
   void settle(Napi::Env env, PromiseJob& job);
 
   using FinishedCallback =
-      Napi::TypedThreadSafeFunction<Environment, std::shared_ptr<Job>, &Environment::onFinishedCall>;
+      Napi::TypedThreadSafeFunction<Environment, PromiseJob, &Environment::onFinishedCall>;
 
   Napi::FunctionReference float64ArrayConstructor_;
   Napi::FunctionReference uint32ArrayConstructor_;

@@ -13,20 +13,20 @@ namespace prompt_attention {
 
 namespace {
 
-// One unit per step, run in order by one worker at a time; the job's own crew helps with every step.
+// One unit per step, run in order by one worker at a time; others help with the parts of a step.
 class FitJob final : public PromiseJob {
  public:
   FitJob(const Model& model, const FitOptions& options, ModelExamples training, ModelExamples validation,
          std::vector<double> theta, int threads)
       : training_(std::move(training)),
         validation_(std::move(validation)),
-        threads_(threads),
         fit_(model, options, training_.view(), validation_.view(), std::move(theta)) {
     units = static_cast<uint64_t>(options.steps) + 1;
+    partThreads = threads;
   }
   void run(uint64_t unit, Workspace&) override {
-    if (!crew_) crew_ = std::make_unique<Crew>(threads_);
-    fit_.step(static_cast<int>(unit), *crew_, cancelled);
+    Crew crew(pool(), partThreads);
+    fit_.step(static_cast<int>(unit), crew, cancelled);
   }
   Napi::Value result(Napi::Env env) override {
     const Environment& environment = Environment::of(env);
@@ -53,14 +53,10 @@ class FitJob final : public PromiseJob {
     return result;
   }
 
-  void release() override { training_.taken.reset(); }
-
  private:
-  ModelExamples training_;
+  const ModelExamples training_;
   const ModelExamples validation_;
-  const int threads_;
   Fit fit_;
-  std::unique_ptr<Crew> crew_;
 };
 
 Schedule readSchedule(const Request& request) {

@@ -3,6 +3,7 @@
 
 #include "addon/entry_points.h"
 #include "addon/environment.h"
+#include "addon/result_array.h"
 #include "addon/unpack.h"
 #include "core/canvas.h"
 #include "core/embedding.h"
@@ -72,8 +73,8 @@ class ImageTokensJob final : public PromiseJob {
   }
 
   const ImageTokensSpec spec_;
-  std::vector<double> tokens_;      // [n×T×d]
-  std::vector<uint8_t> relevance_;  // [n×T]
+  ResultArray<double> tokens_;      // [n×T×d]
+  ResultArray<uint8_t> relevance_;  // [n×T]
 };
 
 CanvasLayout readLayout(const Request& request) {

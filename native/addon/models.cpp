@@ -4,6 +4,7 @@
 #include "addon/entry_points.h"
 #include "addon/environment.h"
 #include "addon/model_request.h"
+#include "addon/result_array.h"
 #include "core/objective.h"
 
 namespace prompt_attention {
@@ -46,7 +47,7 @@ class ExampleValuesJob final : public PromiseJob {
   const std::vector<double> theta_;
   const Function function_;
   const size_t valuesPerExample_;
-  std::vector<double> values_;  // [n×valuesPerExample]
+  ResultArray<double> values_;  // [n×valuesPerExample]
 };
 
 class GradientJob final : public PromiseJob {

@@ -52,12 +52,14 @@ class TestErrorJob final : public PromiseJob {
 
 class RiskJob final : public PromiseJob {
  public:
-  RiskJob(RiskSpec spec, int threads) : spec_(std::move(spec)), threads_(threads) {}
-  void run(uint64_t, Workspace&) override {
+  RiskJob(RiskSpec spec, int threads) : spec_(std::move(spec)) {
     // Handing parts to threads costs more than few draws do.
     constexpr int64_t kDrawsWorthThreads = 4096;
     const int64_t work = spec_.draws * static_cast<int64_t>(spec_.sampleRatios.size());
-    Crew crew(work < kDrawsWorthThreads ? 1 : threads_);
+    partThreads = work < kDrawsWorthThreads ? 1 : threads;
+  }
+  void run(uint64_t, Workspace&) override {
+    Crew crew(pool(), partThreads);
     curve_ = knownPromptRisk(spec_, crew, cancelled);
   }
   Napi::Value result(Napi::Env env) override {
@@ -89,7 +91,6 @@ class RiskJob final : public PromiseJob {
 
  private:
   const RiskSpec spec_;
-  const int threads_;
   RiskCurve curve_{};
 };
 

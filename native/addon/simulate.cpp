@@ -84,10 +84,10 @@ class ExamplesJob final : public PromiseJob {
   const uint64_t firstExample_;
   const size_t examples_;
   const std::vector<uint8_t> givenRelevance_;  // [n×T] or empty
-  std::vector<double> tokens_;                 // [n×T×d]
-  std::vector<double> labels_;                 // [n]
-  std::vector<uint32_t> confusion_;            // [n]
-  std::vector<uint8_t> relevance_;             // [n×T]
+  ResultArray<double> tokens_;                 // [n×T×d]
+  ResultArray<double> labels_;                 // [n]
+  ResultArray<uint32_t> confusion_;            // [n]
+  ResultArray<uint8_t> relevance_;             // [n×T]
 };
 
 Sample readSample(const Request& request) {

@@ -6,9 +6,9 @@
 #include <memory>
 #include <span>
 #include <utility>
-#include <vector>
 
 #include "addon/environment.h"
+#include "addon/result_array.h"
 #include "addon/unpack.h"
 #include "core/trial.h"
 
@@ -55,8 +55,8 @@ class TrialsJob final : public PromiseJob {
   const std::span<const MetricField<Metrics>> fields_;
   const RunTrial runTrial_;
   const uint64_t firstTrial_;
-  std::vector<double> metrics_;  // [fields×trials]
-  std::vector<uint8_t> status_;  // [trials]
+  ResultArray<double> metrics_;  // [fields×trials]
+  ResultArray<uint8_t> status_;  // [trials]
 };
 
 // Starts the trials that the request's fields firstTrial, trials and threads ask for, on no more threads than

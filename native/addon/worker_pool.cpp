@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
+#include <system_error>
+#include <utility>
 
 namespace prompt_attention {
 
@@ -10,41 +13,89 @@ constexpr std::chrono::milliseconds kTurn{20};
 constexpr std::chrono::microseconds kVigil{60};
 }  // namespace
 
-void WorkerPool::submit(std::shared_ptr<Job> job) {
+// On the stack of the worker that called runParts().
+struct WorkerPool::Computation {
+  Computation(const PartRunner::Part& partOf, int partCount, int helperCount)
+      : part(partOf), parts(partCount), mostHelpers(helperCount) {}
+  const PartRunner::Part& part;
+  const int parts;
+  const int mostHelpers;
+  std::atomic<int> next{0};
+  // Under the pool's mutex.
+  int helpers = 0;  // that have joined so far: worker number of the last one
+  int active = 0;
+  std::exception_ptr failure;
+  std::condition_variable left;
+};
+
+WorkerPool::WorkerPool(std::function<void(std::shared_ptr<Job>)> onFinished)
+    : onFinished_(std::move(onFinished)), processors_(std::max(1u, std::thread::hardware_concurrency())) {}
+
+void WorkerPool::grow(const Job& job) {
+  const auto asked = static_cast<size_t>(std::max(job.maximumThreads, job.partThreads));
+  const size_t wanted = std::max(asked, std::min(threadsAsked_, processors_));
+  try {
+    while (threads_.size() < wanted) threads_.emplace_back([this] { work(); });
+  } catch (const std::system_error&) {
+    if (threads_.empty()) throw;
+  } catch (const std::bad_alloc&) {
+    if (threads_.empty()) throw;
+  }
+}
+
+bool WorkerPool::submit(std::shared_ptr<Job> job) {
   const std::lock_guard lock(mutex_);
-  if (stopping_) return;
-  while (threads_.size() < static_cast<size_t>(job->maximumThreads))
-    threads_.emplace_back([this] { work(); });
-  running_.push_back(job);
-  jobs_.push_back(std::move(job));
-  waiting_ = jobs_.size();
+  if (stopping_) return false;
+  job->pool_ = this;
+  std::list<std::shared_ptr<Job>> entry{job};
+  threadsAsked_ += job->maximumThreads;
+  try {
+    grow(*job);
+  } catch (...) {
+    threadsAsked_ -= job->maximumThreads;
+    throw;
+  }
+  job->position_ = entry.begin();
+  jobs_.splice(jobs_.end(), entry);
+  ++waiting_;
   wake_.notify_all();
+  return true;
+}
+
+void WorkerPool::cancel(Job& job) {
+  std::unique_lock lock(mutex_);
+  job.cancelled = true;
+  if (job.active_ == 0) finish(job, lock);
 }
 
 void WorkerPool::stop() {
   std::vector<std::thread> threads;
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    for (const auto& job : running_) job->cancelled = true;
-    threads.swap(threads_);
-    wake_.notify_all();
-  }
+  std::unique_lock lock(mutex_);
+  stopping_ = true;
+  for (const auto& job : jobs_) job->cancelled = true;
+  threads.swap(threads_);
+  wake_.notify_all();
+  lock.unlock();
   for (std::thread& thread : threads) thread.join();
-  const std::lock_guard lock(mutex_);
-  jobs_.clear();
-  running_.clear();
+  lock.lock();
+  while (!jobs_.empty()) finish(*jobs_.front(), lock);
 }
 
 // The first job that may have another worker goes to the back of the line, so that jobs are served in turn.
 std::shared_ptr<Job> WorkerPool::takeJob() {
-  for (size_t i = 0; i < jobs_.size(); ++i) {
-    std::shared_ptr<Job> job = jobs_[i];
-    if (job->active_ >= job->maximumThreads) continue;
-    jobs_.erase(jobs_.begin() + static_cast<std::ptrdiff_t>(i));
-    jobs_.push_back(job);
-    return job;
+  for (auto entry = jobs_.begin(); entry != jobs_.end(); ++entry) {
+    Job& job = **entry;
+    if (!job.isWaiting_ || job.active_ >= job.maximumThreads) continue;
+    jobs_.splice(jobs_.end(), jobs_, entry);
+    return *entry;
   }
+  return nullptr;
+}
+
+WorkerPool::Computation* WorkerPool::takeComputation() {
+  for (Computation* computation : computations_)
+    if (computation->helpers < computation->mostHelpers && computation->next < computation->parts)
+      return computation;
   return nullptr;
 }
 
@@ -57,6 +108,79 @@ void WorkerPool::runTurn(Job& job, Workspace& workspace) {
     job.completed.fetch_add(1);
     if (waiting_ > 1 && std::chrono::steady_clock::now() - start > kTurn) return;
   }
+}
+
+void WorkerPool::takeParts(Computation& computation, int worker, std::mutex& mutex) {
+  try {
+    for (int i = computation.next++; i < computation.parts; i = computation.next++)
+      computation.part(i, worker);
+  } catch (...) {
+    const std::lock_guard lock(mutex);
+    if (!computation.failure) computation.failure = std::current_exception();
+  }
+}
+
+void WorkerPool::runParts(int parts, int workers, const PartRunner::Part& part) {
+  const int helpers = std::min(parts, workers) - 1;
+  if (helpers < 1) {
+    for (int i = 0; i < parts; ++i) part(i, 0);
+    return;
+  }
+  Computation computation(part, parts, helpers);
+  std::unique_lock lock(mutex_);
+  computations_.push_back(&computation);
+  lock.unlock();
+  for (int i = 0; i < helpers; ++i) wake_.notify_one();
+  takeParts(computation, 0, mutex_);
+  lock.lock();
+  std::erase(computations_, &computation);
+  computation.left.wait(lock, [&] { return computation.active == 0; });
+  if (computation.failure) std::rethrow_exception(computation.failure);
+}
+
+void WorkerPool::help(Computation& computation, std::unique_lock<std::mutex>& lock) {
+  const int worker = ++computation.helpers;
+  ++computation.active;
+  lock.unlock();
+  takeParts(computation, worker, mutex_);
+  lock.lock();
+  if (--computation.active == 0) computation.left.notify_one();
+}
+
+void WorkerPool::stopWaiting(Job& job) {
+  if (std::exchange(job.isWaiting_, false)) --waiting_;
+}
+
+// Takes the job out of the pool and hands it over, with the mutex unlocked; nothing if that has been done.
+void WorkerPool::finish(Job& job, std::unique_lock<std::mutex>& lock) {
+  if (std::exchange(job.isFinished_, true)) return;
+  stopWaiting(job);
+  threadsAsked_ -= job.maximumThreads;
+  std::shared_ptr<Job> finished = std::move(*job.position_);
+  jobs_.erase(job.position_);
+  lock.unlock();
+  onFinished_(std::move(finished));
+  lock.lock();
+}
+
+// Ends a worker's turn at the job.
+void WorkerPool::leave(std::shared_ptr<Job> job, std::exception_ptr failure,
+                       std::unique_lock<std::mutex>& lock) {
+  --job->active_;
+  if (failure) {
+    if (!job->failure) job->failure = std::move(failure);
+    job->cancelled = true;
+  }
+  if (!job->cancelled && job->next_ < job->units) {
+    wake_.notify_one();
+    return;
+  }
+  stopWaiting(*job);
+  if (job->active_ > 0) return;
+  // Whoever is handed the job may be its last owner, on another thread.
+  Job& last = *job;
+  job.reset();
+  finish(last, lock);
 }
 
 // One worker at a time, so that a pool at rest costs one thread's vigil and no more.
@@ -74,8 +198,15 @@ void WorkerPool::work() {
   std::unique_lock lock(mutex_);
   for (;;) {
     std::shared_ptr<Job> job;
-    wake_.wait(lock, [&] { return stopping_ || (job = takeJob()) != nullptr; });
+    Computation* computation = nullptr;
+    wake_.wait(lock, [&] {
+      return stopping_ || (job = takeJob()) != nullptr || (computation = takeComputation()) != nullptr;
+    });
     if (stopping_) return;
+    if (job == nullptr) {
+      help(*computation, lock);
+      continue;
+    }
     ++job->active_;
     lock.unlock();
     std::exception_ptr failure;
@@ -85,24 +216,8 @@ void WorkerPool::work() {
       failure = std::current_exception();
     }
     lock.lock();
-    --job->active_;
-    if (failure) {
-      if (!job->failure) job->failure = failure;
-      job->cancelled = true;
-    }
-    const bool exhausted = job->cancelled || job->next_ >= job->units;
-    if (exhausted) {
-      std::erase(jobs_, job);
-      waiting_ = jobs_.size();
-    } else {
-      wake_.notify_one();
-    }
-    if (exhausted && job->active_ == 0 && std::erase(running_, job) > 0) {
-      lock.unlock();
-      onFinished_(std::move(job));
-      lock.lock();
-      awaitSoon(lock);
-    }
+    leave(std::move(job), std::move(failure), lock);
+    awaitSoon(lock);
   }
 }
 

@@ -1,17 +1,19 @@
 // Threads of one JavaScript environment that run jobs made of independent units. Never libuv's pool. Knows
-// nothing of N-API: a finished job is handed to the pool's `onFinished`, on the worker thread that ran its
-// last unit.
+// nothing of N-API: a finished job is handed to the pool's `onFinished`.
 //
-// A job uses at most its own number of threads; the pool grows to the largest number asked for. Jobs are
-// taken in turn: a worker leaves a job when it has run kTurn and another job waits, so a long study does not
-// block a short call.
+// A job uses at most its own number of threads; the pool grows to the largest number asked for, and to the
+// processor's while jobs together ask for as many. Jobs are taken in turn: a worker leaves a job when it has
+// run kTurn and another job waits, so a long study does not block a short call. Workers without a job help
+// with the parts of a unit that is cut into parts (runParts): no job has threads of its own.
+//
+// A thread that cannot be had is no failure as long as there is one: results do not depend on their number.
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <exception>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -22,6 +24,7 @@
 #include "core/embedding.h"
 #include "core/known_prompt.h"
 #include "core/models.h"
+#include "core/objective.h"
 #include "core/three_step.h"
 
 namespace prompt_attention {
@@ -36,6 +39,8 @@ struct Workspace {
   EmbeddingWorkspace embedding;
 };
 
+class WorkerPool;
+
 class Job {
  public:
   virtual ~Job() = default;
@@ -43,43 +48,69 @@ class Job {
   virtual void run(uint64_t unit, Workspace& workspace) = 0;
 
   uint64_t units = 1;
-  int maximumThreads = 1;
+  int maximumThreads = 1;  // that run units at a time
+  int partThreads = 1;     // that run the parts of a unit
   std::atomic<bool> cancelled{false};
   std::atomic<uint64_t> completed{0};
   // First exception that a unit threw; read once the job is finished.
   std::exception_ptr failure;
 
+ protected:
+  // The pool that runs the job.
+  WorkerPool& pool() const { return *pool_; }
+
  private:
   friend class WorkerPool;
+  WorkerPool* pool_ = nullptr;
   std::atomic<uint64_t> next_{0};
-  int active_ = 0;  // under the pool's mutex
+  // Under the pool's mutex.
+  int active_ = 0;
+  bool isWaiting_ = true;  // has units left to start
+  bool isFinished_ = false;
+  std::list<std::shared_ptr<Job>>::iterator position_;
 };
 
 class WorkerPool {
  public:
-  explicit WorkerPool(std::function<void(std::shared_ptr<Job>)> onFinished)
-      : onFinished_(std::move(onFinished)) {}
+  // `onFinished` is called on the thread that finished the job: a worker, or the one that called cancel() or
+  // stop().
+  explicit WorkerPool(std::function<void(std::shared_ptr<Job>)> onFinished);
   ~WorkerPool() { stop(); }
-  // Queues the job; drops it if the pool has been stopped.
-  void submit(std::shared_ptr<Job> job);
-  // Cancels every job, waits for the units under way and ends the threads, for good. Unfinished jobs are
-  // dropped.
+  // Queues the job; false if the pool has been stopped. Throws std::system_error if the pool has no thread
+  // and none can be had.
+  bool submit(std::shared_ptr<Job> job);
+  // Cancels the job. It is finished at once if no worker is at it, else when they have noticed.
+  void cancel(Job& job);
+  // Cancels every job, waits for the units under way and ends the threads, for good.
   void stop();
+  // Runs the parts of a unit on the calling worker and on up to `workers` − 1 others that have nothing else
+  // to do, each part once; returns when all are done. An exception of a part is rethrown then.
+  void runParts(int parts, int workers, const PartRunner::Part& part);
 
  private:
+  struct Computation;
+  void grow(const Job& job);
   void work();
   void runTurn(Job& job, Workspace& workspace);
+  void leave(std::shared_ptr<Job> job, std::exception_ptr failure, std::unique_lock<std::mutex>& lock);
+  void finish(Job& job, std::unique_lock<std::mutex>& lock);
+  void stopWaiting(Job& job);
   std::shared_ptr<Job> takeJob();
+  Computation* takeComputation();
+  static void takeParts(Computation& computation, int worker, std::mutex& mutex);
+  void help(Computation& computation, std::unique_lock<std::mutex>& lock);
   // Looks out for the next job for a moment before the worker sleeps: who awaits short jobs one after the
   // other then pays for no waking up.
   void awaitSoon(std::unique_lock<std::mutex>& lock);
 
   std::function<void(std::shared_ptr<Job>)> onFinished_;
+  const size_t processors_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<std::shared_ptr<Job>> jobs_;      // with units left to start
-  std::vector<std::shared_ptr<Job>> running_;  // every unfinished job
+  std::list<std::shared_ptr<Job>> jobs_;    // unfinished
+  std::vector<Computation*> computations_;  // with parts left to start
   std::vector<std::thread> threads_;
+  size_t threadsAsked_ = 0;           // by all unfinished jobs together
   std::atomic<size_t> waiting_{0};    // jobs that could use another worker now
   std::atomic<bool> watched_{false};  // a worker is looking out
   bool stopping_ = false;

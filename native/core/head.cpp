@@ -21,51 +21,56 @@ TrialStatus solve(double* matrix, int order, double ridge, double* rightHandSide
   return reciprocalCondition < kLeastReciprocalCondition ? TrialStatus::kSingular : TrialStatus::kOk;
 }
 
-// Streams the rows of V; visit(V, y, count) sees every block once, until `cancelled`.
+// Streams the rows of V; visit(V, y, count) sees every block once. Stops early once `cancelled`.
 template <class Visit>
-void forEachBlock(FeatureSource& source, HeadWorkspace& workspace, const std::atomic<bool>& cancelled,
+void forEachBlock(FeatureSource& source, const std::atomic<bool>& cancelled, HeadWorkspace& workspace,
                   Visit visit) {
   const int n = source.examples();
-  workspace.rows.resize(static_cast<size_t>(std::min(kRowsPerBlock, n)) * source.dimension());
-  workspace.labels.resize(n);
-  for (int first = 0, count; first < n && !cancelled; first += count) {
-    count = std::min(kRowsPerBlock, n - first);
+  const int most = std::min(kRowsPerBlock, n);
+  workspace.rows.resize(static_cast<size_t>(most) * source.dimension());
+  workspace.labels.resize(most);
+  for (int first = 0, count = 0; first < n && !cancelled; first += count) {
+    count = std::min(most, n - first);
     source.rows(first, count, workspace.rows.data(), workspace.labels.data());
     visit(workspace.rows.data(), workspace.labels.data(), count);
   }
 }
 
-void fitAveraging(FeatureSource& source, HeadWorkspace& workspace, double* w,
-                  const std::atomic<bool>& cancelled) {
+void fitAveraging(FeatureSource& source, const std::atomic<bool>& cancelled, HeadWorkspace& workspace,
+                  double* w) {
   const int d = source.dimension();
   std::fill(w, w + d, 0.0);
-  forEachBlock(source, workspace, cancelled, [&](const double* V, const double* y, int count) {
+  forEachBlock(source, cancelled, workspace, [&](const double* V, const double* y, int count) {
     addTransposedProduct(1.0 / source.examples(), V, count, d, y, w);
   });
 }
 
 // (VᵀV + nλI) w = Vᵀy
-TrialStatus fitPrimal(FeatureSource& source, double ridge, HeadWorkspace& workspace, double* w,
-                      const std::atomic<bool>& cancelled) {
+TrialStatus fitPrimal(FeatureSource& source, double ridge, const std::atomic<bool>& cancelled,
+                      HeadWorkspace& workspace, double* w) {
   const int d = source.dimension();
   workspace.matrix.assign(static_cast<size_t>(d) * d, 0.0);
   std::fill(w, w + d, 0.0);
-  forEachBlock(source, workspace, cancelled, [&](const double* V, const double* y, int count) {
+  forEachBlock(source, cancelled, workspace, [&](const double* V, const double* y, int count) {
     addGram(V, count, d, workspace.matrix.data());
     addTransposedProduct(1.0, V, count, d, y, w);
   });
+  if (cancelled) return TrialStatus::kNotConverged;
   return solve(workspace.matrix.data(), d, source.examples() * ridge, w, workspace);
 }
 
 // w = Vᵀ(VVᵀ + nλI)⁻¹ y
-TrialStatus fitDual(FeatureSource& source, double ridge, HeadWorkspace& workspace, double* w) {
+TrialStatus fitDual(FeatureSource& source, double ridge, const std::atomic<bool>& cancelled,
+                    HeadWorkspace& workspace, double* w) {
   const int n = source.examples();
   const int d = source.dimension();
   workspace.rows.resize(static_cast<size_t>(n) * d);
   workspace.solution.resize(n);
   source.rows(0, n, workspace.rows.data(), workspace.solution.data());
+  if (cancelled) return TrialStatus::kNotConverged;
   workspace.matrix.resize(static_cast<size_t>(n) * n);
   outerGram(workspace.rows.data(), n, d, workspace.matrix.data());
+  if (cancelled) return TrialStatus::kNotConverged;
   const TrialStatus status =
       solve(workspace.matrix.data(), n, n * ridge, workspace.solution.data(), workspace);
   std::fill(w, w + d, 0.0);
@@ -96,6 +101,7 @@ TrialStatus fitByIteration(FeatureSource& source, const HeadOptions& options, He
   double* V = workspace.rows.data();
   double* y = workspace.labels.data();
   source.rows(0, n, V, y);
+  if (cancelled) return TrialStatus::kNotConverged;
   const bool logistic = options.kind == HeadKind::kLogistic;
   return statusOf((logistic ? fitLogisticHead(V, y, n, d, options.ridge, w, cancelled)
                             : fitHingeHead(V, y, nullptr, n, d, options.ridge, w, cancelled))
@@ -106,17 +112,17 @@ TrialStatus fitByIteration(FeatureSource& source, const HeadOptions& options, He
 
 double headBytes(HeadKind kind, double n, double d) {
   const double block = std::min<double>(kRowsPerBlock, n) * d;
-  if (kind == HeadKind::kAveraging) return sizeof(double) * (block + n);
+  if (kind == HeadKind::kAveraging) return sizeof(double) * block;
   // Logistic and hinge: the features, a block of them weighted, and the matrix of the Newton step.
   if (kind != HeadKind::kLeastSquares) return sizeof(double) * (n * d + block + 2.0 * d * d);
-  return sizeof(double) * (n >= d ? block + n + d * d : n * d + n * n);
+  return sizeof(double) * (n >= d ? block + d * d : n * d + n * n);
 }
 
 TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
                     const std::atomic<bool>& cancelled) {
   switch (options.kind) {
     case HeadKind::kAveraging:
-      fitAveraging(source, workspace, w, cancelled);
+      fitAveraging(source, cancelled, workspace, w);
       return TrialStatus::kOk;
     case HeadKind::kLogistic:
     case HeadKind::kHinge:
@@ -124,8 +130,8 @@ TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorks
     case HeadKind::kLeastSquares:
       break;
   }
-  return source.examples() >= source.dimension() ? fitPrimal(source, options.ridge, workspace, w, cancelled)
-                                                 : fitDual(source, options.ridge, workspace, w);
+  return source.examples() >= source.dimension() ? fitPrimal(source, options.ridge, cancelled, workspace, w)
+                                                 : fitDual(source, options.ridge, cancelled, workspace, w);
 }
 
 }  // namespace prompt_attention

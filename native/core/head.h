@@ -40,7 +40,7 @@ class FeatureSource {
 
 struct HeadWorkspace {
   std::vector<double> rows;         // block of features
-  std::vector<double> labels;       // [n]
+  std::vector<double> labels;       // of the same examples
   std::vector<double> matrix;       // Gram matrix
   std::vector<double> solution;     // dual solution
   std::vector<double> scratch;      // [3·order]
@@ -50,7 +50,8 @@ struct HeadWorkspace {
 // Bytes that fitHead needs at most, to leading order.
 double headBytes(HeadKind kind, double examples, double dimension);
 
-// Fits the head on all examples of `source` into w[d]. If the status is not kOk, w holds no result.
+// Fits the head on all examples of `source` into w[d]. If the status is not kOk, or once `cancelled`, w holds
+// no result. A product or factorisation under way is not interrupted.
 TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
                     const std::atomic<bool>& cancelled);
 

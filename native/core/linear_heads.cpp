@@ -58,9 +58,9 @@ class LogisticObjective {
     addTransposedProduct(1.0, V_, n_, d_, weights_.data(), g);
   }
   // Hessian[d×d], lower triangle, at the w evaluated last.
-  void hessian(std::vector<double>& H) {
+  void hessian(std::vector<double>& H, const std::atomic<bool>& cancelled) {
     std::fill(H.begin(), H.end(), 0.0);
-    for (int first = 0, count; first < n_; first += count) {
+    for (int first = 0, count; first < n_ && !cancelled; first += count) {
       count = std::min(kRowsPerBlock, n_ - first);
       for (int i = 0; i < count; ++i) {
         const double p = 1.0 / (1.0 + std::exp(std::abs(margins_[first + i])));
@@ -142,7 +142,8 @@ LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d,
   double residual = norm(g) / unit;
   if (residual == 0.0) return {LinearHeadStatus::kOk, 0, 0.0};
   for (int step = 1; step <= kMaximumNewtonSteps && !cancelled; ++step) {
-    objective.hessian(H);
+    objective.hessian(H, cancelled);
+    if (cancelled) break;
     if (!solver.solve(H, g, p)) return {LinearHeadStatus::kSingular, step, residual};
     const double slope = -dot(g.data(), p.data(), d);
     std::copy(w, w + d, current.begin());
