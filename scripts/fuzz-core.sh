@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 runs=${1:-20000}
 seed=${2:-1}
 build=$PWD/.sanitize/fuzz
-cmake -S . -B "$build" -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release -DPROMPT_ATTENTION_FUZZERS=ON >/dev/null
+cmake -S . -B "$build" -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release -DPROMPT_ATTENTION_CHECKS=ON >/dev/null
 cmake --build "$build" --target fuzzers
 mkdir -p "$build/findings"
 export OPENBLAS_NUM_THREADS=1

@@ -19,7 +19,7 @@ case $kind in
 esac
 copy=$PWD/.sanitize/${flags%%,*}
 mkdir -p "$copy"
-git ls-files -z --cached --others --exclude-standard lib native test package.json tsconfig.json CMakeLists.txt |
+git ls-files -z --cached --others --exclude-standard lib native scripts test package.json tsconfig.json CMakeLists.txt |
   tar --null --files-from - --create | tar --extract --directory "$copy"
 ln -sfn "$PWD/node_modules" "$copy/node_modules"
 cd "$copy"
@@ -55,6 +55,8 @@ elif [ "$kind" = address ]; then
   tests test/random.test.ts test/pooling.test.ts test/models.test.ts test/given-tokens.test.ts test/held-examples.test.ts \
     test/boundary/native.test.ts test/images/embedding.test.ts test/images/tasks.test.ts test/training/heads.test.ts
 else
+  cmake --build build --target pool_stress
+  ./build/test/native/pool_stress
   fuzz --target native --runs 5000
   tests test/held-examples.test.ts test/training/heads.test.ts
 fi

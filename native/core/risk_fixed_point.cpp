@@ -16,6 +16,7 @@ constexpr int kMaximumHalvings = 40;
 constexpr double kTargetResidual = 1e-10;
 constexpr double kPathResidual = 1e-6;
 constexpr double kLeastPathStep = 1e-3;
+constexpr int kMaximumPathSteps = 300;  // across every power of ten of double precision there are some 200
 constexpr double kSmallestTerm = 1e-7;
 constexpr double kPathStart = 10.0;
 constexpr int kMaximumStarts = 8;
@@ -234,9 +235,16 @@ class FixedPointSolver {
     return point;
   }
 
+  // The point's state, which solves other equations, with its residuals in those of the ridge and α_.
+  FixedPoint at(RiskLevel level, FixedPoint point, double ridge) {
+    point.ridge = ridge;
+    evaluate(level, point);
+    return point;
+  }
+
   FixedPoint followTo(RiskLevel level, FixedPoint point, double lambda, double target) {
     double step = std::log(10.0);
-    while (!cancelled_) {
+    for (int steps = 0; steps < kMaximumPathSteps && !cancelled_; ++steps) {
       const double left = std::log(point.ridge / lambda);
       const bool last = std::abs(left) <= step;
       FixedPoint next = point;
@@ -244,14 +252,14 @@ class FixedPointSolver {
       next = newton(level, next, last ? target : kPathResidual);
       if (largest(next.residuals) <= std::max(target, last ? kRiskTolerance : kPathResidual)) {
         point = next;
-        if (last) break;
+        if (last) return point;
         step = std::min(2.0 * step, std::log(1000.0));
       } else {
         step *= 0.25;
         if (step < kLeastPathStep) return next;
       }
     }
-    return point;
+    return at(level, point, lambda);
   }
 
   FixedPoint followSampleRatio(RiskLevel level, double target) {
@@ -259,7 +267,7 @@ class FixedPointSolver {
     alpha_ = std::min(end, 0.01);
     FixedPoint point = newton(level, explicitStart(level), alpha_ == end ? target : kPathResidual);
     double step = std::log(4.0);
-    while (alpha_ != end && !cancelled_) {
+    for (int steps = 0; steps < kMaximumPathSteps && alpha_ != end && !cancelled_; ++steps) {
       const double from = alpha_;
       alpha_ = std::min(end, from * std::exp(step));
       FixedPoint next = point;
@@ -277,7 +285,9 @@ class FixedPointSolver {
       }
       alpha_ = from;
     }
-    return point;
+    if (alpha_ == end) return point;
+    alpha_ = end;
+    return at(level, point, point.ridge);
   }
 
   const RiskProblem problem_;
