@@ -29,6 +29,15 @@ class PointSolver {
         cancelled_(cancelled) {}
 
   RiskPoint solve() {
+    RiskPoint point = attempt();
+    // Parameters at the ends of double precision overflow.
+    if (!std::isfinite(point.error) || !std::isfinite(point.standardError))
+      point.status = RiskStatus::kNotConverged;
+    return point;
+  }
+
+ private:
+  RiskPoint attempt() {
     const bool averaging = spec_.head == HeadKind::kAveraging;
     const bool leastSquares = spec_.head == HeadKind::kLeastSquares;
     if (points_.noiseless) return noiseless(averaging);
@@ -45,7 +54,6 @@ class PointSolver {
     return outcome(problem, solveFixedPoint(problem, runner_, cancelled_));
   }
 
- private:
   MarginLoss loss() const { return alpha_ < threshold_ ? MarginLoss::kHardMargin : marginLossOf(spec_.head); }
 
   // Least squares at its peak.
