@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # `npm run check:bare`: packs, then installs and uses the tarball on a bare Debian with nothing but Node: no compiler, no CMake, no
 # OpenBLAS, no Highway, an empty home. Then takes the addon out of the tarball: the installation must fail and say what to install,
-# and build from source once that is installed. Needs root, debootstrap and a Debian mirror; keeps nothing.
+# and build from source once that is installed. Needs root, debootstrap and a Debian mirror; keeps nothing. The release may be given:
+#   npm run check:bare -- trixie
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+suite=${1:-bookworm}
 folder=$(mktemp -d)
 machine=$folder/machine
 cleanup() {
@@ -36,7 +38,7 @@ there() {
 }
 
 prepare_machine() {
-  debootstrap --variant=minbase bookworm "$machine"
+  debootstrap --variant=minbase "$suite" "$machine"
   mount -t proc proc "$machine/proc"
   cp /etc/resolv.conf /etc/hosts "$machine/etc/"
   mkdir -p "$machine/etc/ssl/certs" "$machine/usr/lib/node_modules" "$machine/home/stranger/project"
@@ -78,12 +80,12 @@ fails_with_advice() {
 install_what_it_named() {
   local advice
   advice=$(sed -n 's/.*Debian, Ubuntu: //p' "$folder/failure" | head -n 1)
-  printf 'deb http://deb.debian.org/debian bookworm main\n' >"$machine/etc/apt/sources.list"
+  printf 'deb http://deb.debian.org/debian %s main\n' "$suite" >"$machine/etc/apt/sources.list"
   there "apt-get update && ${advice/install/install -y --no-install-recommends}"
 }
 
 step 'npm pack' pack
-step 'a bare Debian with Node' prepare_machine
+step "a bare Debian $suite with Node" prepare_machine
 step 'it has no compiler, CMake, OpenBLAS or Highway, and an empty home' is_bare
 step 'npm install' there "$first_use /home/stranger/package.tgz"
 step 'first result, import' there "node --input-type=module -e 'import { engineInfo } from \"prompt-attention\"; engineInfo();'"

@@ -1,5 +1,5 @@
 // npm's install script: keeps the addon that the package carries for this platform if it loads, else builds one from source.
-// `--build-from-source` builds in any case.
+// The variable npm_config_build_from_source=true builds in any case.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -135,7 +135,7 @@ test('computations do without libsql; a study says that it needs it', (t) => {
     const { default: Module } = await import('node:module');
     const resolve = Module._resolveFilename;
     Module._resolveFilename = (name, ...rest) => {
-      if (name === 'libsql') throw new Error("Cannot find module '@libsql/some-platform'");
+      if (name.startsWith('@libsql/')) throw new Error("Cannot find module '@libsql/some-platform'");
       return resolve(name, ...rest);
     };
     const { engineInfo, study } = await import(${JSON.stringify(new URL('../lib/index.ts', import.meta.url).href)});

@@ -3,11 +3,11 @@
 // --wrap=hypot.
 extern "C" {
 double firstHypot(double x, double y);
-double __wrap_hypot(double x, double y);
+double wrapHypot(double x, double y) __asm__("__wrap_hypot");
 }
 
 __asm__(".symver firstHypot, hypot@GLIBC_2.2.5");
 
-double __wrap_hypot(double x, double y) {
+double wrapHypot(double x, double y) {
   return firstHypot(x, y);
 }
