@@ -19,7 +19,13 @@ Napi::FunctionReference globalFunction(Napi::Env env, const char* name) {
 template <class Array, class Element>
 Napi::Value newArray(Napi::Env env, const Napi::FunctionReference& constructor, const Element* data,
                      size_t length) {
-  const Napi::Value value = constructor.New({Napi::Number::New(env, static_cast<double>(length))});
+  Napi::Value value;
+  try {
+    value = constructor.New({Napi::Number::New(env, static_cast<double>(length))});
+  } catch (const Napi::Error&) {
+    throw Napi::RangeError::New(env, "out of memory: the " + std::to_string(length * sizeof(Element)) +
+                                         " bytes of a result could not be allocated");
+  }
   if (length > 0) std::memcpy(value.As<Array>().Data(), data, length * sizeof(Element));
   return value;
 }
