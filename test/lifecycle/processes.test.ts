@@ -85,3 +85,16 @@ test.serial('two copies of the package work in one process, and one loaded twice
     sameFile: true,
   });
 });
+
+test.serial(
+  'files are read and addresses found while every thread of the addon is busy, also with one thread of libuv',
+  async (t) => {
+    for (const size of ['4', '1']) {
+      const env = { ...process.env, UV_THREADPOOL_SIZE: size };
+      const { code, stdout, stderr } = await runProgram('responsive.ts', [], { env });
+      t.is(stderr, '');
+      t.is(code, 0);
+      t.is(stdout, 'before the work\n20 jobs aborted\n');
+    }
+  },
+);
