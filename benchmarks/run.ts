@@ -22,6 +22,7 @@ const workloads = [
   'softmax-pooling',
   'fit-step',
   'call-overhead',
+  'server-responsiveness',
 ];
 const { values, positionals } = parseArgs({ options: { write: { type: 'boolean' } }, allowPositionals: true });
 for (const name of positionals)

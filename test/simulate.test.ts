@@ -1,6 +1,3 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import test from 'ava';
 import {
   engineInfo,
@@ -138,37 +135,4 @@ test('refuses bad experiments, naming the path', async (t) => {
     );
     t.regex(error.message, message);
   }
-});
-
-/** Runs a script that has `simulate`, `experiment` and `slow` in scope, in a process of its own. */
-async function runScript(body: string) {
-  const script = `import { simulate } from ${JSON.stringify(new URL('../lib/index.ts', import.meta.url).href)};
-const experiment = ${JSON.stringify(experiment)};
-const slow = ${JSON.stringify(slow)};
-${body}`;
-  return promisify(execFile)(process.execPath, ['--import=tsx', '--input-type=module', '--eval', script], {
-    timeout: 60_000,
-  });
-}
-
-test('the process may exit in the middle of the work, whenever', async (t) => {
-  // At exit() the destructors of OpenBLAS run: a thread still at work would then crash, most of the time.
-  for (let round = 0; round < 6; ++round) {
-    const { stdout } = await runScript(`simulate(slow, { trials: 1e6, seed: 1 }).catch(() => {});
-setTimeout(() => { console.log('leaving'); process.exit(0); }, ${60 + 13 * round});`);
-    t.is(stdout.trim(), 'leaving');
-  }
-});
-
-test('pending work keeps the process alive, finished work does not', async (t) => {
-  const { stdout } = await runScript(
-    `simulate(experiment, { trials: 5, seed: 1 }).then(({ trials }) => console.log(trials));`,
-  );
-  t.is(stdout.trim(), '5');
-});
-
-test('the addon loads in worker threads, which may be terminated in the middle of the work', async (t) => {
-  const script = fileURLToPath(new URL('support/worker-threads.cjs', import.meta.url));
-  const { stdout } = await promisify(execFile)(process.execPath, [script], { timeout: 60_000 });
-  t.is(stdout.trim(), '3\n4');
 });

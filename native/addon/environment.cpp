@@ -50,12 +50,6 @@ Environment::Environment(Napi::Env env)
         finished_.NonBlockingCall(finished);
       }) {
   finished_.Unref(env);
-  // process.exit() on the main thread runs no cleanup hooks but the C library's destructors, OpenBLAS's among
-  // them, which must not find a thread at work.
-  const Napi::Object process = env.Global().Get("process").As<Napi::Object>();
-  process.Get("once").As<Napi::Function>().Call(
-      process, {Napi::String::New(env, "exit"),
-                Napi::Function::New(env, [this](const Napi::CallbackInfo&) { pool_.stop(); })});
   // A worker thread that is terminated runs its cleanup hooks, this one before that of the thread-safe
   // function above, which was added earlier: no thread calls it once it closes. Nothing here may fail after
   // this line, as everything above does in a worker thread that is terminated while it loads the addon.
@@ -79,7 +73,7 @@ Napi::Value Environment::start(Napi::Env env, std::shared_ptr<PromiseJob> job) {
                                         static_cast<double>(running ? running->completed.load() : units));
              }));
   try {
-    if (!pool_.submit(job)) throw std::runtime_error("the process or worker thread is ending");
+    pool_.submit(job);
     if (pending_++ == 0) finished_.Ref(env);
   } catch (...) {
     job->failure = std::current_exception();

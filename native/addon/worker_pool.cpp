@@ -28,8 +28,46 @@ struct WorkerPool::Computation {
   std::condition_variable left;
 };
 
+namespace {
+
+// The pools of all environments that share this copy of the addon. The one static that changes: it is about
+// the process.
+class PoolsOfProcess {
+ public:
+  ~PoolsOfProcess() {
+    const std::lock_guard lock(mutex_);
+    for (WorkerPool* pool : pools_) pool->halt();
+  }
+  void add(WorkerPool* pool) {
+    const std::lock_guard lock(mutex_);
+    pools_.push_back(pool);
+  }
+  void remove(WorkerPool* pool) {
+    const std::lock_guard lock(mutex_);
+    std::erase(pools_, pool);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<WorkerPool*> pools_;
+};
+
+PoolsOfProcess& poolsOfProcess() {
+  static PoolsOfProcess pools;
+  return pools;
+}
+
+}  // namespace
+
 WorkerPool::WorkerPool(std::function<void(std::shared_ptr<Job>)> onFinished)
-    : onFinished_(std::move(onFinished)), processors_(std::max(1u, std::thread::hardware_concurrency())) {}
+    : onFinished_(std::move(onFinished)), processors_(std::max(1u, std::thread::hardware_concurrency())) {
+  poolsOfProcess().add(this);
+}
+
+WorkerPool::~WorkerPool() {
+  stop();
+  poolsOfProcess().remove(this);
+}
 
 void WorkerPool::grow(const Job& job) {
   const auto asked = static_cast<size_t>(std::max(job.maximumThreads, job.partThreads));
@@ -43,9 +81,8 @@ void WorkerPool::grow(const Job& job) {
   }
 }
 
-bool WorkerPool::submit(std::shared_ptr<Job> job) {
+void WorkerPool::submit(std::shared_ptr<Job> job) {
   const std::lock_guard lock(mutex_);
-  if (stopping_) return false;
   job->pool_ = this;
   std::list<std::shared_ptr<Job>> entry{job};
   threadsAsked_ += job->maximumThreads;
@@ -59,7 +96,6 @@ bool WorkerPool::submit(std::shared_ptr<Job> job) {
   jobs_.splice(jobs_.end(), entry);
   ++waiting_;
   wake_.notify_all();
-  return true;
 }
 
 void WorkerPool::cancel(Job& job) {
@@ -69,16 +105,29 @@ void WorkerPool::cancel(Job& job) {
 }
 
 void WorkerPool::stop() {
-  std::vector<std::thread> threads;
+  endThreads();
   std::unique_lock lock(mutex_);
-  stopping_ = true;
-  for (const auto& job : jobs_) job->cancelled = true;
-  threads.swap(threads_);
-  wake_.notify_all();
-  lock.unlock();
+  while (!halted_ && !jobs_.empty()) finish(*jobs_.front(), lock);
+}
+
+void WorkerPool::halt() {
+  {
+    const std::lock_guard lock(mutex_);
+    halted_ = true;
+  }
+  endThreads();
+}
+
+void WorkerPool::endThreads() {
+  std::vector<std::thread> threads;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (const auto& job : jobs_) job->cancelled = true;
+    threads.swap(threads_);
+    wake_.notify_all();
+  }
   for (std::thread& thread : threads) thread.join();
-  lock.lock();
-  while (!jobs_.empty()) finish(*jobs_.front(), lock);
 }
 
 // The first job that may have another worker goes to the back of the line, so that jobs are served in turn.
@@ -153,7 +202,7 @@ void WorkerPool::stopWaiting(Job& job) {
 
 // Takes the job out of the pool and hands it over, with the mutex unlocked; nothing if that has been done.
 void WorkerPool::finish(Job& job, std::unique_lock<std::mutex>& lock) {
-  if (std::exchange(job.isFinished_, true)) return;
+  if (halted_ || std::exchange(job.isFinished_, true)) return;
   stopWaiting(job);
   threadsAsked_ -= job.maximumThreads;
   std::shared_ptr<Job> finished = std::move(*job.position_);

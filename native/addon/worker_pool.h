@@ -7,6 +7,11 @@
 // with the parts of a unit that is cut into parts (runParts): no job has threads of its own.
 //
 // A thread that cannot be had is no failure as long as there is one: results do not depend on their number.
+//
+// When the process exits, the C library runs the destructors of the libraries, OpenBLAS's among them, which
+// must not find a thread at work. Nothing tells an environment of the main thread for certain (listeners of
+// `exit` can be removed, and one that throws hides those after it), so every pool is halted by a destructor
+// of the addon, which comes before those of the libraries that it needs.
 #pragma once
 
 #include <atomic>
@@ -75,14 +80,17 @@ class WorkerPool {
   // `onFinished` is called on the thread that finished the job: a worker, or the one that called cancel() or
   // stop().
   explicit WorkerPool(std::function<void(std::shared_ptr<Job>)> onFinished);
-  ~WorkerPool() { stop(); }
-  // Queues the job; false if the pool has been stopped. Throws std::system_error if the pool has no thread
-  // and none can be had.
-  bool submit(std::shared_ptr<Job> job);
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+  // Queues the job. Throws std::system_error if the pool has no thread and none can be had.
+  void submit(std::shared_ptr<Job> job);
   // Cancels the job. It is finished at once if no worker is at it, else when they have noticed.
   void cancel(Job& job);
-  // Cancels every job, waits for the units under way and ends the threads, for good.
+  // Cancels every job, waits for the units under way and ends the threads, for good; all jobs are finished.
   void stop();
+  // The same, but jobs stay unfinished: for a process that exits, in which nobody waits for them.
+  void halt();
   // Runs the parts of a unit on the calling worker and on up to `workers` − 1 others that have nothing else
   // to do, each part once; returns when all are done. An exception of a part is rethrown then.
   void runParts(int parts, int workers, const PartRunner::Part& part);
@@ -90,6 +98,7 @@ class WorkerPool {
  private:
   struct Computation;
   void grow(const Job& job);
+  void endThreads();
   void work();
   void runTurn(Job& job, Workspace& workspace);
   void leave(std::shared_ptr<Job> job, std::exception_ptr failure, std::unique_lock<std::mutex>& lock);
@@ -114,6 +123,7 @@ class WorkerPool {
   std::atomic<size_t> waiting_{0};    // jobs that could use another worker now
   std::atomic<bool> watched_{false};  // a worker is looking out
   bool stopping_ = false;
+  bool halted_ = false;
 };
 
 }  // namespace prompt_attention

@@ -33,7 +33,8 @@ const descent = {
   stepSizes: { head: 0.1, prompt: 0.1 },
 } as const;
 
-const examples = await sampleExamples(mixture, { examples: 200, seed: 1 });
+/** The examples of the calls on held examples. */
+export const examples = await sampleExamples(mixture, { examples: 200, seed: 1 });
 const manyExamples = await sampleExamples(mixture, { examples: 20_000, seed: 1 });
 const held = holdExamples(examples);
 const parameters = { prompt: new Float64Array(12).fill(0.3), head: new Float64Array(12).fill(-0.2) };
@@ -149,9 +150,11 @@ export async function requestsOf(call: () => Promise<unknown>): Promise<NativeRe
   for (const [name, run] of Object.entries(original))
     if (typeof run === 'function')
       addon[name] = (request) => {
+        // Before the call, which may detach an array.
+        const copy = structuredClone(request);
         const answer = run(request);
         if ((answer as { promise?: unknown }).promise instanceof Promise)
-          requests.push({ function: name, request: structuredClone(request) });
+          requests.push({ function: name, request: copy });
         return answer;
       };
   try {

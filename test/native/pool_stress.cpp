@@ -58,7 +58,7 @@ void round(std::mt19937& random) {
     WorkerPool pool([](std::shared_ptr<Job> job) { ++static_cast<CountingJob&>(*job).finished; });
     for (int i = upTo(12); i >= 0; --i) {
       jobs.push_back(std::make_shared<CountingJob>(1 + upTo(200), 1 + upTo(5), 1 + upTo(20), upTo(9) == 0));
-      expect(pool.submit(jobs.back()), "a pool at work refused a job");
+      pool.submit(jobs.back());
       if (upTo(3) == 0) std::this_thread::sleep_for(std::chrono::microseconds(upTo(300)));
       if (upTo(4) == 0) pool.cancel(*jobs[upTo(static_cast<unsigned>(jobs.size()) - 1)]);
     }
