@@ -2,20 +2,22 @@
 # Runs tests with a sanitized addon, built in a copy of the checkout under .sanitize/ so that the ordinary build stays:
 #
 #   bash scripts/sanitize.sh address           AddressSanitizer and UndefinedBehaviorSanitizer: hostile requests, tests
-#   bash scripts/sanitize.sh thread            ThreadSanitizer: the pool by itself, then tests with several threads
+#   bash scripts/sanitize.sh pool              ThreadSanitizer: the worker pool by itself, without Node
+#   bash scripts/sanitize.sh thread            ThreadSanitizer: the same, then the addon
 #   bash scripts/sanitize.sh leaks             LeakSanitizer over 10⁵ calls
 #   bash scripts/sanitize.sh address FILE…     the test files named, instead
 #
-# Needs g++ and its sanitizer runtimes. Any report ends the run with a status other than 0.
+# Needs g++. Any report ends the run with a status other than 0.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-kind=${1:?address, thread or leaks}
+kind=${1:?address, leaks, pool or thread}
 shift
 case $kind in
   address | leaks) flags=address,undefined ;;
   thread) flags=thread ;;
-  *) echo "$kind: no such kind; address, thread or leaks" >&2 && exit 2 ;;
+  pool) flags=thread ;;
+  *) echo "$kind: no such kind; address, leaks, pool or thread" >&2 && exit 2 ;;
 esac
 copy=$PWD/.sanitize/${flags%%,*}
 mkdir -p "$copy"
@@ -23,7 +25,14 @@ git ls-files -z --cached --others --exclude-standard lib native scripts test pac
   tar --null --files-from - --create | tar --extract --directory "$copy"
 ln -sfn "$PWD/node_modules" "$copy/node_modules"
 cd "$copy"
-node node_modules/cmake-js/bin/cmake-js compile "--CDPROMPT_ATTENTION_SANITIZE=$flags" --CDPROMPT_ATTENTION_CHECKS=ON
+
+if [ "$kind" = pool ] || [ "$kind" = thread ]; then
+  cmake -S . -B pool -DCMAKE_BUILD_TYPE=Release -DPROMPT_ATTENTION_CHECKS=ON >/dev/null
+  cmake --build pool --target pool_stress
+  TSAN_OPTIONS=halt_on_error=1 pool/test/native/pool_stress 3000
+  [ "$kind" = thread ] || exit 0
+fi
+node node_modules/cmake-js/bin/cmake-js compile "--CDPROMPT_ATTENTION_SANITIZE=$flags"
 
 library() { g++ -print-file-name="$1"; }
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 OPENBLAS_NUM_THREADS=1
@@ -52,11 +61,9 @@ elif [ "$kind" = leaks ]; then
   fuzz --target native --runs 100000
 elif [ "$kind" = address ]; then
   fuzz --target native --runs 10000
-  tests test/random.test.ts test/pooling.test.ts test/models.test.ts test/given-tokens.test.ts test/held-examples.test.ts \
-    test/boundary/native.test.ts test/images/embedding.test.ts test/images/tasks.test.ts test/training/heads.test.ts
+  tests test/pooling.test.ts test/models.test.ts test/given-tokens.test.ts test/held-examples.test.ts \
+    test/boundary/native.test.ts test/images/tasks.test.ts test/training/heads.test.ts
 else
-  cmake --build build --target pool_stress
-  ./build/test/native/pool_stress
   fuzz --target native --runs 5000
   tests test/held-examples.test.ts test/training/heads.test.ts
 fi
