@@ -26,7 +26,7 @@ export const elsewhere: readonly ElsewhereCommand[] = [
   },
   {
     command: 'npm install ../prompt-attention-0.1.0.tgz',
-    ranBy: null,
+    ranBy: ['scripts/check-package.mjs', "run('npm', 'install', tarball"],
     reason: 'the package would have to be packed first; what stands in for it is a link to the checkout',
     instead: 'mkdir node_modules && ln -s "$CHECKOUT" node_modules/prompt-attention',
   },

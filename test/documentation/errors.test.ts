@@ -62,11 +62,11 @@ function printed(program: string, ...flags: readonly string[]): Promise<string> 
 }
 
 const provocations: Readonly<Record<string, Provocation>> = {
-  'The native addon of prompt-attention could not be loaded.': () =>
+  'The native addon of prompt-attention could not be loaded on …': () =>
     printed(
       `const { Module } = require('node:module');
       const load = Module._load;
-      Module._load = (name, ...rest) => { if (name === 'bindings') throw new Error('gone'); return load(name, ...rest); };
+      Module._load = (name, ...rest) => { if (name === 'bindings') return () => { throw new Error('gone'); }; return load(name, ...rest); };
       require('./lib/native.ts');`,
       '--import',
       import.meta.resolve('tsx'),
@@ -153,7 +153,7 @@ const provocations: Readonly<Record<string, Provocation>> = {
 /** Messages that nothing in a test machine's reach brings about: the files whose code has their text. */
 const sources: Readonly<Record<string, string>> = {
   'no PNG files: the packages @resvg/resvg-js and dejavu-fonts-ttf are not installed': 'lib/report/index.ts',
-  'out of memory: the computation needs more than the process can get': 'native/addon/environment.cpp',
+  'the computation needs more than the process can get': 'native/addon/environment.cpp',
   'the risk of the … head at sample ratio … was not found': 'lib/risk/known-prompt.ts',
   'cannot be written (is the disk full, a quota reached, or the file read-only?)': 'lib/study/sqlite.ts',
   'is damaged; restore it from a copy, or delete it and run the study again': 'lib/study/sqlite.ts',
