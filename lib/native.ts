@@ -1,265 +1,31 @@
 import { loadAddon } from './load-native.js';
 import type { ContextualMixture } from './mixture.js';
+import type {
+  NativeDescentTrials,
+  NativeEngineInfo,
+  NativeExamples,
+  NativeFit,
+  NativeFitRequest,
+  NativeHead,
+  NativeImageTokensRequest,
+  NativeJob,
+  NativeKey,
+  NativeKnownPromptRisk,
+  NativeLoss,
+  NativeMixture,
+  NativeModel,
+  NativeModelRequest,
+  NativeOptimizer,
+  NativePrincipalComponents,
+  NativeSample,
+  NativeThreeStepIterates,
+  NativeThreeStepOptions,
+  NativeThreeStepRisk,
+  NativeTrialRange,
+  NativeTrials,
+} from './native-types.js';
 
-/** A mixture as the addon takes it. */
-export interface NativeMixture {
-  readonly tokens: number;
-  readonly relevantTokens: number;
-  readonly dimension: number;
-  readonly contextNorm: number;
-  readonly signalNorm: number;
-  readonly correlation: number;
-  readonly noiseLevel: number;
-  readonly noise: 'gaussian' | 'rademacher' | 'uniform';
-  readonly positiveRate: number;
-  /** Three numbers per atom: δq, δw, probability. */
-  readonly confusion: Float64Array;
-  readonly randomRelevance: boolean;
-}
-
-/** Where the random numbers of a computation come from. */
-export interface NativeKey {
-  readonly seed: bigint;
-  /** Four words. */
-  readonly cellKey: Uint32Array;
-}
-
-/** Work under way on the addon's threads. The promise rejects with code `ERR_CANCELLED` after `cancel()`. */
-export interface NativeJob<Result> {
-  readonly promise: Promise<Result>;
-  cancel(): void;
-  /** Units of work finished so far (trials, for simulations). */
-  completed(): number;
-}
-
-export interface NativeHead {
-  readonly kind: 'averaging' | 'least-squares' | 'logistic' | 'hinge';
-  readonly ridge: number;
-}
-
-/** Options of the three-step trajectory apart from its samples. */
-export interface NativeThreeStepOptions {
-  /** η1, η2, η3. */
-  readonly stepSizes: Float64Array;
-  readonly head: 'fresh' | 'restarted' | 'continued';
-  readonly intercept: boolean;
-}
-
-/** n examples of T×d tokens. */
-export interface NativeSample {
-  /** n×T×d. */
-  readonly tokens: Float64Array;
-  /** n numbers. */
-  readonly labels: Float64Array;
-}
-
-/** The trajectory: vectors of length d. */
-export interface NativeThreeStepIterates {
-  readonly w1: Float64Array;
-  readonly q1: Float64Array;
-  readonly w2: Float64Array;
-  readonly intercept: number;
-}
-
-export interface NativeThreeStepRisk {
-  readonly error: number;
-  readonly standardError: number;
-  readonly contextOverlap: number;
-  readonly signalOverlap: number;
-  readonly promptNorm: number;
-  readonly relevantAttention: number;
-}
-
-/** Which trials to run, and how. */
-export interface NativeTrialRange {
-  readonly method: 'projected' | 'dense';
-  readonly firstTrial: number;
-  readonly trials: number;
-  readonly testDraws: number;
-  readonly threads: number;
-  /** Bytes that all threads may use together. */
-  readonly memory: number;
-}
-
-export interface NativeTrials {
-  readonly metrics: Record<string, Float64Array>;
-  readonly status: Uint8Array;
-}
-
-export interface NativeDescentTrials extends NativeTrials {
-  /** trials×records per metric. */
-  readonly path?: Record<string, Float64Array> | undefined;
-}
-
-export interface NativeExamples {
-  readonly tokens: Float64Array;
-  readonly labels: Float64Array;
-  readonly relevance: Uint8Array;
-  readonly confusion: Uint32Array;
-}
-
-export interface NativeKnownPromptRisk {
-  readonly error: Float64Array;
-  readonly standardError: Float64Array;
-  readonly chi: Float64Array;
-  /** Two numbers per sample ratio. */
-  readonly inPlaneHead: Float64Array;
-  readonly orthogonalNorm: Float64Array;
-  readonly trainingError: Float64Array;
-  /** NaN where it does not matter. */
-  readonly separabilityThreshold: Float64Array;
-  /** Four numbers per sample ratio. */
-  readonly residuals: Float64Array;
-  /** 1 where the fixed point was found, else 0. */
-  readonly converged: Float64Array;
-  readonly relevantAttention: number;
-  readonly relevantAttentionStandardError: number;
-}
-
-export interface NativeEngineInfo {
-  readonly addonVersion: string;
-  readonly compiler: string;
-  readonly simdTarget: string;
-  readonly simdTargets: readonly string[];
-  readonly blasConfig: string;
-  readonly blasCore: string;
-  readonly cpuSimd: string;
-}
-
-/** A model as the addon takes it; self-attention and the tuned layer are both matrix attention. */
-export type NativeModel =
-  | {
-      readonly kind: 'prompt-attention' | 'linear-attention' | 'mean-pooling';
-      readonly tokens: number;
-      readonly dimension: number;
-    }
-  | {
-      readonly kind: 'matrix-attention';
-      readonly tokens: number;
-      readonly dimension: number;
-      /** m_p ≥ 0. */
-      readonly prompts: number;
-      /** K ≥ 1. */
-      readonly outputs: number;
-      /** One vector per output for the mean of the prompts' rows, or of all rows without prompts; other rows do not exist. */
-      readonly pooledHead: boolean;
-      /** Whether gradients of prompts, and of weights, are wanted. The second implies the first. */
-      readonly trainsAttention: boolean;
-      readonly trainsWeights: boolean;
-    };
-
-export interface NativeModelExamples {
-  readonly examples: number;
-  /** n×T×d; not read if `held` is given. */
-  readonly tokens?: Float64Array | undefined;
-  /** The name of tokens that `holdTokens` keeps. */
-  readonly held?: number | undefined;
-  /** n; needed where there is a loss. */
-  readonly labels?: Float64Array | undefined;
-  /** n×T. */
-  readonly relevance?: Uint8Array | undefined;
-}
-
-export interface NativeModelRequest {
-  readonly model: NativeModel;
-  readonly examples: NativeModelExamples;
-  /** Prompts, weights, head, one after the other. */
-  readonly parameters: Float64Array;
-  readonly threads: number;
-}
-
-export interface NativeOptimizer {
-  readonly kind: 'gradient-descent' | 'momentum' | 'adam';
-  readonly momentum: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-}
-
-export interface NativeFitRequest extends NativeModelRequest, NativeKey {
-  readonly loss: NativeLoss;
-  readonly validation?: NativeModelExamples | undefined;
-  readonly optimizer: NativeOptimizer;
-  /** Three numbers: of prompts, weights, head; 0 for what stays as it is. */
-  readonly learningRates: Float64Array;
-  readonly schedule: {
-    readonly kind: 'constant' | 'cosine' | 'step';
-    readonly warmUp: number;
-    readonly final: number;
-    readonly every: number;
-    readonly factor: number;
-  };
-  readonly steps: number;
-  /** Take over the memory of the tokens: the caller's array is detached. */
-  readonly transfer: boolean;
-  readonly batchSize: number;
-  readonly recordEvery: number;
-  /** 0 for none. */
-  readonly patience: number;
-}
-
-/** One entry per record in every array from `step` on. */
-export interface NativeFit {
-  readonly parameters: Float64Array;
-  readonly stopped: 'steps' | 'patience' | 'diverged';
-  readonly steps: number;
-  readonly step: Float64Array;
-  readonly loss: Float64Array;
-  readonly error: Float64Array;
-  readonly relevantAttention: Float64Array;
-  readonly validationLoss: Float64Array;
-  readonly validationError: Float64Array;
-  readonly promptNorm: Float64Array;
-  readonly weightNorm: Float64Array;
-  readonly headNorm: Float64Array;
-}
-
-/** One stage of an embedding: z ← a(zA + b). */
-export interface NativeEmbeddingStage {
-  readonly outputs: number;
-  /** inputs×outputs. */
-  readonly weights: Float64Array;
-  /** outputs. */
-  readonly offset: Float64Array;
-  /** Whether a is the positive part, or else the identity. */
-  readonly rectified: boolean;
-}
-
-export interface NativeImageTokensRequest extends NativeKey {
-  /** Sides in pixels, below 2¹⁵; patches divide the canvas. */
-  readonly layout: {
-    readonly height: number;
-    readonly width: number;
-    readonly patchHeight: number;
-    readonly patchWidth: number;
-    readonly imageHeight: number;
-    readonly imageWidth: number;
-  };
-  /** n. */
-  readonly canvases: number;
-  /** Position of the first canvas in the stream of noise. */
-  readonly firstCanvas: number;
-  readonly imageCount: number;
-  /** imageCount×imageHeight×imageWidth. */
-  readonly images: Uint8Array;
-  /** Nine numbers per piece: canvas, image (2³²−1 for noise), top and left in it, height, width, top and left in the canvas, relevant (0 or 1). */
-  readonly pieces: Uint32Array;
-  /** At most 8; none leaves the pixels of the patches. */
-  readonly stages: readonly NativeEmbeddingStage[];
-  /** T×positionSize, put behind the embedding of every patch. */
-  readonly positions: Float64Array;
-  readonly positionSize: number;
-  readonly threads: number;
-}
-
-export interface NativePrincipalComponents {
-  readonly mean: Float64Array;
-  readonly covariance: Float64Array;
-  readonly values: Float64Array;
-  readonly vectors: Float64Array;
-}
-
-export type NativeLoss = 'square' | 'logistic' | 'cross-entropy';
+export type * from './native-types.js';
 
 /** Everything the addon exports. Sizes are re-checked by the addon; meaning is validated by the callers in this folder. */
 export interface NativeAddon {
