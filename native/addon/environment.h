@@ -23,7 +23,7 @@ class PromiseJob : public Job {
   std::unique_ptr<Napi::Promise::Deferred> deferred_;
   // Itself, on the way back to the JavaScript thread, which is where a job dies: what it holds may belong to
   // JavaScript.
-  std::shared_ptr<PromiseJob> self_;
+  std::shared_ptr<Job> self_;
 };
 
 class Environment {
@@ -31,8 +31,8 @@ class Environment {
   explicit Environment(Napi::Env env);
   static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
-  // Starts the job and returns { promise, cancel, completed }. A job that cannot be started has a promise that
-  // is rejected.
+  // Starts the job and returns { promise, cancel, completed }. A job that cannot be started has a promise
+  // that is rejected.
   Napi::Value start(Napi::Env env, std::shared_ptr<PromiseJob> job);
 
   // Typed arrays through their JavaScript constructors: memory that cannot be had is a RangeError there,

@@ -11,8 +11,7 @@ template <class Element>
 class ResultArray {
  public:
   // Throws std::bad_alloc.
-  explicit ResultArray(size_t size)
-      : data_(std::make_unique_for_overwrite<Element[]>(size)), size_(size) {}
+  explicit ResultArray(size_t size) : data_(std::make_unique_for_overwrite<Element[]>(size)), size_(size) {}
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   Element* data() { return data_.get(); }

@@ -81,7 +81,7 @@ void WorkerPool::grow(const Job& job) {
   }
 }
 
-void WorkerPool::submit(std::shared_ptr<Job> job) {
+void WorkerPool::submit(const std::shared_ptr<Job>& job) {
   const std::lock_guard lock(mutex_);
   job->pool_ = this;
   std::list<std::shared_ptr<Job>> entry{job};

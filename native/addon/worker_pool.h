@@ -84,7 +84,7 @@ class WorkerPool {
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
   // Queues the job. Throws std::system_error if the pool has no thread and none can be had.
-  void submit(std::shared_ptr<Job> job);
+  void submit(const std::shared_ptr<Job>& job);
   // Cancels the job. It is finished at once if no worker is at it, else when they have noticed.
   void cancel(Job& job);
   // Cancels every job, waits for the units under way and ends the threads, for good; all jobs are finished.
@@ -116,8 +116,8 @@ class WorkerPool {
   const size_t processors_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::list<std::shared_ptr<Job>> jobs_;      // unfinished
-  std::vector<Computation*> computations_;    // with parts left to start
+  std::list<std::shared_ptr<Job>> jobs_;    // unfinished
+  std::vector<Computation*> computations_;  // with parts left to start
   std::vector<std::thread> threads_;
   size_t threadsAsked_ = 0;           // by all unfinished jobs together
   std::atomic<size_t> waiting_{0};    // jobs that could use another worker now

@@ -46,19 +46,20 @@ class ProjectedFeatures final : public FeatureSource {
     std::vector<float>& h = workspace_.noise;
     h.resize(stride);
     const PoolingWorkspace& pooling = workspace_.pooling;
-    forEachTrainingBlock(spec_, trial_, first, count, cancelled_, workspace_.pooling, [&](int begin, int size) {
-      for (int i = 0; i < size; ++i) {
-        const LabelTerm& term = pooling.terms[pooling.labels[i].term];
-        const PlaneVector inPlane = inPlaneFeature(term, pooling.pooled, i);
-        const double deviation = std::sqrt(pooling.pooled.variance[i]);
-        noise_.normals(static_cast<uint64_t>(begin + i) * stride, stride, h.data());
-        double* v = V + static_cast<size_t>(begin + i - first) * d;
-        v[0] = inPlane.e1;
-        for (int j = 1; j < d; ++j) v[j] = deviation * h[j - 1];
-        if (d > 1) v[1] += inPlane.e2;
-        y[begin + i - first] = term.y;
-      }
-    });
+    forEachTrainingBlock(spec_, trial_, first, count, cancelled_, workspace_.pooling,
+                         [&](int begin, int size) {
+                           for (int i = 0; i < size; ++i) {
+                             const LabelTerm& term = pooling.terms[pooling.labels[i].term];
+                             const PlaneVector inPlane = inPlaneFeature(term, pooling.pooled, i);
+                             const double deviation = std::sqrt(pooling.pooled.variance[i]);
+                             noise_.normals(static_cast<uint64_t>(begin + i) * stride, stride, h.data());
+                             double* v = V + static_cast<size_t>(begin + i - first) * d;
+                             v[0] = inPlane.e1;
+                             for (int j = 1; j < d; ++j) v[j] = deviation * h[j - 1];
+                             if (d > 1) v[1] += inPlane.e2;
+                             y[begin + i - first] = term.y;
+                           }
+                         });
   }
 
  private:
@@ -138,8 +139,8 @@ HeadInFrame averageProjected(const KnownPromptSpec& spec, uint64_t trial, const 
 
 }  // namespace
 
-void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial,
-                          const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
+void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                          KnownPromptWorkspace& workspace,
                           const std::function<void(int, const PooledExample&)>& visit) {
   const PoolingWorkspace& pooling = workspace.pooling;
   forEachTrainingBlock(spec, trial, 0, spec.examples, cancelled, workspace.pooling, [&](int begin, int size) {

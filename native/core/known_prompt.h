@@ -68,8 +68,8 @@ struct PooledExample {
 };
 
 // Calls visit(i, example) for all training examples in turn; stops early once `cancelled`.
-void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial,
-                          const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
+void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                          KnownPromptWorkspace& workspace,
                           const std::function<void(int, const PooledExample&)>& visit);
 
 // One trial, a function of (spec, trial) only; with a useless result once `cancelled`. If the status is not

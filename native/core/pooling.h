@@ -21,8 +21,8 @@
 // Cost: a normal and an exponential per token.
 #pragma once
 
-#include <atomic>
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
 #include "core/mixture.h"

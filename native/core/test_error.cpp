@@ -80,7 +80,8 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
 }
 
 TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout, const Stream& scores,
-                                  int draws, const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
+                                  int draws, const std::atomic<bool>& cancelled,
+                                  PoolingWorkspace& workspace) {
   const int m = mixture.irrelevantTokens();
   const int T = mixture.tokens;
   const double scoreScale = mixture.noiseLevel * readout.promptNorm;
@@ -123,7 +124,8 @@ void DenseExample::resize(const Mixture& mixture) {
 }
 
 TestError countedTestError(const Mixture& mixture, const double* q, const double* w, double intercept,
-                           StreamKey key, uint64_t trial, int draws, const std::atomic<bool>& cancelled, DenseExample& example) {
+                           StreamKey key, uint64_t trial, int draws, const std::atomic<bool>& cancelled,
+                           DenseExample& example) {
   const TokenFrame canonical;
   LabelSampler labels(mixture, key, Sample::kTest, trial);
   TokenSampler tokens(mixture, canonical, key, Sample::kTest, trial, example.scratch);

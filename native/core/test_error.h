@@ -73,6 +73,7 @@ struct DenseExample {
 // Any noise: misclassified share of `draws` fresh examples of the canonical frame, prompt q[d], head w[d],
 // intercept b.
 TestError countedTestError(const Mixture& mixture, const double* q, const double* w, double intercept,
-                           StreamKey key, uint64_t trial, int draws, const std::atomic<bool>& cancelled, DenseExample& example);
+                           StreamKey key, uint64_t trial, int draws, const std::atomic<bool>& cancelled,
+                           DenseExample& example);
 
 }  // namespace prompt_attention
