@@ -6,7 +6,10 @@ const kProgressMilliseconds = 100;
 
 /** Options of every call that works on the addon's threads. */
 export interface JobOptions {
-  /** Aborting rejects the promise with the signal's reason; work under way stops at the next trial. */
+  /**
+   * Aborting rejects the promise with the signal's reason. Work that waits is given up at once, work under way stops within a fraction
+   * of a second, except that a matrix product or factorisation is not interrupted.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -40,7 +40,10 @@ export interface SimulationOptions extends JobOptions {
   readonly testDraws?: number | undefined;
   /** Threads to use: an integer in [1, 1024]. Default `os.availableParallelism()`. Results do not depend on it. */
   readonly threads?: number | undefined;
-  /** Called at most ten times a second with the number of trials finished, and once at the end. */
+  /**
+   * Called at most ten times a second with the number of trials finished, and once at the end. What it throws ends the work and rejects
+   * the promise.
+   */
   readonly onProgress?: ((progress: { readonly completed: number; readonly trials: number }) => void) | undefined;
 }
 

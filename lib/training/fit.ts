@@ -79,7 +79,10 @@ export interface FitOptions<Name extends string = string, Trained extends Name =
   readonly recordEvery?: number | undefined;
   /** Threads to use: an integer in [1, 1024]. Default `os.availableParallelism()`. Results do not depend on it. */
   readonly threads?: number | undefined;
-  /** Called at most ten times a second with the number of steps taken, and once at the end. */
+  /**
+   * Called at most ten times a second with the number of steps taken, and once at the end. What it throws ends the work and rejects the
+   * promise.
+   */
   readonly onStep?: ((progress: { readonly step: number; readonly steps: number }) => void) | undefined;
 }
 

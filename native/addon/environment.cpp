@@ -46,7 +46,7 @@ Environment::Environment(Napi::Env env)
       finished_(FinishedCallback::New(env, "prompt-attention", 0, 1, this)),
       pool_([this](std::shared_ptr<Job> job) {
         auto* finished = static_cast<PromiseJob*>(job.get());
-        finished->self_ = std::static_pointer_cast<PromiseJob>(std::move(job));
+        finished->self_ = std::move(job);
         finished_.NonBlockingCall(finished);
       }) {
   finished_.Unref(env);
@@ -83,10 +83,10 @@ Napi::Value Environment::start(Napi::Env env, const std::shared_ptr<PromiseJob>&
 }
 
 void Environment::onFinishedCall(Napi::Env env, Napi::Function, Environment* self, PromiseJob* job) {
-  const std::shared_ptr<PromiseJob> owner = std::move(job->self_);
+  const std::shared_ptr<Job> owner = std::move(job->self_);
   if (static_cast<napi_env>(env) == nullptr) return;  // the environment is going away
   if (--self->pending_ == 0) self->finished_.Unref(env);
-  self->settle(env, *owner);
+  self->settle(env, *job);
 }
 
 void Environment::settle(Napi::Env env, PromiseJob& job) {

@@ -23,7 +23,7 @@ class PromiseJob : public Job {
   std::unique_ptr<Napi::Promise::Deferred> deferred_;
   // Itself, on the way back to the JavaScript thread, which is where a job dies: what it holds may belong to
   // JavaScript.
-  std::shared_ptr<PromiseJob> self_;
+  std::shared_ptr<Job> self_;
 };
 
 class Environment {

@@ -1,6 +1,10 @@
 #include "core/blas.h"
 
 #include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
 #include <vector>
 
 extern "C" {
@@ -38,6 +42,66 @@ char* openblas_get_corename(void);
 
 namespace prompt_attention {
 
+namespace {
+
+// OpenBLAS has room for a fixed number of callers at a time, and ends the process when there are more. Half
+// of it is left to its own threads and to other users of the library.
+int mostCallers() {
+  const std::string config = openblas_get_config();
+  const std::string key = "MAX_THREADS=";
+  const size_t position = config.find(key);
+  constexpr int kLeast = 16;
+  return std::max(kLeast,
+                  position == std::string::npos ? 0 : std::atoi(config.c_str() + position + key.size()));
+}
+
+// The places of callers, of all threads of the process.
+class CallerPlaces {
+ public:
+  void enter() {
+    if (tryEnter()) return;
+    std::unique_lock lock(mutex_);
+    ++waiting_;
+    left_.wait(lock, [this] { return tryEnter(); });
+    --waiting_;
+  }
+  void leave() {
+    --taken_;
+    if (waiting_ == 0) return;
+    const std::lock_guard lock(mutex_);
+    left_.notify_one();
+  }
+
+ private:
+  bool tryEnter() {
+    for (int taken = taken_; taken < most_;)
+      if (taken_.compare_exchange_weak(taken, taken + 1)) return true;
+    return false;
+  }
+
+  const int most_ = mostCallers();
+  std::atomic<int> taken_{0};
+  std::atomic<int> waiting_{0};
+  std::mutex mutex_;
+  std::condition_variable left_;
+};
+
+CallerPlaces& callerPlaces() {
+  static CallerPlaces places;
+  return places;
+}
+
+// Held during a call that needs memory of OpenBLAS.
+class Caller {
+ public:
+  Caller() { callerPlaces().enter(); }
+  ~Caller() { callerPlaces().leave(); }
+  Caller(const Caller&) = delete;
+  Caller& operator=(const Caller&) = delete;
+};
+
+}  // namespace
+
 void useSingleThread() {
   openblas_set_num_threads(1);
 }
@@ -51,18 +115,22 @@ std::string blasCore() {
 }
 
 void addGram(const double* A, int rows, int n, double* C) {
+  const Caller caller;
   cblas_dsyrk(kCblasRowMajor, kCblasLower, kCblasTrans, n, rows, 1.0, A, n, 1.0, C, n);
 }
 
 void outerGram(const double* A, int n, int columns, double* C) {
+  const Caller caller;
   cblas_dsyrk(kCblasRowMajor, kCblasLower, kCblasNoTrans, n, columns, 1.0, A, columns, 0.0, C, n);
 }
 
 void addTransposedProduct(double scale, const double* A, int rows, int columns, const double* x, double* y) {
+  const Caller caller;
   cblas_dgemv(kCblasRowMajor, kCblasTrans, rows, columns, scale, A, columns, x, 1, 1.0, y, 1);
 }
 
 void product(const double* A, int rows, int columns, const double* x, double* y) {
+  const Caller caller;
   cblas_dgemv(kCblasRowMajor, kCblasNoTrans, rows, columns, 1.0, A, columns, x, 1, 0.0, y, 1);
 }
 
@@ -74,6 +142,7 @@ void multiplyVector(bool transpose, double scale, const double* A, int rows, int
     std::transform(y, end, y, [beta](double value) { return beta == 0.0 ? 0.0 : beta * value; });
     return;
   }
+  const Caller caller;
   cblas_dgemv(kCblasRowMajor, transpose ? kCblasTrans : kCblasNoTrans, rows, columns, scale, A, stride, x, 1,
               beta, y, 1);
 }
@@ -81,12 +150,14 @@ void multiplyVector(bool transpose, double scale, const double* A, int rows, int
 void multiply(bool transposeA, bool transposeB, int m, int n, int k, double scale, const double* A,
               const double* B, double beta, double* C) {
   if (m == 0 || n == 0) return;
+  const Caller caller;
   cblas_dgemm(kCblasRowMajor, transposeA ? kCblasTrans : kCblasNoTrans,
               transposeB ? kCblasTrans : kCblasNoTrans, m, n, k, scale, A, std::max(transposeA ? m : k, 1), B,
               std::max(transposeB ? k : n, 1), beta, C, n);
 }
 
 void multiplyRowsByLower(const double* L, int n, double* Z, int rows) {
+  const Caller caller;
   cblas_dtrmm(kCblasRowMajor, kCblasRight, kCblasLower, kCblasTrans, kCblasNonUnit, rows, n, 1.0, L, n, Z, n);
 }
 
@@ -99,6 +170,7 @@ void addScaled(double scale, const double* x, int n, double* y) {
 }
 
 double solvePositiveDefinite(double* A, int n, double* b, double* work, int* integerWork) {
+  const Caller caller;
   const int one = 1;
   int info = 0;
   const double norm = dlansy_("1", "U", &n, A, &n, work);
@@ -111,12 +183,14 @@ double solvePositiveDefinite(double* A, int n, double* b, double* work, int* int
 }
 
 void solveFactored(const double* A, int n, double* b) {
+  const Caller caller;
   const int one = 1;
   int info = 0;
   dpotrs_("U", &n, &one, A, &n, b, &n, &info);
 }
 
 bool symmetricEigen(double* A, int n, double* values, double* vectors) {
+  const Caller caller;
   const double none = 0.0;
   const int zero = 0;
   const int query = -1;

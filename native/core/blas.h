@@ -2,6 +2,8 @@
 //
 // OpenBLAS runs single-threaded: parallelism is over trials (see useSingleThread). Row-major lower triangles
 // are LAPACK's column-major upper triangles, which is why the LAPACK wrappers below pass 'U'.
+//
+// Of any number of threads only so many are inside the library at a time as it has memory for; others wait.
 #pragma once
 
 #include <cstddef>

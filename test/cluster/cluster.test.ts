@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -58,6 +59,27 @@ test('submitted, detached, worked on and collected, a study has the rows of the 
   t.deepEqual(timeless(result.rows), timeless(local.rows));
   for (const output of [submitted, worked, collected])
     for (const secret of t.context.postgres.secrets) t.false((output.stdout + output.stderr).includes(secret));
+});
+
+test('a worker that is aborted at any moment ends, and what it has stored is part of the rows of the local run', async (t) => {
+  const { url } = t.context.postgres;
+  const directory = temporaryDirectory(t);
+  const spec = { ...slowStudy, name: 'aborted' };
+  const local = await run(spec, { out: join(directory, 'local.sqlite') });
+  await submit(spec, { url });
+  for (const milliseconds of [0, 20, 150, 600, 1500]) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    if (milliseconds === 0) controller.abort();
+    const ended = work({ url, signal });
+    await sleep(milliseconds);
+    controller.abort();
+    await ended;
+    t.is(getEventListeners(signal, 'abort').length, 0);
+  }
+  await work({ url, untilDone: true });
+  const collected = await collect(spec, { url, out: join(directory, 'collected.sqlite') });
+  t.deepEqual(timeless(collected.rows), timeless(local.rows));
 });
 
 test('four workers, two killed in the middle of a job, the server restarted: the rows of the local run, nothing lost or counted twice', async (t) => {

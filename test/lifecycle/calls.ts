@@ -142,7 +142,7 @@ export interface NativeRequest {
   readonly request: Readonly<Record<string, unknown>>;
 }
 
-/** The requests that a call sends to the addon. They can be cloned, so that other threads can send them too. */
+/** The requests that a call sends to the addon while it alone is under way; other threads can send them too. */
 export async function requestsOf(call: () => Promise<unknown>): Promise<NativeRequest[]> {
   const requests: NativeRequest[] = [];
   const addon = native as unknown as Record<string, (request: NativeRequest['request']) => unknown>;
@@ -153,7 +153,7 @@ export async function requestsOf(call: () => Promise<unknown>): Promise<NativeRe
         // Before the call, which may detach an array.
         const copy = structuredClone(request);
         const answer = run(request);
-        if ((answer as { promise?: unknown }).promise instanceof Promise)
+        if ((answer as { promise?: unknown } | undefined)?.promise instanceof Promise)
           requests.push({ function: name, request: copy });
         return answer;
       };

@@ -98,3 +98,13 @@ test.serial(
     }
   },
 );
+
+test.serial(
+  'a thousand threads use OpenBLAS, which ends the process when more are inside than it has room for',
+  async (t) => {
+    const { code, stdout, stderr } = await runProgram('many-callers.ts');
+    t.is(stderr, '');
+    t.is(code, 0);
+    t.is(stdout, '1000 threads\n');
+  },
+);
