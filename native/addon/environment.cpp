@@ -48,7 +48,7 @@ Environment::Environment(Napi::Env env)
   env.AddCleanupHook([this] { pool_.stop(); });
 }
 
-Napi::Value Environment::start(Napi::Env env, std::shared_ptr<PromiseJob> job) {
+Napi::Value Environment::start(Napi::Env env, const std::shared_ptr<PromiseJob>& job) {
   job->deferred_ = std::make_unique<Napi::Promise::Deferred>(env);
   Napi::Object handle = Napi::Object::New(env);
   handle.Set("promise", job->deferred_->Promise());

@@ -33,7 +33,7 @@ class Environment {
 
   // Starts the job and returns { promise, cancel, completed }. A job that cannot be started has a promise
   // that is rejected.
-  Napi::Value start(Napi::Env env, std::shared_ptr<PromiseJob> job);
+  Napi::Value start(Napi::Env env, const std::shared_ptr<PromiseJob>& job);
 
   // Typed arrays through their JavaScript constructors: memory that cannot be had is a RangeError there,
   // where the N-API call ends the process.
