@@ -47,6 +47,11 @@ export const elsewhere: readonly ElsewhereCommand[] = [
     instead:
       "sed 's/^trials: .*/trials: 2/; s/^theory: true/theory: false/' examples/sample-complexity.yaml > few.yaml && prompt-attention run few.yaml",
   },
+  {
+    command: 'node examples/server.mjs',
+    ranBy: ['test/lifecycle/server.test.ts', 'examples/server.mjs'],
+    reason: 'listens until it is told to end',
+  },
   { command: 'node examples/separation.mjs', ranBy: figures("'examples/separation.mjs'"), reason: 'takes a minute' },
   {
     command: 'node examples/long-training.mjs',
