@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Fuzzes the core by libFuzzer, under AddressSanitizer and UndefinedBehaviorSanitizer:
 #
-#   bash scripts/fuzz-core.sh [RUNS] [SEED]     runs of each fuzzer, by default 20000, from a fixed seed
+#   bash scripts/fuzz-core.sh [RUNS] [SEED]     runs of each fuzzer, by default 5000, from a fixed seed
 #
 # Needs clang and its run-time library (Debian: clang libclang-rt-14-dev). What a fuzzer finds lies in .sanitize/fuzz/findings;
 # `.sanitize/fuzz/test/native/FUZZER FILE` runs it again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-runs=${1:-20000}
+runs=${1:-5000}
 seed=${2:-1}
 build=$PWD/.sanitize/fuzz
 cmake -S . -B "$build" -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release -DPROMPT_ATTENTION_CHECKS=ON >/dev/null
