@@ -122,6 +122,10 @@ export async function connectCluster(url: string): Promise<ClusterConnection> {
   });
   // A lost idle connection is replaced at the next query; whatever matters fails there.
   pool.on('error', () => {});
+  // So does one that is lost between two queries of a transaction: the next of them fails.
+  pool.on('connect', (client) => {
+    client.on('error', () => {});
+  });
   const database = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) }).withSchema(kSchema);
   const store = new StudyStore({
     database,

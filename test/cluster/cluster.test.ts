@@ -1,6 +1,7 @@
-import { getEventListeners } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import anyTest, { type TestFn } from 'ava';
 import { collect, list, read, remove, submit, work } from '../../lib/cluster/index.js';
@@ -88,11 +89,17 @@ test('four workers, two killed in the middle of a job, the server restarted: the
   const directory = temporaryDirectory(t);
   const local = await run(slowStudy, { out: join(directory, 'local.sqlite') });
   const { id } = await submit(slowStudy, { url, expireSeconds: 5 });
-  const workers = Array.from({ length: 4 }, () => start(['worker', '--cluster', url, '--threads', '1'], directory));
+  const two = () => [0, 1].map(() => start(['worker', '--cluster', url, '--threads', '1'], directory));
+  const killed = two();
   const active = () => count(postgres, `select count(*) from ${kJobs} where name = 'study-${id}' and state = 'active'`);
-  await until(async () => (await active()) === 4);
-  for (const { child } of workers.slice(0, 2)) child.kill('SIGKILL');
-  await sleep(300);
+  // Both have a job: there are more cells than workers, so that none of them waits for long.
+  await until(async () => (await active()) === 2);
+  for (const { child } of killed) child.kill('SIGKILL');
+  const staying = two();
+  const workers = [...killed, ...staying];
+  // Each has done a job, so that it is connected; work is left, that of the killed ones at least.
+  const firstJobs = Promise.all(staying.map(({ child }) => once(child.stderr as Readable, 'data')));
+  await Promise.race([firstJobs, sleep(20_000)]);
   await postgres.down();
   await sleep(700);
   await postgres.up();
