@@ -54,7 +54,10 @@ const codeOf = (error: unknown): string => {
 /** Whether an error is the loss of the server, after which a new attempt may succeed. */
 export function isPassing(error: unknown): boolean {
   const message = error instanceof StoreError ? String((error.cause as Error | undefined)?.message) : String(error);
-  return kPassing.has(codeOf(error)) || /Connection terminated|timeout exceeded when trying to connect/.test(message);
+  return (
+    kPassing.has(codeOf(error)) ||
+    /Connection terminated|connection error and is not queryable|timeout exceeded when trying to connect/.test(message)
+  );
 }
 
 /**

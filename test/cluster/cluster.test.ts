@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import anyTest, { type TestFn } from 'ava';
+import { connectCluster, isPassing, type SqlRunner } from '../../lib/cluster/connection.js';
 import { collect, list, read, remove, submit, work } from '../../lib/cluster/index.js';
 import { OptionRangeError, StoreError } from '../../lib/errors.js';
 import { run } from '../../lib/study/index.js';
@@ -118,6 +119,25 @@ test('four workers, two killed in the middle of a job, the server restarted: the
     ['SIGKILL', 'SIGKILL', 0, 0],
     ends.map(({ stderr }) => stderr).join('\n'),
   );
+});
+
+test('a connection that the server ends between two statements fails that transaction only', async (t) => {
+  const { postgres } = t.context;
+  const connection = await connectCluster(postgres.url);
+  const pid = async (runner: SqlRunner) =>
+    Number(((await runner.executeSql('select pg_backend_pid() as pid', [])).rows[0] as { pid: number }).pid);
+  const broken = connection.transaction(async (_, runner) => {
+    const backend = await pid(runner);
+    await postgres.query(`select pg_terminate_backend(${backend})`);
+    await until(
+      async () => (await count(postgres, `select count(*) from pg_stat_activity where pid = ${backend}`)) === 0,
+    );
+    await sleep(100);
+    await pid(runner);
+  });
+  t.true(isPassing(await t.throwsAsync(broken)));
+  t.true((await connection.transaction((_, runner) => pid(runner))) > 0);
+  await connection.close();
 });
 
 test('a worker that is asked to stop stores what it has and leaves the rest to others', async (t) => {
