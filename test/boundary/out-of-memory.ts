@@ -20,7 +20,7 @@ const labels = new Float64Array(100).fill(1);
 
 const calls: Readonly<Record<string, () => unknown>> = {
   'more examples than fit': () => library.sampleExamples(mixture, { examples: 1e6, seed: 1 }),
-  'a result that fits only once': () => library.sampleExamples(mixture, { examples: 80_000, seed: 1 }),
+  'a result that fits only once': () => library.sampleExamples(mixture, { examples: 110_000, seed: 1 }),
   'a Gram matrix': () =>
     library.simulate({ ...small, mixture: large, examples: 100_000, head, solver: 'direct' }, options),
   'features of a logistic head': () =>
