@@ -12,10 +12,6 @@ constexpr uint64_t kPilotPosition = uint64_t{1} << 34;
 constexpr double kPlainShare = 0.2;
 constexpr double kNetShare = 0.1;
 
-double normalDensity(double x) {
-  return 0.3989422804014327 * std::exp(-0.5 * x * x);
-}
-
 double upperTail(double x) {
   return 0.5 * std::erfc(x * M_SQRT1_2);
 }
