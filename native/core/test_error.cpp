@@ -257,6 +257,13 @@ TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout
   return {error.mean(), error.standardError(), 0.0};
 }
 
+TestError countedShare(double errors, double draws, double relevantAttention) {
+  const double rare = std::min(errors, draws - errors);
+  const bool reliable = rare >= kLeastErrorsSeen;
+  const double share = reliable ? errors / draws : (errors + 2.0) / (draws + 4.0);
+  return {errors / draws, std::sqrt(share * (1.0 - share) / draws), relevantAttention, errors, reliable};
+}
+
 void DenseExample::resize(const Mixture& mixture) {
   X.resize(static_cast<size_t>(mixture.tokens) * mixture.dimension);
   phi.resize(mixture.tokens);
@@ -277,7 +284,7 @@ TestError countedTestError(const Mixture& mixture, const double* q, const double
   LabelSampler labels(mixture, key, Sample::kTest, trial);
   TokenSampler tokens(mixture, canonical, key, Sample::kTest, trial, example.scratch);
   example.resize(mixture);
-  RunningMean error;
+  double errors = 0.0;
   double attention = 0.0;
   for (int i = 0; i < draws && !cancelled; ++i) {
     ExampleLabel label;
@@ -286,11 +293,11 @@ TestError countedTestError(const Mixture& mixture, const double* q, const double
     attend(example.X.data(), mixture.tokens, mixture.dimension, q, example.phi.data(),
            example.feature.data());
     const double score = dot(w, example.feature.data(), mixture.dimension) - intercept;
-    error.add(misclassification(label.y * score, 0.0));
+    errors += misclassification(label.y * score, 0.0);
     for (int t = 0; t < mixture.tokens; ++t)
       if (example.mask[t]) attention += example.phi[t];
   }
-  return {error.mean(), error.standardError(), attention / draws};
+  return countedShare(errors, draws, attention / draws);
 }
 
 }  // namespace prompt_attention
