@@ -172,9 +172,10 @@ DescentMetrics gaussianMetrics(const DescentSpec& spec, uint64_t trial, const do
   DescentMetrics metrics = parameterMetrics(spec, q, w, axes, training);
   const Readout readout = readoutOf(q, w, axes);
   const Stream draws(spec.key, Sample::kTest, Field::kScore, trial);
-  const auto law =
-      spec.model.kind == ModelKind::kLinearAttention ? gaussianLinearTestError : gaussianTestError;
-  const TestError test = law(spec.mixture, readout, draws, spec.testDraws, cancelled, pooling);
+  const TestError test =
+      spec.model.kind == ModelKind::kLinearAttention
+          ? gaussianLinearTestError(spec.mixture, readout, cancelled, pooling)
+          : gaussianTestError(spec.mixture, readout, draws, spec.testDraws, cancelled, pooling);
   metrics.error = test.error;
   metrics.test = test.accuracy();
   metrics.relevantAttention = test.relevantAttention;

@@ -25,6 +25,29 @@ TestError meanPoolingError(const Mixture& mixture, const Readout& readout, std::
   return {error, 0.0, zeta};
 }
 
+// Two token types an example: a finite sum.
+TestError noiselessError(const Mixture& mixture, const Readout& readout, std::vector<LabelTerm>& terms) {
+  constexpr double kRounding = 8.0 * std::numeric_limits<double>::epsilon();
+  const int k = mixture.relevantTokens;
+  const int m = mixture.irrelevantTokens();
+  double error = 0.0;
+  double attention = 0.0;
+  labelTable(mixture, terms);
+  for (const LabelTerm& term : terms) {
+    const double gap = m == 0 ? 0.0 : dot(term.mu, readout.prompt) - dot(term.r, readout.prompt);
+    const double mass = k == 0 ? 0.0 : 1.0 / (1.0 + m * std::exp(std::min(gap, 700.0)) / k);
+    const PlaneVector feature = mass * term.r + (1.0 - mass) * term.mu;
+    const double size = std::hypot(feature.e1, feature.e2);
+    const double tie =
+        size * (readout.headRounding + kRounding * std::hypot(readout.head.e1, readout.head.e2)) +
+        kRounding * std::abs(readout.intercept);
+    const double score = dot(feature, readout.head) - readout.intercept;
+    error += term.probability * misclassification(std::abs(score) <= tie ? 0.0 : term.y * score, 0.0);
+    attention += term.probability * mass;
+  }
+  return {error, 0.0, attention};
+}
+
 // Conditional errors of draws, summed over labels and atoms.
 class ConditionalErrors {
  public:
@@ -177,11 +200,10 @@ Readout makeReadout(const double* q, const double* w, int d) {
 
 TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
                             const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
+  if (mixture.isNoiseless()) return noiselessError(mixture, readout, workspace.terms);
   if (readout.promptNorm == 0.0) return meanPoolingError(mixture, readout, workspace.terms);
   const int m = mixture.irrelevantTokens();
   const double c = mixture.noiseLevel * readout.promptNorm;
-  // Without noise all draws are alike.
-  if (mixture.isNoiseless()) draws = 1;
   const ConditionalErrors conditional(mixture, readout, workspace);
   RunningMean error;
   PlainMoments moments(1.0);
@@ -195,7 +217,6 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
       attention += probability * mass;
     });
     error.add(workspace.values, count);
-    if (mixture.isNoiseless()) return {error.mean(), 0.0, attention};
     if (first == 0) {
       const double largest = *std::max_element(workspace.values, workspace.values + count);
       const double scale = largest > 1e-290 ? largest : 1e-290;
@@ -218,43 +239,6 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
   if (!moments.suffice(draws, UnseenMoments{}) && !cancelled)
     return ladderTestError(mixture, readout, scores, draws, cancelled, workspace);
   return {error.mean(), error.standardError(), attention / draws, moments.effectiveDraws()};
-}
-
-TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout, const Stream& scores,
-                                  int draws, const std::atomic<bool>& cancelled,
-                                  PoolingWorkspace& workspace) {
-  const int m = mixture.irrelevantTokens();
-  const int T = mixture.tokens;
-  const double scoreScale = mixture.noiseLevel * readout.promptNorm;
-  const double headScale = mixture.noiseLevel * readout.headAlongPrompt;
-  const double deviation = mixture.noiseLevel * readout.headOrthogonal / T;
-  const std::vector<LabelTerm> terms = labelTerms(mixture);
-  double* sums = workspace.gaps;
-  double* squares = workspace.values;
-  RunningMean error;
-  for (int first = 0, count; first < draws && !cancelled; first += count) {
-    count = std::min(kPooledBlock, draws - first);
-    drawPowerSums(scores, first, count, m, cancelled, sums, squares);
-    for (int draw = 0; draw < count; ++draw) {
-      double drawError = 0.0;
-      for (const LabelTerm& term : terms) {
-        const double score = dot(term.mu, readout.prompt);
-        const double head = dot(term.mu, readout.head);
-        const double relevant =
-            mixture.relevantTokens * dot(term.r, readout.prompt) * dot(term.r, readout.head);
-        const double irrelevant = m * score * head + (scoreScale * head + score * headScale) * sums[draw] +
-                                  scoreScale * headScale * squares[draw];
-        // Σ a_t²
-        const double scoreSquares = m * score * score + 2.0 * score * scoreScale * sums[draw] +
-                                    scoreScale * scoreScale * squares[draw];
-        const double mean = (relevant + irrelevant) / T - readout.intercept;
-        drawError += term.probability *
-                     misclassification(term.y * mean, deviation * std::sqrt(std::max(scoreSquares, 0.0)));
-      }
-      error.add(drawError);
-    }
-  }
-  return {error.mean(), error.standardError(), 0.0};
 }
 
 TestError countedShare(double errors, double draws, double relevantAttention) {
