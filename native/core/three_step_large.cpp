@@ -164,12 +164,10 @@ void LargeSampleSteps::startBatch(uint64_t batch, int draws) {
   const FrameVector w1 = firstHead(0, false);
   const Point point = pointAt(w1, firstPrompt(0, w1, false));
   base_ = {};
-  forEachDraw(point, draws,
-              [this](double weight, const Statistics& values) { base_.add(weight, values); });
+  forEachDraw(point, draws, [this](double weight, const Statistics& values) { base_.add(weight, values); });
   common_.clear();
   if (!spec_.fluctuations) return;
-  forEachDraw(point, kInnerDraws,
-              [this](double, const Statistics& values) { common_.push_back(values); });
+  forEachDraw(point, kInnerDraws, [this](double, const Statistics& values) { common_.push_back(values); });
 }
 
 std::array<SecondHead, 2> LargeSampleSteps::secondHeads(uint64_t trial, const FrameVector& w1,

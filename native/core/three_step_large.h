@@ -83,7 +83,8 @@ class LargeSampleSteps {
   double remainderNorm(Sample sample, int j, uint64_t trial, bool fluctuates) const;
   Point pointAt(const FrameVector& w1, const FrameVector& q1) const;
   int nodes() const { return spec_.options.head == ThreeStepHead::kFresh ? 1 : kNodes; }
-  Statistics statistics(const Point& point, const LabelTerm& term, const Pooled& pooled, int i, int node) const;
+  Statistics statistics(const Point& point, const LabelTerm& term, const Pooled& pooled, int i,
+                        int node) const;
   template <class Visit>
   void forEachDraw(const Point& point, int draws, Visit visit);
   SecondHead headFrom(uint64_t trial, const Point& point, const Statistics& mean) const;

@@ -46,7 +46,7 @@ void threeStep(Input& input) {
   spec.options.head = input.oneOf({ThreeStepHead::kFresh, ThreeStepHead::kRestarted, ThreeStepHead::kContinued});
   spec.options.intercept = input.boolean();
   spec.fluctuations = input.boolean();
-  spec.draws = input.integer(2 * kLawBatches, 64);
+  spec.draws = input.integer(kLeastLawDraws, 64);
   spec.key = input.key();
   const ThreeStepLaw law = threeStepLaw(spec, kNever);
   EXPECT(std::isnan(law.error) || isShare(law.error));
