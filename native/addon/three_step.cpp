@@ -5,6 +5,7 @@
 
 #include "addon/entry_points.h"
 #include "addon/trials.h"
+#include "core/population_gradient.h"
 #include "core/three_step_law.h"
 #include "core/three_step_projected.h"
 

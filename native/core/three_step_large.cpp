@@ -113,7 +113,7 @@ LargeSampleSteps::Point LargeSampleSteps::pointAt(const FrameVector& w1, const F
   return point;
 }
 
-// p v in e1 … e4, p²s², v in e1 … e4, p s², s² of one example.
+// Of one example.
 LargeSampleSteps::Statistics LargeSampleSteps::statistics(const Point& point, const LabelTerm& term,
                                                           const Pooled& pooled, int i, int node) const {
   const bool residual = spec_.options.head != ThreeStepHead::kFresh;
@@ -175,32 +175,30 @@ std::array<SecondHead, 2> LargeSampleSteps::secondHeads(uint64_t trial, const Fr
   const Point point = pointAt(w1, q1);
   const Stream stream = summary(Sample::kThird, trial);
   const double n = spec_.examples[2];
-  const double left = spec_.fluctuations ? 1.0 / n : 0.0;
+  const double left = 1.0 / n;
   double z[kStatistics];
   double again[kStatistics];
   stream.normals(kBaseNormals, kStatistics, again);
   Statistics mean = base_.mean();
   Statistics extra = base_.fluctuation(1.0 / std::sqrt(static_cast<double>(draws_)), again);
   if (1.0 / draws_ <= left) extra = {};
-  if (spec_.fluctuations) {
-    ThirdMoments here;
-    ThirdMoments difference;
-    size_t next = 0;
-    forEachDraw(point, kInnerDraws, [&](double weight, const Statistics& values) {
-      here.add(weight, values);
-      Statistics change;
-      for (int j = 0; j < kStatistics; ++j) change[j] = values[j] - common_[next][j];
-      difference.add(weight, change);
-      ++next;
-    });
-    stream.normals(kMeanNormals, kStatistics, z);
-    stream.normals(kDifferenceNormals, kStatistics, again);
-    const auto fluctuation = here.fluctuation(std::sqrt(std::max(0.0, left - 1.0 / draws_)), z);
-    const auto noise = difference.fluctuation(1.0 / std::sqrt(static_cast<double>(kInnerDraws)), again);
-    for (int j = 0; j < kStatistics; ++j) {
-      mean[j] += difference.mean()[j] + fluctuation[j];
-      extra[j] += noise[j];
-    }
+  ThirdMoments here;
+  ThirdMoments difference;
+  size_t next = 0;
+  forEachDraw(point, kInnerDraws, [&](double weight, const Statistics& values) {
+    here.add(weight, values);
+    Statistics change;
+    for (int j = 0; j < kStatistics; ++j) change[j] = values[j] - common_[next][j];
+    difference.add(weight, change);
+    ++next;
+  });
+  stream.normals(kMeanNormals, kStatistics, z);
+  stream.normals(kDifferenceNormals, kStatistics, again);
+  const auto fluctuation = here.fluctuation(std::sqrt(std::max(0.0, left - 1.0 / draws_)), z);
+  const auto noise = difference.fluctuation(1.0 / std::sqrt(static_cast<double>(kInnerDraws)), again);
+  for (int j = 0; j < kStatistics; ++j) {
+    mean[j] += difference.mean()[j] + fluctuation[j];
+    extra[j] += noise[j];
   }
   Statistics noisier = mean;
   for (int j = 0; j < kStatistics; ++j) noisier[j] += extra[j];

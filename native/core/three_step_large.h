@@ -46,6 +46,10 @@ struct SecondHead {
 
 class LargeSampleSteps {
  public:
+  // p v in e1 … e4, p²s², v in e1 … e4, p s², s².
+  static constexpr int kStatistics = 11;
+  using Statistics = JointMoments<kStatistics>::Vector;
+
   LargeSampleSteps(const LargeSampleSpec& spec, const std::atomic<bool>& cancelled)
       : spec_(spec),
         mixture_(spec.mixture),
@@ -63,11 +67,14 @@ class LargeSampleSteps {
   void startBatch(uint64_t batch, int draws);
   // Two heads: the second has the noise of the moments twice.
   std::array<SecondHead, 2> secondHeads(uint64_t trial, const FrameVector& w1, const FrameVector& q1);
+  // Means of the batch's base, and the head that they lead to in the limit.
+  const Statistics& baseMeans() const { return base_.mean(); }
+  SecondHead headAt(const FrameVector& w1, const FrameVector& q1, const Statistics& means) const {
+    return headFrom(0, pointAt(w1, q1), means);
+  }
 
  private:
-  static constexpr int kStatistics = 11;
   using ThirdMoments = JointMoments<kStatistics>;
-  using Statistics = ThirdMoments::Vector;
   static constexpr int kNodes = 3;
   // Where the statistics of S3 are taken.
   struct Point {

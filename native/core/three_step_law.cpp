@@ -6,11 +6,10 @@
 #include <limits>
 #include <vector>
 
-#include "core/blas.h"
+#include "core/readout_errors.h"
 #include "core/running_mean.h"
-#include "core/score_ladder.h"
-#include "core/test_error.h"
 #include "core/three_step_large.h"
+#include "core/three_step_limit.h"
 #include "core/three_step_projected.h"
 
 namespace prompt_attention {
@@ -68,82 +67,46 @@ class Trajectories {
       : spec_(spec),
         cancelled_(cancelled),
         m_(spec.mixture.irrelevantTokens()),
-        large_{spec.mixture, spec.examples, spec.options, spec.fluctuations, spec.key},
+        large_{spec.mixture, spec.examples, spec.options, true, spec.key},
         projected_{spec.mixture, spec.examples, spec.options, Method::kProjected, 1, spec.key},
-        steps_(large_, cancelled) {
+        steps_(large_, cancelled),
+        errors_(spec.mixture, cancelled) {
     const auto& n = spec.examples;
     const double work[] = {n[0] * kLabelWork, n[1] * (m_ + kExampleWork), n[2] * (m_ + kExampleWork)};
     work_ = 0.0;
     for (int step = 0; step < 3; ++step) {
-      draws_[step] = spec.fluctuations && work[step] <= kLargestDrawnSample;
+      draws_[step] = work[step] <= kLargestDrawnSample;
       if (draws_[step]) work_ += work[step];
     }
     testDraws_ = n[1] + static_cast<double>(n[2]) < 2048.0 ? 64 : 256;
-    if (!spec.fluctuations) testDraws_ = (spec.draws + 7) / 8;
-    testDraws_ = (testDraws_ + kLadderPeriod - 1) / kLadderPeriod * kLadderPeriod;
     if (!draws_[2]) work_ += kInnerDraws * (m_ + kExampleWork * 4);
     work_ += testDraws_ * (m_ + kExampleWork);
     double count = kLeastTrajectories;
     const double most =
         std::min({spec.draws / 4.0, spec.draws * kWorkPerDraw / work_, 1.0 * kMostTrajectories});
     while (2.0 * count <= most) count *= 2.0;
-    count_ = spec.fluctuations ? static_cast<int>(count) : kBatches;
+    count_ = static_cast<int>(count);
     perBatch_ = draws_[2] ? 1 : count_ / kBatches;
     double base = kInnerDraws;
     while (base < 4.0 * n[2] &&
            2.0 * base * kBatches * (m_ + kExampleWork) <= 0.5 * spec.draws * kWorkPerDraw)
       base *= 2.0;
-    baseDraws_ = spec.fluctuations ? static_cast<int>(base) : spec.draws;
+    baseDraws_ = static_cast<int>(base);
   }
 
   int count() const { return count_; }
   // Trajectories that share random numbers: they are adjacent.
   int perBatch() const { return perBatch_; }
-  // Whether no mean is replaced by its normal law.
-  bool isExact() const { return draws_[0] && draws_[1] && draws_[2]; }
 
   // Chooses how scores are drawn. Until then they are drawn plainly.
   void pilot() {
     if (spec_.mixture.isNoiseless()) return;
-    LadderWorkspace scratch;
     std::vector<Readout> readouts;
-    std::vector<double> errors;
-    double seen = 0.0;
-    double seenSquares = 0.0;
-    double unseen = 0.0;
-    double unseenSquares = 0.0;
     for (int i = 0; i < kPilots && !cancelled_; ++i) {
-      if (!draws_[2] && i == 0) steps_.startBatch(kPilotTrial, std::min(baseDraws_, 4 * kInnerDraws));
-      const Readout readout = trajectory(kPilotTrial + i)[0];
-      if (readout.promptNorm == 0.0 || !std::isfinite(readout.headOrthogonal)) continue;
-      const double c = spec_.mixture.noiseLevel * readout.promptNorm;
-      ScoreSums& sums = pooling_.sums;
-      drawScoreSums(scores(kPilotTrial + i), 0, kPooledBlock, m_, c, cancelled_, sums);
-      alignas(64) double values[kPooledBlock];
-      conditionalErrors(readout, sums, kPooledBlock, values, nullptr);
-      double error = 0.0;
-      for (const double value : values) {
-        error += value / kPooledBlock;
-        seenSquares += value * value / kPooledBlock;
-      }
-      const UnseenMoments more = unseenMoments(sums, kPooledBlock, m_, c, valuesOf(readout), scratch);
-      seen += error;
-      unseen += more.power[0];
-      unseenSquares += more.power[1];
-      readouts.push_back(readout);
-      errors.push_back(error + more.power[0]);
+      if (!draws_[2] && i == 0) steps_.startBatch(kPilotTrial, kInnerDraws);
+      readouts.push_back(trajectory(kPilotTrial + i)[0]);
     }
-    if (readouts.empty()) return;
-    if (unseen <= kUnseenShare * seen && unseenSquares <= kUnseenShare * seenSquares && seenSquares > 1e-280)
-      return;
-    // The trajectory that is most like the mean.
-    const double mean = (seen + unseen) / static_cast<double>(errors.size());
-    size_t typical = 0;
-    for (size_t i = 1; i < errors.size(); ++i)
-      if (std::abs(errors[i] - mean) < std::abs(errors[typical] - mean)) typical = i;
-    const Readout& readout = readouts[typical];
-    ladder_ = buildLadder(scores(kPilotTrial), m_, spec_.mixture.noiseLevel * readout.promptNorm,
-                          valuesOf(readout), cancelled_, scratch);
+    errors_.choose(readouts, scores(kPilotTrial));
   }
 
   Values values(uint64_t trial) {
@@ -153,31 +116,23 @@ class Trajectories {
     values.contextOverlap = dot(readouts[0].prompt, spec_.mixture.contextVector());
     values.signalOverlap = dot(readouts[0].prompt, spec_.mixture.signalVector());
     values.promptNorm = readouts[0].promptNorm;
-    const double c = spec_.mixture.noiseLevel * readouts[0].promptNorm;
-    const bool laddered = !ladder_.components.empty();
     double attention = 0.0;
     double weight = 0.0;
+    double* errors = workspace_.pooling.values;
+    const auto mean = [&](int count) {
+      double sum = 0.0;
+      for (int i = 0; i < count; ++i) sum += errors_.weights()[i] * errors[i];
+      return sum / testDraws_;
+    };
     for (int first = 0, count; first < testDraws_ && !cancelled_; first += count) {
       count = std::min(kPooledBlock, testDraws_ - first);
-      if (laddered) {
-        drawLadderSums(scores(trial), first, count, m_, c, ladder_, cancelled_, scratch_, pooling_.sums,
-                       scratch_.weights);
-      } else {
-        drawScoreSums(scores(trial), first, count, m_, c, cancelled_, pooling_.sums);
-        std::fill_n(scratch_.weights, kPooledBlock, 1.0);
-      }
-      conditionalErrors(readouts[0], pooling_.sums, count, pooling_.values, [&](double probability) {
-        for (int i = 0; i < count; ++i)
-          attention += probability * scratch_.weights[i] * pooling_.pooled.relevantMass[i];
-      });
-      for (int i = 0; i < count; ++i) {
-        weight += scratch_.weights[i];
-        values.error += scratch_.weights[i] * pooling_.values[i] / testDraws_;
-      }
+      errors_.draw(scores(trial), first, count, readouts[0].promptNorm);
+      for (int i = 0; i < count; ++i) weight += errors_.weights()[i];
+      errors_.errors(readouts[0], count, errors, attention);
+      values.error += mean(count);
       if (draws_[2]) continue;
-      conditionalErrors(readouts[1], pooling_.sums, count, pooling_.values, nullptr);
-      for (int i = 0; i < count; ++i)
-        values.noisierError += scratch_.weights[i] * pooling_.values[i] / testDraws_;
+      errors_.errors(readouts[1], count, errors);
+      values.noisierError += mean(count);
     }
     if (draws_[2]) values.noisierError = values.error;
     values.relevantAttention = attention / weight;
@@ -185,8 +140,6 @@ class Trajectories {
   }
 
  private:
-  static constexpr double kUnseenShare = 1e-3;
-
   Stream scores(uint64_t trial) const { return Stream(spec_.key, Sample::kTest, Field::kScore, trial); }
 
   // Readouts of the trajectory, and of the one with the noise of the moments twice.
@@ -210,32 +163,6 @@ class Trajectories {
     return readouts;
   }
 
-  // Errors given the scores, summed over labels and atoms, into errors[kPooledBlock]; calls
-  // visit(probability) after each (y, δ), when pooling_.pooled holds its masses.
-  void conditionalErrors(const Readout& readout, const ScoreSums& sums, int count, double* errors,
-                         const std::function<void(double)>& visit) {
-    std::fill_n(errors, kPooledBlock, 0.0);
-    labelTable(spec_.mixture, pooling_.terms);
-    for (const LabelTerm& term : pooling_.terms) {
-      if (term.probability == 0.0) continue;
-      std::fill_n(pooling_.gaps, kPooledBlock, dot(term.mu, readout.prompt) - dot(term.r, readout.prompt));
-      pool(spec_.mixture, pooling_.gaps, count, sums, pooling_.pooled);
-      const Margin margin{term.y,
-                          dot(term.r, readout.head),
-                          dot(term.mu, readout.head),
-                          readout.headAlongPrompt,
-                          readout.headOrthogonal,
-                          readout.intercept};
-      addErrors(pooling_.pooled, count, margin, term.probability, errors);
-      if (visit) visit(term.probability);
-    }
-  }
-  ValuesOf valuesOf(const Readout& readout) {
-    return [this, readout](const ScoreSums& sums, int count, double* values) {
-      conditionalErrors(readout, sums, count, values, nullptr);
-    };
-  }
-
   const ThreeStepLawSpec& spec_;
   const std::atomic<bool>& cancelled_;
   const int m_;
@@ -248,9 +175,7 @@ class Trajectories {
   int count_;
   int perBatch_;
   int baseDraws_;
-  ScoreLadder ladder_;
-  LadderWorkspace scratch_;
-  PoolingWorkspace pooling_;
+  ReadoutErrors errors_;
   ThreeStepWorkspace workspace_;
 };
 
@@ -322,6 +247,7 @@ ThreeStepLawSpec probeOf(const ThreeStepLawSpec& spec) {
 }  // namespace
 
 ThreeStepLaw threeStepLaw(const ThreeStepLawSpec& spec, const std::atomic<bool>& cancelled) {
+  if (!spec.fluctuations) return threeStepLimit(spec, cancelled);
   ThreeStepLaw law{};
   Trajectories trajectories(spec, cancelled);
   trajectories.pilot();
@@ -332,12 +258,10 @@ ThreeStepLaw threeStepLaw(const ThreeStepLawSpec& spec, const std::atomic<bool>&
   drawUpTo(trajectories.count());
   if (cancelled) return law;
   Averages probes(1);
-  if (spec.fluctuations) {
-    const ThreeStepLawSpec probe = probeOf(spec);
-    Trajectories rare(probe, cancelled);
-    const size_t count = std::min(kProbes, trajectories.count());
-    while (probes.size() < count && !cancelled) probes.add(rare.values(kProbeTrial + probes.size()));
-  }
+  const ThreeStepLawSpec probe = probeOf(spec);
+  Trajectories rare(probe, cancelled);
+  const size_t probeCount = std::min(kProbes, trajectories.count());
+  while (probes.size() < probeCount && !cancelled) probes.add(rare.values(kProbeTrial + probes.size()));
   const size_t most = trajectories.count() * size_t{kMostTrajectoriesMore};
   for (;; drawUpTo(2 * averages.size())) {
     if (cancelled) return law;
@@ -348,15 +272,12 @@ ThreeStepLaw threeStepLaw(const ThreeStepLawSpec& spec, const std::atomic<bool>&
     if (!std::isfinite(law.error)) break;
     const double bias = std::abs(noisier - law.error);
     law.effectiveDraws = averages.effectiveTrajectories();
-    law.reliable = true;
-    if (spec.fluctuations) {
-      const double rare = probes.rarePart(static_cast<double>(averages.size()));
-      law.reliable = law.effectiveDraws >= kLeastEffectiveTrajectories &&
-                     rare <= std::max(kLargestRareShare * law.error, 0.5 * law.standardError);
-    }
+    const double missed = probes.rarePart(static_cast<double>(averages.size()));
+    law.reliable = law.effectiveDraws >= kLeastEffectiveTrajectories &&
+                   missed <= std::max(kLargestRareShare * law.error, 0.5 * law.standardError);
     const bool isBiased = bias > std::max(kLargestBias * law.error, law.standardError);
     law.standardError = std::hypot(law.standardError, bias);
-    if (law.reliable || !spec.fluctuations || averages.size() >= most) {
+    if (law.reliable || averages.size() >= most) {
       law.reliable = law.reliable && !isBiased;
       break;
     }
@@ -366,41 +287,6 @@ ThreeStepLaw threeStepLaw(const ThreeStepLawSpec& spec, const std::atomic<bool>&
   averages.read(&Values::promptNorm, law.promptNorm, law.promptNormStandardError);
   averages.read(&Values::relevantAttention, law.relevantAttention, law.relevantAttentionStandardError);
   return law;
-}
-
-void populationGradient(const Mixture& mixture, const double* w, double* headGradient,
-                        double* promptGradient) {
-  const int d = mixture.dimension;
-  const double T = mixture.tokens;
-  const double zeta = mixture.relevantTokens / T;
-  const double sigma2 = mixture.noiseLevel * mixture.noiseLevel;
-  const double pooledVariance = sigma2 * (1.0 - zeta) / T;
-  const PlaneVector head{w[0], d > 1 ? w[1] : 0.0};
-  const double squaredNorm = dot(w, w, d);
-  PlaneVector headPlane{0.0, 0.0};
-  PlaneVector promptPlane{0.0, 0.0};
-  double alongHead = 0.0;
-  for (const LabelTerm& term : labelTerms(mixture)) {
-    const PlaneVector u = zeta * term.r + (1.0 - zeta) * term.mu;
-    const PlaneVector difference = term.r + -1.0 * term.mu;
-    const double D = dot(difference, head);
-    const double e = term.y - dot(u, head);
-    headPlane = headPlane + (term.probability * term.y) * u;
-    promptPlane =
-        promptPlane +
-        (term.probability * (e * zeta * (1.0 - zeta) * D + zeta * pooledVariance * squaredNorm)) * difference;
-    alongHead += term.probability * (e * sigma2 * (1.0 - zeta) * (1.0 - 1.0 / T) + zeta * pooledVariance * D);
-  }
-  for (int j = 0; j < d; ++j) {
-    headGradient[j] = 0.0;
-    promptGradient[j] = alongHead * w[j];
-  }
-  headGradient[0] = headPlane.e1;
-  promptGradient[0] += promptPlane.e1;
-  if (d > 1) {
-    headGradient[1] = headPlane.e2;
-    promptGradient[1] += promptPlane.e2;
-  }
 }
 
 }  // namespace prompt_attention

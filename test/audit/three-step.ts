@@ -2,7 +2,7 @@
 // ρ, π, up to four confusion atoms. Prints a row per setting, then the largest |z| of every field among the settings whose law is
 // reliable, the mean square of z of the error, and how many are marked. Simulated trials are dense where that is cheap.
 //
-//   npx tsx test/audit/three-step.ts [settings = 200] [first = 0]
+//   npx tsx test/audit/three-step.ts [settings = 200] [first = 0] [draws = 20000] [simulated scores per setting = 1e8]
 import { pathToFileURL } from 'node:url';
 import { risk, simulate, type ThreeStepExperiment } from '../../lib/index.js';
 
@@ -65,9 +65,8 @@ export interface Comparison {
 /** Simulates a setting for about `work` scores and compares. */
 export async function compare(experiment: ThreeStepExperiment, seed: number, work: number, draws?: number) {
   const { mixture } = experiment;
-  const [n1, n2, n3] = ([experiment.examples].flat().length === 1
-    ? [experiment.examples, experiment.examples, experiment.examples]
-    : experiment.examples) as unknown as [number, number, number];
+  const { examples } = experiment;
+  const [n1, n2, n3] = typeof examples === 'number' ? [examples, examples, examples] : examples;
   const tokens = mixture.tokens - (mixture.relevantTokens ?? 0);
   const length = (n2 + n3) * (tokens + 16) + 1000 * (tokens + 16);
   const trials = Math.max(100, Math.min(4000, Math.floor(work / length)));
@@ -99,12 +98,12 @@ export async function compare(experiment: ThreeStepExperiment, seed: number, wor
   return { z, reliable: law.reliable, row } as Comparison;
 }
 
-async function main(settings: number, first: number) {
+async function main(settings: number, first: number, draws: number, work: number) {
   console.log('| setting | trials | simulation | law | z | others | effective | reliable | seconds |');
   console.log('|---|---|---|---|---|---|---|---|---|');
   const seen: Comparison[] = [];
   for (let index = first; index < first + settings; ++index) {
-    const comparison = await compare(settingOf(index), index, 1e8);
+    const comparison = await compare(settingOf(index), index, work, draws);
     console.log(`| ${index}: ${comparison.row.slice(2)}`);
     seen.push(comparison);
   }
@@ -117,5 +116,7 @@ async function main(settings: number, first: number) {
   );
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href)
-  await main(Number(process.argv[2] ?? 200), Number(process.argv[3] ?? 0));
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const [settings = 200, first = 0, draws = 20_000, work = 1e8] = process.argv.slice(2).map(Number);
+  await main(settings, first, draws, work);
+}
