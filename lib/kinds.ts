@@ -37,6 +37,12 @@ export interface TrialResults {
   readonly path?: Readonly<Record<string, Float64Array>> | undefined;
   /** One code per trial: 0 if it ran through, else it failed and its metrics are NaN. */
   readonly status: Uint8Array;
+  /** Numerical standard error of the test error of each trial; left out where it is not known. */
+  readonly errorStandardError?: Float64Array | undefined;
+  /** (Σv)²/Σv² over the weighted draws behind the test error of each trial, Infinity where it is exact; left out where it is not known. */
+  readonly effectiveDraws?: Float64Array | undefined;
+  /** 1 for each trial whose test error can be trusted, else 0; left out where it is not known. */
+  readonly reliable?: Uint8Array | undefined;
 }
 
 /** A value and its standard error. */
@@ -45,6 +51,10 @@ export interface Estimate {
   readonly mean: number;
   /** Its standard error; NaN where it is not known. */
   readonly standardError: number;
+  /** (Σv)²/Σv² over the weighted draws behind it, Infinity where it is exact; left out where it is not known. */
+  readonly effectiveDraws?: number | undefined;
+  /** False where the standard error cannot be trusted. Default true. */
+  readonly reliable?: boolean | undefined;
 }
 
 /** How the law of an experiment is computed. */

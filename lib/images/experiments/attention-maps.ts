@@ -79,7 +79,11 @@ export async function attentionMaps(
   const context = { ...parsed, threads: parsed.threads ?? availableParallelism() };
   const transferred = await transfer(resolved, context);
   if (transferred === 'diverged')
-    throw new OptionRangeError('training.learningRates', 'small enough that one of them does not diverge', resolved.training.learningRates);
+    throw new OptionRangeError(
+      'training.learningRates',
+      'small enough that one of them does not diverge',
+      resolved.training.learningRates,
+    );
   const { layer, before, after, embedding, classes } = transferred;
   const all = await testExamplesOf(resolved, embedding, context);
   const test: ContextualImages = slice(all, 0, Math.min(kSearched, all.examples));

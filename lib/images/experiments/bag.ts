@@ -27,5 +27,8 @@ export async function bagTrial(experiment: ResolvedImageBag, context: TrialConte
   });
   if (trained === 'diverged') return trained;
   const test = await testExamplesOf(experiment, fitted, context);
-  return { ...(await evaluate(model, trained.parameters, test, context)), trainedParameters: trainedNumbers(model, test) };
+  return {
+    ...(await evaluate(model, trained.parameters, test, context)),
+    trainedParameters: trainedNumbers(model, test),
+  };
 }

@@ -128,7 +128,9 @@ export function testExamplesOf(
   fitted: Embedding,
   context: TrialContext,
 ): Promise<ContextualImages> {
-  return shared({ test: { data, task, embedding, testExamples, seed: String(context.seed) } }, context.signal, (signal) =>
-    examplesOf(data, 'test', task, fitted, { ...context, signal, trial: 0, examples: testExamples }),
+  return shared(
+    { test: { data, task, embedding, testExamples, seed: String(context.seed) } },
+    context.signal,
+    (signal) => examplesOf(data, 'test', task, fitted, { ...context, signal, trial: 0, examples: testExamples }),
   );
 }
