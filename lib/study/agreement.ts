@@ -22,21 +22,21 @@ export interface StudyAgreement {
   /** Probability of a mean square at least as large if they agree. */
   readonly meanSquareZProbability: number;
   /**
-   * `'agrees'`: both probabilities are at least 0.01. `'finite-size gap'`: one of them is not, but the differences are no larger than
+   * `'agrees'`: both probabilities are at least 0.025, so that one of 20 studies that agree is not said to. `'finite-size gap'`: one of them is not, but the differences are no larger than
    * what a law of n, d → ∞ may be off at the n and d of the rows. `'disagrees'`: they are.
    */
   readonly verdict: 'agrees' | 'finite-size gap' | 'disagrees';
 }
 
-/** Probabilities below this are improbable. */
-const kImprobable = 0.01;
+/** Probabilities below this are improbable: 5 % for the two of them. */
+const kImprobable = 0.025;
 /** z-scores beyond this count as this: sums must stay finite. */
 const kMostScore = 1000;
 /**
  * How far n and d may shift the argument x of the error Φ(−x), in units of (1 + |x|)(1/n + 1/d). Chosen from the gaps that
  * docs/laws-and-simulation.md measures.
  */
-const kFiniteSize = 6;
+const kFiniteSize = 3;
 
 /** What a law for n, d → ∞ may be off at the size of an experiment; 0 for experiments that are not of the mixture. */
 export function finiteSizeGap(experiment: ResolvedExperiment, error: number): number {

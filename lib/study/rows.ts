@@ -1,10 +1,10 @@
 import type { Estimate } from '../kinds.js';
+import type { StudyAgreement } from './agreement.js';
 import type { StudyCell } from './cells.js';
 import type { FactorValue } from './factors.js';
 import type { StudyRun } from './provenance.js';
-import type { StudySpec } from './spec.js';
-import type { StudyAgreement } from './agreement.js';
 import { kMarkText, lawMarks, type ReliabilityMark } from './reliability.js';
+import type { StudySpec } from './spec.js';
 import { type CellStatistics, zScore } from './statistics.js';
 import type { CellTheory } from './theory.js';
 
