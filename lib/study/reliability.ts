@@ -6,7 +6,8 @@ import type { Estimate } from '../kinds.js';
  * - `few-trials`: few trials carry the mean of the test errors, so that its interval covers the truth too rarely.
  * - `heavy-tail`: the largest test errors fall off so slowly that larger ones, which the mean needs, have probably not been seen.
  * - `failed-trials`: more than 1 % of the trials failed; the mean is that of the others.
- * - `test-errors`: test errors of single trials that could not be estimated reliably carry more than 5 % of the mean.
+ * - `test-errors`: test errors of single trials that could not be estimated reliably carry more than 5 % of the mean, and the draws of all
+ *   trials together are too few to make up for it.
  * - `law`: the law says of its own value that it is not reliable, or could not be computed.
  */
 export type ReliabilityMark = 'few-trials' | 'heavy-tail' | 'failed-trials' | 'test-errors' | 'law';
@@ -34,6 +35,8 @@ const kLeastSkewness = 0.02;
 const kLeastTailTrials = 25;
 const kMostFailed = 0.01;
 const kMostUnreliable = 0.05;
+/** Effective draws from which an estimate can be trusted, as in the native core. */
+const kLeastEffectiveDraws = 100;
 
 /** What is known about the estimate of the test error of each trial of a sample. */
 export interface TestErrors {
@@ -41,6 +44,8 @@ export interface TestErrors {
   readonly sorted: Float64Array;
   /** Trials that failed. */
   readonly failed: number;
+  /** Effective draws of all trials together; NaN if they are not known. */
+  readonly draws: number;
   /** Part of Σe that trials with an unreliable test error may carry. */
   readonly unreliable: number;
   /** Whether every test error is exact. */
@@ -88,7 +93,7 @@ function tailIndex(sorted: Float64Array): number {
 }
 
 /** What is wrong with the mean of the test errors of a cell; empty if nothing is, or if nothing was run. */
-export function meanMarks({ sorted, failed, unreliable, exact }: TestErrors): readonly ReliabilityMark[] {
+export function meanMarks({ sorted, failed, draws, unreliable, exact }: TestErrors): readonly ReliabilityMark[] {
   const succeeded = sorted.length;
   const trials = succeeded + failed;
   if (trials === 0) return [];
@@ -101,7 +106,8 @@ export function meanMarks({ sorted, failed, unreliable, exact }: TestErrors): re
   if (succeeded >= kLeastTailTrials && !none && tailIndex(sorted) >= kHeavyTail)
     if (skewnessShare(sorted) >= kLeastSkewness) marks.push('heavy-tail');
   if (failed > kMostFailed * trials) marks.push('failed-trials');
-  if (unreliable > kMostUnreliable) marks.push('test-errors');
+  // Few draws in each trial are many in all of them.
+  if (unreliable > kMostUnreliable && !(draws >= kLeastEffectiveDraws)) marks.push('test-errors');
   return marks;
 }
 

@@ -60,19 +60,14 @@ export const kTestErrorArrays = ['errorStandardError', 'errorEffectiveDraws', 'e
 const isMetric = (name: string) => !(kTestErrorArrays as readonly string[]).includes(name);
 
 /** The results of trials as they are stored. */
-export function storedResults({
-  metrics,
-  path = {},
-  status,
-  errorStandardError,
-  effectiveDraws: errorEffectiveDraws,
-  reliable,
-}: TrialResults): StoredResults {
+export function storedResults({ metrics, path = {}, status, testError }: TrialResults): StoredResults {
   const paths = Object.entries(path).map(([name, values]) => [`${name}Path`, values] as const);
-  const errorReliable = reliable && Float64Array.from(reliable);
-  const known = Object.entries({ errorStandardError, errorEffectiveDraws, errorReliable });
-  const testErrors = known.filter((entry): entry is [string, Float64Array] => entry[1] !== undefined);
-  return { metrics: { ...metrics, ...Object.fromEntries([...paths, ...testErrors]) }, status };
+  const testErrors = testError && {
+    errorStandardError: testError.standardError,
+    errorEffectiveDraws: testError.effectiveDraws,
+    errorReliable: Float64Array.from(testError.reliable),
+  };
+  return { metrics: { ...metrics, ...Object.fromEntries(paths), ...testErrors }, status };
 }
 
 /** Squares of values up to this many times the scale are summed as they are. */
@@ -187,10 +182,12 @@ export class CellAccumulator {
     }
     sorted.sort();
     const total = meanError * succeeded;
+    const draws = succeeded > 0 ? this.effectiveDraws(total) : Number.NaN;
     const testErrors: TestErrors = {
       sorted,
       failed: this.failed,
       unreliable: total > 0 ? this.unreliable / total : 0,
+      draws,
       exact: this.exact,
     };
     const quantile = (level: number) =>
@@ -205,7 +202,7 @@ export class CellAccumulator {
       intervalLow: meanError - margin,
       intervalHigh: meanError + margin,
       effectiveTrials: succeeded > 0 ? effectiveTrials(sorted) : Number.NaN,
-      effectiveDraws: succeeded > 0 ? this.effectiveDraws(total) : Number.NaN,
+      effectiveDraws: draws,
       marks: meanMarks(testErrors),
       quantile5: quantile(0.05),
       quantile50: quantile(0.5),

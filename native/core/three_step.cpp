@@ -55,6 +55,7 @@ ThreeStepMetrics metricsOf(const Mixture& mixture, const ThreeStepIterates& iter
   const auto norm = [d](const std::vector<double>& v) { return std::sqrt(dot(v.data(), v.data(), d)); };
   ThreeStepMetrics metrics{};
   metrics.error = test.error;
+  metrics.test = test.accuracy();
   metrics.relevantAttention = test.relevantAttention;
   metrics.contextOverlap = dot(plane(iterates.q1), mixture.contextVector());
   metrics.signalOverlap = dot(plane(iterates.q1), mixture.signalVector());
@@ -148,7 +149,7 @@ TrialStatus runThreeStepTrial(const ThreeStepSpec& spec, uint64_t trial, const s
   }
   if (!isFinite(iterates)) {
     const double none = std::numeric_limits<double>::quiet_NaN();
-    metrics = {none, none, none, none, none, none, none, none, none, none, none};
+    metrics = {none, none, none, none, none, none, none, none, none, none, none, {none, none, 0.0}};
     return TrialStatus::kDiverged;
   }
   TestError test;

@@ -78,12 +78,15 @@ test('effective draws are those of all trials together; trials that are not reli
   const pooled = cellStatistics({ metrics: { error, errorEffectiveDraws }, status: new Uint8Array(2) });
   t.true(Math.abs(pooled.effectiveDraws - (50 + 150) ** 2 / (50 + 450)) < 1e-9);
   const many = Float64Array.from({ length: 100 }, (_, trial) => 0.1 + trial / 1e4);
-  const marksOf = (unreliable: number) => {
+  const marksOf = (unreliable: number, draws: number) => {
     const errorReliable = many.map((_, trial) => (trial < unreliable ? 0 : 1));
-    return cellStatistics({ metrics: { error: many, errorReliable }, status: new Uint8Array(100) }).marks;
+    const metrics = { error: many, errorReliable, errorEffectiveDraws: many.map(() => draws) };
+    return cellStatistics({ metrics, status: new Uint8Array(100) }).marks;
   };
-  t.deepEqual(marksOf(2), []);
-  t.deepEqual(marksOf(20), ['test-errors']);
+  t.deepEqual(marksOf(2, 0.5), []);
+  t.deepEqual(marksOf(20, 0.5), ['test-errors']);
+  // Three errors seen in each of 100 trials are three hundred.
+  t.deepEqual(marksOf(100, 3), []);
 });
 
 test('failed trials leave the mean of the others, which is marked if they are more than 1 %', (t) => {
