@@ -31,6 +31,10 @@ const kLeastEffectiveTrials = 50;
 const kHeavyTail = 0.55;
 /** … provided that the skewness, squared, is more than this many times the trials. */
 const kLeastSkewness = 0.02;
+/** As many times the squared skewness of a log-normal sample of the same spread are enough trials … */
+const kTrialsPerSkewness = 6;
+/** … or a sample less skew than this: see {@link kLeastSkewness}. */
+const kWideSkewness = 0.04;
 /** With fewer trials a tail cannot be told. */
 const kLeastTailTrials = 25;
 const kMostFailed = 0.01;
@@ -92,6 +96,27 @@ function tailIndex(sorted: Float64Array): number {
   return sorted.subarray(-above).reduce((sum, value) => sum + Math.log(value / threshold), 0) / above;
 }
 
+/**
+ * Squared skewness of the log-normal distribution whose logarithms spread above their median like those of the values: what a sample tells
+ * about values that it does not hold.
+ */
+function impliedSkewness(sorted: Float64Array): number {
+  const positive = sorted.subarray(sorted.findIndex((value) => value > 0));
+  const median = positive[Math.floor(positive.length / 2)] as number;
+  const above = positive.subarray(Math.ceil(positive.length / 2));
+  const spread = above.reduce((sum, value) => sum + Math.log(value / median) ** 2, 0) / above.length;
+  const variance = Math.expm1(spread);
+  return variance * (3 + variance) ** 2;
+}
+
+/** Whether trials larger than those seen are likely, and carry the mean. */
+function isHeavyTailed(sorted: Float64Array): boolean {
+  if (sorted.length < kLeastTailTrials || sorted.at(-1) === sorted[0]) return false;
+  const skewness = skewnessShare(sorted);
+  if (skewness >= kLeastSkewness && tailIndex(sorted) >= kHeavyTail) return true;
+  return skewness >= kWideSkewness && sorted.length < kTrialsPerSkewness * impliedSkewness(sorted);
+}
+
 /** What is wrong with the mean of the test errors of a cell; empty if nothing is, or if nothing was run. */
 export function meanMarks({ sorted, failed, draws, unreliable, exact }: TestErrors): readonly ReliabilityMark[] {
   const succeeded = sorted.length;
@@ -103,8 +128,7 @@ export function meanMarks({ sorted, failed, draws, unreliable, exact }: TestErro
   // No error seen is no error only where it is computed exactly.
   const isFew = none ? !exact : effective < kLeastEffectiveTrials * (1 - effective / succeeded);
   if (succeeded < 2 || isFew) marks.push('few-trials');
-  if (succeeded >= kLeastTailTrials && !none && tailIndex(sorted) >= kHeavyTail)
-    if (skewnessShare(sorted) >= kLeastSkewness) marks.push('heavy-tail');
+  if (isHeavyTailed(sorted)) marks.push('heavy-tail');
   if (failed > kMostFailed * trials) marks.push('failed-trials');
   // Few draws in each trial are many in all of them.
   if (unreliable > kMostUnreliable && !(draws >= kLeastEffectiveDraws)) marks.push('test-errors');

@@ -26,7 +26,10 @@ test('cells with moderate spread are not marked, and their intervals cover', (t)
     [1, 1024],
   ] as const) {
     const { unmarked, covered } = lognormalCells(sigma, trials, 1000);
-    t.true(unmarked >= 970, `σ = ${sigma}: ${unmarked}`);
+    t.log(
+      `σ = ${sigma}, ${trials} trials: ${unmarked / 10} % not marked, of these ${((100 * covered) / unmarked).toFixed(1)} % cover`,
+    );
+    t.true(unmarked >= 950, `σ = ${sigma}: ${unmarked}`);
     // 93 % and four standard deviations of the count below.
     t.true(covered / unmarked > 0.9, `σ = ${sigma}: ${covered / unmarked}`);
   }
