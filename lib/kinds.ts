@@ -86,6 +86,14 @@ export interface ExperimentKind<Resolved> {
   theory(experiment: Resolved, options: LawOptions): Promise<Readonly<Record<string, Estimate>> | null>;
 }
 
+/** The test error of a law, with what the law says of how well it is known. */
+export function errorOf(
+  law: Pick<Estimate, 'standardError' | 'effectiveDraws' | 'reliable'> & { readonly error: number },
+): Estimate {
+  const { error: mean, standardError, effectiveDraws, reliable } = law;
+  return { mean, standardError, effectiveDraws, reliable };
+}
+
 type Kinds = { readonly [Kind in Experiment['kind']]: ExperimentKind<Extract<ResolvedExperiment, { kind: Kind }>> };
 
 /** What every native simulation is told, whatever the kind. */
@@ -144,7 +152,7 @@ const kKinds: Kinds = {
       if (experiment.mixture.noise !== 'gaussian') return null;
       const law = await knownPrompt({ ...experiment, ...options });
       return {
-        error: { mean: law.error, standardError: law.standardError },
+        error: errorOf(law),
         relevantAttention: { mean: law.relevantAttention, standardError: law.relevantAttentionStandardError },
       };
     },
@@ -168,7 +176,7 @@ const kKinds: Kinds = {
       const law = await threeStep({ ...experiment, ...options, fluctuations });
       const others = [...kPromptMetrics, 'relevantAttention'] as const;
       return {
-        error: { mean: law.error, standardError: law.standardError },
+        error: errorOf(law),
         ...Object.fromEntries(
           others.map((name) => [name, { mean: law[name as keyof typeof law], standardError: Number.NaN }]),
         ),
