@@ -60,6 +60,10 @@ export interface Estimate {
   readonly mean: number;
   /** Its standard error; NaN where it is not known. */
   readonly standardError: number;
+  /** (Σv)²/Σv² over the weighted draws behind it, Infinity where it is exact; left out where it is not known. */
+  readonly effectiveDraws?: number | undefined;
+  /** False where the standard error cannot be trusted. Default true. */
+  readonly reliable?: boolean | undefined;
 }
 
 /** How the law of an experiment is computed. */
@@ -80,6 +84,14 @@ export interface ExperimentKind<Resolved> {
   simulate(experiment: Resolved, request: TrialRequest): Promise<TrialResults>;
   /** What the law of the experiment says of the metrics it covers, `error` among them; null where there is no law. */
   theory(experiment: Resolved, options: LawOptions): Promise<Readonly<Record<string, Estimate>> | null>;
+}
+
+/** The test error of a law, with what the law says of how well it is known. */
+export function errorOf(
+  law: Pick<Estimate, 'standardError' | 'effectiveDraws' | 'reliable'> & { readonly error: number },
+): Estimate {
+  const { error: mean, standardError, effectiveDraws, reliable } = law;
+  return { mean, standardError, effectiveDraws, reliable };
 }
 
 type Kinds = { readonly [Kind in Experiment['kind']]: ExperimentKind<Extract<ResolvedExperiment, { kind: Kind }>> };
@@ -140,7 +152,7 @@ const kKinds: Kinds = {
       if (experiment.mixture.noise !== 'gaussian') return null;
       const law = await knownPrompt({ ...experiment, ...options });
       return {
-        error: { mean: law.error, standardError: law.standardError },
+        error: errorOf(law),
         relevantAttention: { mean: law.relevantAttention, standardError: law.relevantAttentionStandardError },
       };
     },
@@ -164,7 +176,7 @@ const kKinds: Kinds = {
       const law = await threeStep({ ...experiment, ...options, fluctuations });
       const others = [...kPromptMetrics, 'relevantAttention'] as const;
       return {
-        error: { mean: law.error, standardError: law.standardError },
+        error: errorOf(law),
         ...Object.fromEntries(
           others.map((name) => [name, { mean: law[name], standardError: law[`${name}StandardError`] }]),
         ),
