@@ -1,36 +1,16 @@
 import { availableParallelism } from 'node:os';
-import { ConvergenceError } from '../errors.js';
-import { hashKey } from '../experiment.js';
-import { runJob } from '../job.js';
-import { native, toNativeMixture } from '../native.js';
-import type { ResolvedKnownPromptRisk } from './known-prompt.js';
-
-/** The law at one (τ, λ). */
-export interface Height {
-  readonly error: number;
-  readonly standardError: number;
-  readonly effectiveDraws: number;
-  readonly reliable: boolean;
-}
+import { type LawPoint, type LawRequest, lawPoints } from './law-points.js';
 
 /** Where to look: one τ and some λ, ∞ for averaging, on `draws` draws of one stream. */
-export interface Look {
-  readonly inverseTemperature: number;
+export interface Look extends Pick<LawRequest, 'inverseTemperature' | 'draws' | 'stream' | 'threads'> {
   readonly ridges: readonly number[];
-  readonly draws: number;
-  /** Looks of one stream have common draws, those of different ones independent draws. */
-  readonly stream: string;
-  readonly threads: number;
 }
 
 /** What the search over prompts and ridges looks at. */
-export interface LandscapeOptions extends Omit<ResolvedKnownPromptRisk, "inverseTemperature" | "head" | "kind" | "solver"> {
-  readonly kind: 'averaging' | 'least-squares' | 'logistic' | 'hinge';
+export interface LandscapeOptions extends Pick<LawRequest, 'mixture' | 'head' | 'draws' | 'seed' | 'signal'> {
+  readonly threads: number | undefined;
   readonly sampleRatio: number;
 }
-
-/** The stream of {@link knownPrompt}'s own draws. */
-export const kLawStream = 'law';
 
 /**
  * The law's error as a function of (τ, λ) that has no value where the equations were not solved: such points are counted, not
@@ -47,54 +27,22 @@ export class Landscape {
     return this.options.threads ?? availableParallelism();
   }
 
-  async at(look: Look): Promise<readonly (Height | undefined)[]> {
-    const averaging = look.ridges.map((ridge) => this.options.kind === 'averaging' || ridge === Number.POSITIVE_INFINITY);
-    const learned = await this.#curve(look, look.ridges.filter((_, i) => !averaging[i]), this.options.kind);
-    const averaged = averaging.includes(true) ? (await this.#curve(look, [0], 'averaging'))[0] : undefined;
+  async at({ ridges, ...look }: Look): Promise<readonly (LawPoint | undefined)[]> {
+    const { sampleRatio, head } = this.options;
+    const request = { ...this.options, ...look };
+    const isAveraging = (ridge: number) => head === 'averaging' || ridge === Number.POSITIVE_INFINITY;
+    const learned = await lawPoints(
+      request,
+      ridges.filter((ridge) => !isAveraging(ridge)).map((ridge) => ({ sampleRatio, ridge })),
+    );
+    const [averaged] = ridges.some(isAveraging)
+      ? await lawPoints({ ...request, head: 'averaging' }, [{ sampleRatio, ridge: 0 }])
+      : [];
     let next = 0;
-    const heights = averaging.map((isAveraging) => (isAveraging ? averaged : learned[next++]));
-    this.evaluated += heights.length;
-    this.skipped += heights.filter((height) => height === undefined).length;
-    return heights;
-  }
-
-  async #curve(
-    { inverseTemperature, draws, stream, threads }: Look,
-    ridges: readonly number[],
-    head: LandscapeOptions['kind'],
-  ): Promise<readonly (Height | undefined)[]> {
-    if (ridges.length === 0) return [];
-    const { mixture, sampleRatio, seed, signal } = this.options;
-    try {
-      const { error, standardError, converged } = await runJob(
-        () =>
-          native.knownPromptRisk({
-            mixture: toNativeMixture(mixture),
-            sampleRatios: new Float64Array(ridges.length).fill(sampleRatio),
-            ridges: Float64Array.from(ridges),
-            inverseTemperature,
-            head,
-            draws,
-            threads,
-            seed: BigInt(seed),
-            cellKey: hashKey(stream === kLawStream ? { risk: 'known-prompt' } : { risk: 'known-prompt', stream }),
-          }),
-        { signal },
-      );
-      return ridges.map((_, i) =>
-        converged[i] === 1
-          ? {
-              error: error[i] as number,
-              standardError: standardError[i] as number,
-              effectiveDraws: draws,
-              reliable: true,
-            }
-          : undefined,
-      );
-    } catch (error) {
-      if (!(error instanceof ConvergenceError)) throw error;
-      return ridges.map(() => undefined);
-    }
+    const points = ridges.map((ridge) => (isAveraging(ridge) ? averaged : learned[next++]));
+    this.evaluated += points.length;
+    this.skipped += points.filter((point) => point === undefined).length;
+    return points;
   }
 }
 

@@ -1,5 +1,6 @@
 import { descend, type Sample, vertexOf } from './minimum.js';
-import { type Height, inLanes, type Landscape } from './landscape.js';
+import { inLanes, type Landscape } from './landscape.js';
+import type { LawPoint } from './law-points.js';
 
 /** A place of the search: u stands for τ, `log` for ln λ; λ = ∞ is averaging. */
 export interface Place {
@@ -44,7 +45,7 @@ const kNoiseMargin = 4;
 const kScaleWidth = 4e-3;
 const kRidgeWindow = 0.8;
 
-const placeOf = (u: number, log: number, height: Height | undefined): Place | undefined =>
+const placeOf = (u: number, log: number, height: LawPoint | undefined): Place | undefined =>
   height && {
     u,
     log,

@@ -12,7 +12,8 @@ import {
   riskHeadSchema,
   sampleRatioOf,
 } from './known-prompt.js';
-import { type Height, inLanes, kLawStream, Landscape } from './landscape.js';
+import { inLanes, Landscape } from './landscape.js';
+import type { LawPoint } from './law-points.js';
 import { compare, placeErrors, replicateErrors } from './optimal-replicates.js';
 import {
   type Axes,
@@ -226,7 +227,7 @@ async function search(landscape: Landscape, axes: Axes, choosesRidge: boolean, v
   for (const candidate of await rank(landscape, axes, candidates)) {
     const look = { inverseTemperature: axes.scaleAt(candidate.u), ridges: [axes.ridgeAt(candidate.log)] };
     const { draws } = landscape.options;
-    const [height] = await landscape.at({ ...look, draws, stream: kLawStream, threads: landscape.threads });
+    const [height] = await landscape.at({ ...look, draws, threads: landscape.threads });
     if (height !== undefined) return await optimumAt(landscape, axes, candidate, height, choosesRidge);
   }
   throw new ConvergenceError('the law was found at none of the minima of the search', { u: least.u, log: least.log });
@@ -236,7 +237,7 @@ async function optimumAt(
   landscape: Landscape,
   axes: Axes,
   { u, log, edge }: Candidate,
-  height: Height,
+  height: LawPoint,
   choosesRidge: boolean,
 ): Promise<Optimum> {
   const chosen = { scale: axes.last > 0 && !edge, ridge: choosesRidge && Number.isFinite(log) };
@@ -294,7 +295,8 @@ export async function optimal(options: OptimalOptions): Promise<Optimum> {
   requireKnownPromptLaw({ mixture, head: kind === 'averaging' ? { kind } : { kind, ridge: ridge ?? 1 } });
   const landscape = new Landscape({
     ...rest,
-    kind,
+    head: kind,
+    threads: rest.threads,
     sampleRatio: sampleRatioOf({ examples, sampleRatio }, mixture.dimension),
   });
   const axes = axesOf(landscape.options, { scale: choosesScale ? undefined : inverseTemperature, ridge });
