@@ -49,14 +49,17 @@ test('the range of prompt scales extends until the optimum is inside', async (t)
 });
 
 test('an optimum at τ → ±∞ is recognised as a limit', async (t) => {
-  // Two tokens whose noise has little to say and a signal in the irrelevant one: attention should be all or nothing.
-  const mixture = { tokens: 2, relevantTokens: 1, dimension: 100, contextNorm: 3, signalNorm: 0.3, noiseLevel: 1 };
-  const common = { mixture, sampleRatio: 1, head: { kind: 'averaging' } } as const;
-  for (const correlation of [0, 0]) {
-    const best = await risk.optimal({ ...common, mixture: { ...mixture, correlation } });
-    t.log(JSON.stringify(best));
+  // A strong context in two tokens: attention should rest on the relevant one alone. At 4·10⁵ draws the error falls from
+  // 7.84e-4 at τ = 5 over 6.98e-4 at 20 to 6.79e-4 at 100, all ± 1.1e-6.
+  const mixture = { tokens: 2, relevantTokens: 1, dimension: 100, contextNorm: 3, signalNorm: 0.3 };
+  const common = { sampleRatio: 1, head: { kind: 'averaging' } } as const;
+  const best = await risk.optimal({ ...common, mixture });
+  t.deepEqual([best.atLimit, Number.isNaN(best.inverseTemperatureStandardError)], [['inverseTemperature'], true]);
+  t.true(best.inverseTemperature > 50);
+  for (const inverseTemperature of [0.5, 1, 2, 5, 10, 20]) {
+    const { error } = await risk.knownPrompt({ ...common, mixture, inverseTemperature });
+    t.true(error >= best.error - best.standardError, `${inverseTemperature}: ${error} < ${best.error}`);
   }
-  t.pass();
 });
 
 test('averaging is the answer where no finite ridge is better', async (t) => {
@@ -80,7 +83,6 @@ test('a ridge that is chosen need not be given, and points that are not found ar
   const vanishing = { mixture: readme, sampleRatio: 2, head: { kind: 'hinge', ridge: 0 }, draws: 1000 } as const;
   const best = await risk.optimal({ ...vanishing, ...scaleOnly });
   t.true(best.ridge === 0 && best.error > 0.015 && best.error < 0.025);
-  // @ts-expect-error a hinge head needs its ridge if it is not chosen.
   await t.throwsAsync(risk.optimal({ ...vanishing, head: { kind: 'hinge', ridge: -1 }, ...scaleOnly }), {
     instanceOf: OptionRangeError,
     message: /^head\.ridge/,
@@ -91,13 +93,28 @@ test('a ridge that is chosen need not be given, and points that are not found ar
   });
 });
 
-test('the least-squares head interpolates where less ridge is always better', async (t) => {
-  const mixture = { tokens: 4, relevantTokens: 2, dimension: 100, contextNorm: 3, signalNorm: 2, noiseLevel: 0.3 };
-  const common = { mixture, sampleRatio: 0.3, inverseTemperature: 3 };
-  const best = await risk.optimal({ ...common, head: { kind: 'least-squares' }, choose: ['ridge'] });
-  const none = await risk.knownPrompt({ ...common, head: { kind: 'least-squares' } });
-  t.log(JSON.stringify(best), none.error);
-  t.true(best.error <= none.error);
+test('minima of functions of one variable', async (t) => {
+  const calls: number[] = [];
+  const settings = { start: 0, step: 0.5, width: 1e-3, low: -10, high: 10 };
+  const minimum = (f: (x: number) => number, more = {}) =>
+    descend(
+      async (x) => {
+        calls.push(x);
+        return f(x);
+      },
+      { ...settings, ...more },
+    );
+  for (const place of [-9.5, -1, 0.2, 3, 9.9]) {
+    const found = await minimum((x) => Math.cosh(x - place));
+    t.true(Math.abs(found.x - place) < 1e-3, `${place}: ${found.x}`);
+    t.true(calls.length < 40 && new Set(calls).size === calls.length, `${calls}`);
+    calls.length = 0;
+  }
+  const kink = await minimum((x) => Math.abs(x - 2.34));
+  t.true(Math.abs(kink.x - 2.34) < 1e-3);
+  t.true((await minimum((x) => x)).x < -9.99);
+  t.true((await minimum((x) => -x, { start: 10 })).x === 10);
+  t.deepEqual((await minimum(() => Number.POSITIVE_INFINITY)).y, Number.POSITIVE_INFINITY);
 });
 
 // Dense grids over the same draws, by a plain loop over the law. The optimum may be above the least of a grid by the noise of
@@ -142,7 +159,7 @@ for (let i = 0; i < 24; ++i) {
         const inverseTemperature = unit * Math.sinh(-9 + (18 * j) / (rungs - 1));
         const head = kind === 'averaging' ? { kind } : { kind, ridge: lambda };
         const point = await risk.knownPrompt({ ...common, head, inverseTemperature }).catch(() => undefined);
-        if (point?.reliable !== false) least = Math.min(least, point?.error ?? least);
+        if (point !== undefined) least = Math.min(least, point.error);
       }
     t.true(
       best.error <= 1.002 * least + 2 * best.standardError,
