@@ -108,8 +108,12 @@ const headWithoutRidge = z.strictObject({
 /** The range of |τ|: from a fraction of the smaller of its natural scales 1/(σQ), 1/Q² to where attention is all or nothing. */
 const kSmallScale = 0.05;
 const kLargeScale = 300;
-/** Ridges relative to the size of a feature: of the first look, and where descents end; beyond are the limits 0 and ∞. */
+/**
+ * Ridges relative to the size of a feature: of the first look, and where descents end; beyond are the limits 0 and ∞. Points of
+ * losses other than the square cost twenty times as much at the smallest ridges.
+ */
 const kLookedAtRidges = [1e-5, 1e3] as const;
+const kLookedAtIterated = [1e-3, 1e3] as const;
 const kRidges = [1e-10, 1e5] as const;
 /** Standard errors within which descended basins stay rivals, and the first step of the last descent. */
 const kBasinNoise = 3;
@@ -127,7 +131,7 @@ interface Candidate extends Place {
 }
 
 function axesOf(
-  { mixture, sampleRatio }: Landscape['options'],
+  { mixture, sampleRatio, head }: Landscape['options'],
   { scale, ridge }: { readonly scale: number | undefined; readonly ridge: number | undefined },
 ): Axes {
   const { contextNorm: Q, signalNorm: W, noiseLevel, tokens } = mixture;
@@ -145,7 +149,7 @@ function axesOf(
     scaleAt: (u) => (fixed ? (scale ?? 0) : small * Math.sinh(u)),
     last: fixed ? 0 : Math.asinh(kLargeScale / (noise > 0 ? noise : gap) / small),
     ridgeAt: (log) => ridge ?? Math.exp(log),
-    look: logs(kLookedAtRidges),
+    look: logs(head === 'logistic' || head === 'hinge' ? kLookedAtIterated : kLookedAtRidges),
     least,
     most,
   };

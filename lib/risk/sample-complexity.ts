@@ -4,6 +4,7 @@ import { ConvergenceError, OptionRangeError } from '../errors.js';
 import type { Experiment, KnownPromptExperiment, ThreeStepExperiment } from '../experiment.js';
 import { kLeastThreeStepDimension, threeStepSchema } from '../experiment.js';
 import type { JobOptions } from '../job.js';
+import type { ContextualMixture } from '../mixture.js';
 import { abortSignal, integerFrom, numberIn, parseOptions, seedSchema } from '../options.js';
 import { type Certificate, type CertifyOptions, certify } from './certificate.js';
 import { type Crossing, firstCrossing, type Law, ladderOf, type Rung, rungsAt } from './crossing.js';
@@ -149,7 +150,7 @@ function knownPromptSearch(
       ),
     draws,
     perDecade: 8,
-    smallest: smallestExamples(target),
+    smallest: smallestExamples(mixture, target),
     largest: kLargestRatio * dimension,
     dimension,
   };
@@ -179,14 +180,27 @@ function threeStepSearch(
     },
     draws,
     perDecade: 4,
-    smallest: smallestExamples(target),
+    smallest: Math.max(kLeastThreeStepExamples, smallestExamples(experiment.mixture, target)),
     largest: kMostExamples,
     dimension,
   };
 }
 
-function smallestExamples(target: number): number {
-  return Math.ceil(20 * Math.log(1 / target));
+/** The law is vouched for from so many examples on, so many times ln(1/ε), and so many examples of the rarer label. */
+const kLeastExamples = 50;
+const kLeastPerLog = 10;
+const kLeastOfLabel = 10;
+const kLeastThreeStepExamples = 100;
+
+/**
+ * The smallest n at which the law of a known prompt is within some 10 % of simulation (docs/known-prompt-risk.md). What is left of its
+ * distance after the fluctuation of the labels is that of the head's norms, of relative size 1/n; an error of Φ(−x) magnifies it by
+ * x², about 2 ln(1/ε).
+ */
+function smallestExamples({ positiveRate }: ContextualMixture, target: number): number {
+  const rarer = Math.min(positiveRate, 1 - positiveRate);
+  const oneLabel = rarer > 0 ? kLeastOfLabel / rarer : 0;
+  return Math.min(kMostExamples, Math.ceil(Math.max(kLeastExamples, kLeastPerLog * Math.log(1 / target), oneLabel)));
 }
 
 /** The crossing, or what there is instead of one, on more draws while that is not decided. */
