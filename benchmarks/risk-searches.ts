@@ -23,7 +23,10 @@ for (const [kind, bar] of kinds) {
     for (const ridge of [0.01, 0.1, 1, 10]) {
       const head = kind === 'averaging' ? { kind } : { kind, ridge };
       const { error } = await risk.knownPrompt({ ...options, head, inverseTemperature });
-      check(error > best.error - 2 * best.standardError, `${kind}: ${error} at τ = ${inverseTemperature}, λ = ${ridge}`);
+      check(
+        error > best.error - 2 * best.standardError,
+        `${kind}: ${error} at τ = ${inverseTemperature}, λ = ${ridge}`,
+      );
     }
   record({
     workload: `risk.optimal, ${kind}, ${best.evaluatedPoints} points of the law`,
@@ -38,7 +41,10 @@ for (const [kind, bar] of kinds) {
   const answer = await risk.sampleComplexity(question);
   check('examples' in answer, `${kind}: ${JSON.stringify(answer)}`);
   const errorAt = async (examples: number) => (await risk.knownPrompt({ ...experiment, examples })).error;
-  check((await errorAt(answer.examples)) <= 0.0105 && (await errorAt(answer.examples - 1)) > 0.0105, `${kind}: not first`);
+  check(
+    (await errorAt(answer.examples)) <= 0.0105 && (await errorAt(answer.examples - 1)) > 0.0105,
+    `${kind}: not first`,
+  );
   record({
     workload: `risk.sampleComplexity, ${kind}`,
     value: await seconds(() => risk.sampleComplexity(question), 3),

@@ -57,7 +57,8 @@ async function withDips(law: Law, rungs: readonly Rung[], target: number): Promi
     if (left === undefined || middle === undefined || right === undefined || error <= target) return [];
     if (!(left.y >= middle.y && right.y >= middle.y)) return [];
     const vertex = vertexOf(left, middle, right);
-    const fall = (vertex === undefined ? 0 : Math.abs(vertex - middle.x) / (right.x - left.x)) * (left.y + right.y - 2 * middle.y);
+    const fall =
+      (vertex === undefined ? 0 : Math.abs(vertex - middle.x) / (right.x - left.x)) * (left.y + right.y - 2 * middle.y);
     return Number.isFinite(fall) && middle.y - fall <= Math.log(target) ? [i] : [];
   });
   const inner: number[] = dips.flatMap((i) => [
@@ -93,7 +94,9 @@ export async function firstCrossing(
   if (reached < 0) return 'none';
   if (reached === 0) return 'first';
   let [before, at] = [rungs[reached - 1] as Rung, rungs[reached] as Rung];
-  while (at.examples > kCounted ? at.examples / before.examples - 1 > kBracketWidth : at.examples - before.examples > 1) {
+  while (
+    at.examples > kCounted ? at.examples / before.examples - 1 > kBracketWidth : at.examples - before.examples > 1
+  ) {
     const inner = await rungsAt(law, between(before.examples, at.examples));
     const first = inner.findIndex(({ error }) => error <= target);
     [before, at] = [first === 0 ? before : (inner.at(first < 0 ? -1 : first - 1) as Rung), inner[first] ?? at];
@@ -116,6 +119,10 @@ async function placeOf(law: Law, before: Rung, at: Rung, target: number) {
   const [low, high] = sides as [Rung, Rung];
   const slope = (low.error - high.error) / (high.examples - low.examples);
   const standardError =
-    at.standardError === 0 ? 0 : Number.isFinite(slope) && slope > 0 ? at.standardError / slope : Number.POSITIVE_INFINITY;
+    at.standardError === 0
+      ? 0
+      : Number.isFinite(slope) && slope > 0
+        ? at.standardError / slope
+        : Number.POSITIVE_INFINITY;
   return { examples, standardError };
 }

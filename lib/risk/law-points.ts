@@ -13,7 +13,8 @@ export interface LawPoint {
 }
 
 /** Which law is looked at, on how many draws of which stream. */
-export interface LawRequest extends Pick<ResolvedKnownPromptRisk, 'mixture' | 'inverseTemperature' | 'seed' | 'signal'> {
+export interface LawRequest
+  extends Pick<ResolvedKnownPromptRisk, 'mixture' | 'inverseTemperature' | 'seed' | 'signal'> {
   readonly head: 'averaging' | 'least-squares' | 'logistic' | 'hinge';
   readonly draws: number;
   readonly threads: number;

@@ -17,7 +17,9 @@ export function vertexOf(left: Sample, middle: Sample, right: Sample): number | 
   const after = (right.y - middle.y) / (right.x - middle.x);
   const curvature = (after - before) / (right.x - left.x);
   if (!(curvature > 0) || !Number.isFinite(curvature)) return undefined;
-  return middle.x - (before * (right.x - middle.x) + after * (middle.x - left.x)) / ((right.x - left.x) * 2 * curvature);
+  return (
+    middle.x - (before * (right.x - middle.x) + after * (middle.x - left.x)) / ((right.x - left.x) * 2 * curvature)
+  );
 }
 
 /**
@@ -50,11 +52,11 @@ export async function descend(
     const inside = a.x < middle.x && middle.x < b.x && section % kGoldenEvery > 0;
     const vertex = inside ? vertexOf(a, middle, b) : undefined;
     const wider = middle.x - a.x > b.x - middle.x ? 'left' : 'right';
-    const golden =
-      wider === 'left' ? middle.x - kGolden * (middle.x - a.x) : middle.x + kGolden * (b.x - middle.x);
+    const golden = wider === 'left' ? middle.x - kGolden * (middle.x - a.x) : middle.x + kGolden * (b.x - middle.x);
     // A vertex next to a known point says that it is the minimum: a look at `width`/3 to the far side proves it.
     let x = vertex ?? golden;
-    if (vertex !== undefined && Math.abs(x - middle.x) < width / 3) x = middle.x + (wider === 'left' ? -width / 3 : width / 3);
+    if (vertex !== undefined && Math.abs(x - middle.x) < width / 3)
+      x = middle.x + (wider === 'left' ? -width / 3 : width / 3);
     if (!(x > a.x && x < b.x) || x === middle.x) x = golden;
     const trial = await at(x);
     if (trial.y < middle.y) {

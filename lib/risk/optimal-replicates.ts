@@ -59,15 +59,15 @@ export function compare(
 export async function placeErrors(
   landscape: Landscape,
   axes: Axes,
-  { u, log }: Pick<Place, "u" | "log">,
+  { u, log }: Pick<Place, 'u' | 'log'>,
   chosen: { readonly scale: boolean; readonly ridge: boolean },
 ): Promise<{ readonly scale: number; readonly log: number }> {
   const none = { scale: Number.NaN, log: Number.NaN };
   if (!chosen.scale && !chosen.ridge) return none;
   const [du, dl] = [chosen.scale ? kScaleDifference : 0, chosen.ridge ? kRidgeDifference : 0];
-  const stencil = [-1, 0, 1].flatMap((i) =>
-    [-1, 0, 1].map((j) => ({ i, j })),
-  ).filter(({ i, j }) => (chosen.scale || i === 0) && (chosen.ridge || j === 0));
+  const stencil = [-1, 0, 1]
+    .flatMap((i) => [-1, 0, 1].map((j) => ({ i, j })))
+    .filter(({ i, j }) => (chosen.scale || i === 0) && (chosen.ridge || j === 0));
   const errors = await replicateErrors(
     landscape,
     axes,

@@ -1,6 +1,6 @@
-import { descend, type Sample, vertexOf } from './minimum.js';
 import { inLanes, type Landscape } from './landscape.js';
 import type { LawPoint } from './law-points.js';
+import { descend, type Sample, vertexOf } from './minimum.js';
 
 /** A place of the search: u stands for τ, `log` for ln λ; λ = ∞ is averaging. */
 export interface Place {
@@ -102,8 +102,7 @@ export function basinsOf({ places }: FirstLook): readonly Place[] {
         return other.value < place.value || (other.value === place.value && (di > 0 || (di === 0 && dj > 0)));
       });
       if (lower) continue;
-      const drop =
-        dropOf(at(i - 1, j), place, at(i + 1, j)) + dropOf(at(i, j - 1), place, at(i, j + 1));
+      const drop = dropOf(at(i - 1, j), place, at(i + 1, j)) + dropOf(at(i, j - 1), place, at(i, j + 1));
       basins.push({ place, bound: place.value - kDropMargin * drop - kNoiseMargin * place.spread });
     }
   return basins

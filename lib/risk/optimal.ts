@@ -163,9 +163,7 @@ async function candidatesOf(landscape: Landscape, axes: Axes, averaging: boolean
   const descended = (
     await inLanes(
       landscape.threads,
-      basinsOf(look).map(
-        (basin) => () => descendFrom(landscape, axes, basin, { draws: coarse, step: 1, threads: 1 }),
-      ),
+      basinsOf(look).map((basin) => () => descendFrom(landscape, axes, basin, { draws: coarse, step: 1, threads: 1 })),
     )
   ).filter((place) => place !== undefined);
   const ceiling = Math.min(...descended.map(({ value, spread }) => value + kBasinNoise * spread));
@@ -207,10 +205,7 @@ async function rank(landscape: Landscape, axes: Axes, candidates: readonly Candi
   const { averaging, u, log } = candidates[best] as Candidate;
   if (log === axes.least) best = instead(best, (candidate) => candidate.log === Number.NEGATIVE_INFINITY);
   const reaches = ({ plateauFrom, u: end }: Candidate) => u !== 0 && (end > 0 ? u >= plateauFrom : u <= plateauFrom);
-  best = instead(
-    best,
-    (candidate) => candidate.edge && candidate.averaging === averaging && reaches(candidate),
-  );
+  best = instead(best, (candidate) => candidate.edge && candidate.averaging === averaging && reaches(candidate));
   return [best, ...order.filter((i) => i !== best)].map((i) => candidates[i] as Candidate);
 }
 

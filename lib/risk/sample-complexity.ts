@@ -204,7 +204,10 @@ function smallestExamples({ positiveRate }: ContextualMixture, target: number): 
 }
 
 /** The crossing, or what there is instead of one, on more draws while that is not decided. */
-async function decide({ lawOf, draws, ...search }: Search, target: number): Promise<Exclude<SampleComplexity, ReachableError> | Crossing> {
+async function decide(
+  { lawOf, draws, ...search }: Search,
+  target: number,
+): Promise<Exclude<SampleComplexity, ReachableError> | Crossing> {
   const examples = ladderOf(search.smallest, search.largest, kDenseRatio * search.dimension, search.perDecade);
   for (let round = 1, count = draws; ; ++round, count = Math.min(kMostExamples, kMoreDraws * count)) {
     const law = lawOf(count);
