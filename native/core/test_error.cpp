@@ -6,6 +6,7 @@
 #include "core/attention.h"
 #include "core/blas.h"
 #include "core/running_mean.h"
+#include "core/score_ladder.h"
 
 namespace prompt_attention {
 
@@ -22,6 +23,123 @@ TestError meanPoolingError(const Mixture& mixture, const Readout& readout, std::
     error += term.probability * misclassification(term.y * mean, deviation * readout.headOrthogonal);
   }
   return {error, 0.0, zeta};
+}
+
+// Conditional errors of draws, summed over labels and atoms.
+class ConditionalErrors {
+ public:
+  ConditionalErrors(const Mixture& mixture, const Readout& readout, PoolingWorkspace& workspace)
+      : mixture_(mixture), readout_(readout), workspace_(workspace) {
+    labelTable(mixture, workspace.terms);
+  }
+  // Errors of the draws into values[kPooledBlock]; calls visit(probability) after each (y, δ), when
+  // workspace.pooled holds its masses.
+  template <class Visit>
+  void operator()(const ScoreSums& sums, int count, double* values, Visit visit) const {
+    std::fill_n(values, kPooledBlock, 0.0);
+    for (const LabelTerm& term : workspace_.terms) {
+      if (term.probability == 0.0) continue;
+      std::fill_n(workspace_.gaps, kPooledBlock,
+                  dot(term.mu, readout_.prompt) - dot(term.r, readout_.prompt));
+      pool(mixture_, workspace_.gaps, count, sums, workspace_.pooled);
+      const Margin margin{term.y,
+                          dot(term.r, readout_.head),
+                          dot(term.mu, readout_.head),
+                          readout_.headAlongPrompt,
+                          readout_.headOrthogonal,
+                          readout_.intercept};
+      addErrors(workspace_.pooled, count, margin, term.probability, values);
+      visit(term.probability);
+    }
+  }
+
+ private:
+  const Mixture& mixture_;
+  const Readout& readout_;
+  PoolingWorkspace& workspace_;
+};
+
+// Moments E[v^k], k = 1 … 4, of a sample of errors and of what it did not see, relative to powers of `scale`.
+class PlainMoments {
+ public:
+  explicit PlainMoments(double scale) : perScale_(1.0 / scale) {}
+  void add(const double* errors, int count) {
+    draws_ += count;
+    for (int i = 0; i < count; ++i) {
+      const double v = errors[i] * perScale_;
+      const double square = v * v;
+      sums_[0] += v;
+      sums_[1] += square;
+      sums_[2] += square * v;
+      sums_[3] += square * square;
+    }
+  }
+  double effectiveDraws() const { return sums_[0] > 0.0 ? sums_[0] / sums_[1] * sums_[0] : 0.0; }
+  // Whether the mean of `draws` such draws is close to normal and its standard error well estimated.
+  bool suffice(double draws, const UnseenMoments& unseen) const {
+    double moment[4];
+    for (int k = 0; k < 4; ++k) moment[k] = sums_[k] / draws_ + unseen.power[k];
+    const double mean = moment[0];
+    const double variance = moment[1] - mean * mean;
+    // Errors that differ by rounding only.
+    if (variance <= 1e-20 * mean * mean) return mean > 0.0;
+    const double third = moment[2] - 3.0 * mean * moment[1] + 2.0 * mean * mean * mean;
+    return draws * mean * mean >= kLeastEffectiveDraws * moment[1] &&
+           third * third <= kLargestSkewness * draws * variance * variance * variance &&
+           moment[3] <= kLargestKurtosis * draws * variance * moment[1];
+  }
+
+ private:
+  static constexpr double kLargestSkewness = 0.1;
+  static constexpr double kLargestKurtosis = 0.25;
+  double perScale_;
+  double draws_ = 0.0;
+  double sums_[4] = {0.0, 0.0, 0.0, 0.0};
+};
+
+// By a ladder, from `draws` draws on to kMostDrawsMore times as many, as long as too few of them are
+// effective.
+TestError ladderTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
+                          const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
+  const int m = mixture.irrelevantTokens();
+  const double c = mixture.noiseLevel * readout.promptNorm;
+  const ConditionalErrors conditional(mixture, readout, workspace);
+  LadderWorkspace scratch;
+  const ScoreLadder ladder = buildLadder(
+      scores, m, c,
+      [&](const ScoreSums& sums, int count, double* values) {
+        conditional(sums, count, values, [](double) {});
+      },
+      cancelled, scratch);
+  WeightedMean error(static_cast<int>(ladder.components.size()));
+  double attention = 0.0;
+  double weight = 0.0;
+  const int64_t most =
+      std::max<int64_t>(draws, std::min<int64_t>(int64_t{draws} * kMostDrawsMore, kMostLadderDraws));
+  int64_t first = 0;
+  for (int64_t end = draws;; end *= 2) {
+    end = std::min(end, most);
+    while (first < end && !cancelled) {
+      // Whole periods: every component has its exact share.
+      const int64_t left = (end - first + kLadderPeriod - 1) / kLadderPeriod * kLadderPeriod;
+      const int count = static_cast<int>(std::min<int64_t>(kPooledBlock, left));
+      drawLadderSums(scores, first, count, m, c, ladder, cancelled, scratch, workspace.sums, scratch.weights);
+      conditional(workspace.sums, count, workspace.values, [&](double probability) {
+        for (int i = 0; i < count; ++i)
+          attention += probability * scratch.weights[i] * workspace.pooled.relevantMass[i];
+      });
+      for (int i = 0; i < count; ++i) {
+        weight += scratch.weights[i];
+        error.add(ladder.slots[(first + i) % kLadderPeriod], scratch.weights[i] * workspace.values[i]);
+      }
+      first += count;
+    }
+    const double effective = error.effectiveDraws();
+    const bool reliable = effective >= kLeastEffectiveDraws;
+    // Where nothing was found, more of the same finds nothing.
+    if (reliable || effective == 0.0 || end == most || cancelled)
+      return {error.mean(), error.standardError(), attention / weight, effective, reliable};
+  }
 }
 
 }  // namespace
@@ -51,32 +169,46 @@ Readout makeReadout(const double* q, const double* w, int d) {
 TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
                             const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
   if (readout.promptNorm == 0.0) return meanPoolingError(mixture, readout, workspace.terms);
+  const int m = mixture.irrelevantTokens();
   const double c = mixture.noiseLevel * readout.promptNorm;
-  labelTable(mixture, workspace.terms);
+  // Without noise all draws are alike.
+  if (mixture.isNoiseless()) draws = 1;
+  const ConditionalErrors conditional(mixture, readout, workspace);
   RunningMean error;
+  PlainMoments moments(1.0);
   double attention = 0.0;
   for (int first = 0, count; first < draws && !cancelled; first += count) {
     count = std::min(kPooledBlock, draws - first);
-    drawScoreSums(scores, first, count, mixture.irrelevantTokens(), c, cancelled, workspace.sums);
-    std::fill_n(workspace.values, kPooledBlock, 0.0);
-    for (const LabelTerm& term : workspace.terms) {
-      if (term.probability == 0.0) continue;
-      std::fill_n(workspace.gaps, kPooledBlock, dot(term.mu, readout.prompt) - dot(term.r, readout.prompt));
-      pool(mixture, workspace.gaps, count, workspace.sums, workspace.pooled);
-      const Margin margin{term.y,
-                          dot(term.r, readout.head),
-                          dot(term.mu, readout.head),
-                          readout.headAlongPrompt,
-                          readout.headOrthogonal,
-                          readout.intercept};
-      addErrors(workspace.pooled, count, margin, term.probability, workspace.values);
+    drawScoreSums(scores, first, count, m, c, cancelled, workspace.sums);
+    conditional(workspace.sums, count, workspace.values, [&](double probability) {
       double mass = 0.0;
       for (int i = 0; i < count; ++i) mass += workspace.pooled.relevantMass[i];
-      attention += term.probability * mass;
-    }
+      attention += probability * mass;
+    });
     error.add(workspace.values, count);
+    if (mixture.isNoiseless()) return {error.mean(), 0.0, attention};
+    if (first == 0) {
+      const double largest = *std::max_element(workspace.values, workspace.values + count);
+      const double scale = largest > 1e-290 ? largest : 1e-290;
+      moments = PlainMoments(scale);
+      moments.add(workspace.values, count);
+      LadderWorkspace scratch;
+      const UnseenMoments unseen = unseenMoments(
+          workspace.sums, count, m, c,
+          [&](const ScoreSums& sums, int values, double* out) {
+            conditional(sums, values, out, [](double) {});
+            for (int i = 0; i < values; ++i) out[i] /= scale;
+          },
+          scratch);
+      if (!moments.suffice(draws, unseen))
+        return ladderTestError(mixture, readout, scores, draws, cancelled, workspace);
+    } else {
+      moments.add(workspace.values, count);
+    }
   }
-  return {error.mean(), error.standardError(), attention / draws};
+  if (!moments.suffice(draws, UnseenMoments{}) && !cancelled)
+    return ladderTestError(mixture, readout, scores, draws, cancelled, workspace);
+  return {error.mean(), error.standardError(), attention / draws, moments.effectiveDraws()};
 }
 
 TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout, const Stream& scores,

@@ -19,6 +19,7 @@
 // tails per draw. Other noise: the share of fresh examples misclassified, a tie counting one half.
 #pragma once
 
+#include <limits>
 #include <vector>
 
 #include "core/mixture.h"
@@ -40,10 +41,18 @@ struct Readout {
 Readout makeReadout(const double* q, const double* w, int d);
 
 struct TestError {
-  double error;
-  double standardError;
-  double relevantAttention;  // E[A] over labels, atoms and draws
+  double error = 0.0;
+  double standardError = 0.0;
+  double relevantAttention = 0.0;  // E[A] over labels, atoms and draws
+  double effectiveDraws = std::numeric_limits<double>::infinity();
+  bool reliable = true;  // error ± 1.96 standardError can be trusted
 };
+
+// Draws of a ladder double up to this many times those asked for, and up to this many.
+constexpr int kMostDrawsMore = 64;
+constexpr int kMostLadderDraws = 1 << 20;
+// A count of fewer errors than this has no interval that can be trusted.
+constexpr double kLeastErrorsSeen = 10.0;
 
 // Φ(−margin) for a Gaussian margin of the given mean and standard deviation; 0, ½ or 1 by the sign if it has
 // none.
