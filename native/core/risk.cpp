@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <optional>
 
 #include "core/least_squares_risk.h"
 #include "core/risk_tail.h"
@@ -39,19 +40,38 @@ struct Solution {
   std::vector<RiskState> alone;
 };
 
+// Where a solver may start.
+struct NearbySolution {
+  MarginLoss loss;
+  FixedPoint point;
+};
+
 // One (α, λ) of a curve at one share of labels.
 class PointSolver {
  public:
+  // `nearby` is null, or holds the solution at another share of labels and will hold this one.
   PointSolver(const RiskSpec& spec, const RiskPoints& points, double alpha, double ridge, RiskValue threshold,
-              PartRunner& runner, const std::atomic<bool>& cancelled)
+              std::optional<NearbySolution>* nearby, PartRunner& runner, const std::atomic<bool>& cancelled)
       : spec_(spec),
         points_(points),
         batches_(static_cast<int>(points.batches.size())),
         alpha_(alpha),
         ridge_(ridge),
         threshold_(threshold),
+        nearby_(nearby),
         runner_(runner),
         cancelled_(cancelled) {}
+
+  // Averaging, with the head moved by `shift` in the plane.
+  RiskPoint averagingPoint(PlaneVector shift) {
+    Solution solution = explicitSolution(averagingState);
+    const auto move = [&](RiskState& state) {
+      state = stateAt(points_, PlaneVector{state.w1, state.w2} + shift, state.r, state.chi);
+    };
+    move(solution.state);
+    for (RiskState& state : solution.alone) move(state);
+    return outcome(solution);
+  }
 
   RiskPoint solve() {
     RiskPoint point = attempt();
@@ -68,7 +88,7 @@ class PointSolver {
     const bool averaging = spec_.head == HeadKind::kAveraging;
     const bool leastSquares = spec_.head == HeadKind::kLeastSquares;
     if (points_.noiseless) return noiseless(averaging);
-    if (averaging) return outcome(explicitSolution(averagingState));
+    if (averaging) return averagingPoint({0.0, 0.0});
     if (leastSquares && ridge_ == 0.0 && alpha_ <= 1.0)
       return alpha_ == 1.0 ? chance() : outcome(explicitSolution(interpolationState));
     const RiskProblem problem{points_, loss(), alpha_, ridge_};
@@ -78,7 +98,11 @@ class PointSolver {
       // Next to interpolation the closed form can lose digits that Newton's method keeps.
       if (point.converged) return outcome(solutionOf(problem, point));
     }
-    return outcome(solutionOf(problem, solveFixedPoint(problem, runner_, cancelled_)));
+    const bool isNear = nearby_ != nullptr && nearby_->has_value() && (*nearby_)->loss == problem.loss;
+    const FixedPoint point =
+        solveFixedPoint(problem, runner_, cancelled_, isNear ? &(*nearby_)->point : nullptr);
+    if (nearby_ != nullptr && point.converged) *nearby_ = NearbySolution{problem.loss, point};
+    return outcome(solutionOf(problem, point));
   }
 
   MarginLoss loss() const {
@@ -262,6 +286,7 @@ class PointSolver {
   const double alpha_;
   const double ridge_;
   const RiskValue threshold_;
+  std::optional<NearbySolution>* const nearby_;
   PartRunner& runner_;
   const std::atomic<bool>& cancelled_;
   std::unique_ptr<PoolingWorkspace> workspace_ = std::make_unique<PoolingWorkspace>();
@@ -282,38 +307,125 @@ class CurveSolver {
     const double ridge = spec_.ridges[i];
     const double n = spec_.examples.empty() ? 0.0 : spec_.examples[i];
     const double rate = spec_.mixture.positiveRate;
-    if (n == 0.0 || rate == 0.0 || rate == 1.0) return solveAt(points_, alpha, ridge, threshold_, runner);
-    const double deviation = std::sqrt(rate * (1.0 - rate) / n);
-    RiskPoint mean{};
-    mean.effectiveDraws = kInfinity;
-    mean.reliable = true;
-    for (size_t node = 0; node < kNodes.size(); ++node) {
-      const double share = std::clamp(rate + deviation * kNodes[node], 0.5 / n, 1.0 - 0.5 / n);
-      const RiskPoints points = withTrainingRate(points_, rate, share);
+    if (n > 0.0 && spec_.head == HeadKind::kAveraging && !points_.noiseless)
+      return averagingAt(n, alpha, runner);
+    if (n == 0.0 || rate == 0.0 || rate == 1.0)
+      return solveAt(points_, alpha, ridge, threshold_, nullptr, runner);
+    NodeMean mean;
+    std::optional<NearbySolution> nearby;
+    const auto addNode = [&](double share, double weight) {
+      const RiskPoints points = withTrainingRate(points_, rate, std::clamp(share, 0.5 / n, 1.0 - 0.5 / n));
       const RiskValue threshold =
           ridge == 0.0 && needsThreshold() ? thresholdOf(points, runner) : RiskValue{kNaN, kNaN};
-      const RiskPoint at = solveAt(points, alpha, ridge, threshold, runner);
-      if (at.status != RiskStatus::kOk || cancelled_) return at;
-      for (int field = 0; field < kRiskFields; ++field) {
-        mean.fields[field].value += kWeights[node] * at.fields[field].value;
-        // The nodes share their draws.
-        mean.fields[field].standardError += kWeights[node] * at.fields[field].standardError;
+      mean.add(weight, solveAt(points, alpha, ridge, threshold, &nearby, runner));
+    };
+    if (n <= kBinomialExamples) {
+      const int count = static_cast<int>(n);
+      for (int positive = 0; positive <= count && !cancelled_; ++positive) {
+        const double logarithm = std::lgamma(n + 1.0) - std::lgamma(positive + 1.0) -
+                                 std::lgamma(n - positive + 1.0) + positive * std::log(rate) +
+                                 (n - positive) * std::log1p(-rate);
+        if (logarithm > kLeastLogarithm) addNode(positive / n, std::exp(logarithm));
       }
-      for (size_t j = 0; j < mean.residuals.size(); ++j)
-        mean.residuals[j] = std::max(mean.residuals[j], std::abs(at.residuals[j]));
-      mean.effectiveDraws = std::min(mean.effectiveDraws, at.effectiveDraws);
-      mean.reliable = mean.reliable && at.reliable;
+    } else {
+      const double deviation = std::sqrt(rate * (1.0 - rate) / n);
+      RiskPoint coarse{};
+      for (int level = 0; level < kNodeLevels && !cancelled_; ++level) {
+        forEachNode(level, [&](double z, double weight) {
+          if (!cancelled_) addNode(rate + deviation * z, weight);
+        });
+        const RiskPoint fine = mean.result();
+        const RiskValue& error = fine.fields[kRiskError];
+        const double change = std::abs(error.value - coarse.fields[kRiskError].value);
+        if (level > 0 && change <= 0.1 * error.standardError) break;
+        coarse = fine;
+      }
     }
-    return mean;
+    return mean.result();
   }
 
  private:
-  // Gauss and Hermite's rule for the normal law: exact for polynomials of degree 9.
-  static constexpr std::array<double, 5> kNodes{-2.8569700138728056, -1.3556261799742659, 0.0,
-                                                1.3556261799742659, 2.8569700138728056};
-  static constexpr std::array<double, 5> kWeights{0.011257411327720689, 0.22207592200561266,
-                                                  0.53333333333333333, 0.22207592200561266,
-                                                  0.011257411327720689};
+  // Up to so many examples the share of labels is summed over, and beyond averaged by the trapezoidal rule, in
+  // which nearly steps are safe, as they are not in one of few nodes.
+  static constexpr double kBinomialExamples = 40.0;
+  static constexpr double kLeastLogarithm = -30.0;
+  static constexpr double kCoarsestStep = 1.6;
+  static constexpr double kLargestNode = 4.8;
+  static constexpr int kNodeLevels = 4;
+
+  // Nodes of a standard normal variable, with their densities: those of the level alone, which halve the steps
+  // of the levels before.
+  template <class Visit>
+  static void forEachNode(int level, Visit visit) {
+    const double step = std::ldexp(kCoarsestStep, -level);
+    const int range = static_cast<int>(std::lround(kLargestNode / step));
+    for (int node = -range; node <= range; ++node)
+      if (level == 0 || node % 2 != 0) visit(step * node, std::exp(-0.5 * step * node * step * node));
+  }
+
+  // Weighted mean of points that share their draws.
+  class NodeMean {
+   public:
+    void add(double weight, const RiskPoint& point) {
+      total_ += weight;
+      if (point.status != RiskStatus::kOk) mean_.status = point.status;
+      for (int field = 0; field < kRiskFields; ++field) {
+        mean_.fields[field].value += weight * point.fields[field].value;
+        mean_.fields[field].standardError += weight * point.fields[field].standardError;
+      }
+      for (size_t j = 0; j < mean_.residuals.size(); ++j)
+        mean_.residuals[j] = std::max(mean_.residuals[j], std::abs(point.residuals[j]));
+      // Σv² of the mean is at most the mean of the Σv².
+      const double error = point.fields[kRiskError].value;
+      if (error > 0.0) squares_ += weight * error * error / point.effectiveDraws;
+    }
+    RiskPoint result() const {
+      RiskPoint mean = mean_;
+      for (RiskValue& field : mean.fields) {
+        field.value /= total_;
+        field.standardError /= total_;
+      }
+      const double error = mean.fields[kRiskError].value;
+      mean.effectiveDraws = squares_ > 0.0 ? error * error * total_ / squares_ : kInfinity;
+      mean.reliable = mean.effectiveDraws >= kLeastEffectiveDraws;
+      return mean;
+    }
+
+   private:
+    RiskPoint mean_{};
+    double total_ = 0.0;
+    double squares_ = 0.0;
+  };
+
+  // The averaging head is a mean over examples: in the plane it is N(E b, Cov b/n). Its coordinate along q⋆
+  // matters, that of label imbalance and the rest; the other follows it as far as they are correlated.
+  RiskPoint averagingAt(double n, double alpha, PartRunner& runner) const {
+    PlaneSums means{};
+    for (size_t batch = 0; batch < points_.batches.size(); ++batch) {
+      const PlaneSums sums = planeSums(points_, static_cast<int>(batch), 0.0);
+      means.b11 += sums.b11;
+      means.b12 += sums.b12;
+      means.b1 += sums.b1;
+      means.b2 += sums.b2;
+      means.variance += sums.variance;
+    }
+    const double perBatch = 1.0 / static_cast<double>(points_.batches.size());
+    const double b1 = perBatch * means.b1;
+    const double variance =
+        perBatch * (means.b11 + (points_.uniform ? means.variance : 0.0)) - b1 * b1;
+    const double covariance = perBatch * means.b12 - b1 * perBatch * means.b2;
+    const double deviation = std::sqrt(std::max(variance, 0.0) / n);
+    NodeMean mean;
+    const auto addNode = [&](double z, double weight) {
+      if (cancelled_) return;
+      const double along = deviation * z;
+      const double across = variance > 0.0 ? covariance / variance * along : 0.0;
+      PointSolver solver(spec_, points_, alpha, 0.0, {kNaN, kNaN}, nullptr, runner, cancelled_);
+      mean.add(weight, solver.averagingPoint({along, across}));
+    };
+    for (int level = 0; level < kNodeLevels; ++level) forEachNode(level, addNode);
+    return mean.result();
+  }
 
   bool needsThreshold() const {
     return !points_.noiseless && (spec_.head == HeadKind::kLogistic || spec_.head == HeadKind::kHinge);
@@ -329,9 +441,9 @@ class CurveSolver {
   }
 
   RiskPoint solveAt(const RiskPoints& points, double alpha, double ridge, RiskValue threshold,
-                    PartRunner& runner) const {
-    return PointSolver(spec_, points, alpha, ridge, ridge == 0.0 ? threshold : RiskValue{kNaN, kNaN}, runner,
-                       cancelled_)
+                    std::optional<NearbySolution>* nearby, PartRunner& runner) const {
+    return PointSolver(spec_, points, alpha, ridge, ridge == 0.0 ? threshold : RiskValue{kNaN, kNaN}, nearby,
+                       runner, cancelled_)
         .solve();
   }
 

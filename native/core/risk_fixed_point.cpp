@@ -65,8 +65,13 @@ class FixedPointSolver {
         runner_(runner),
         cancelled_(cancelled) {}
 
-  FixedPoint solve() {
+  FixedPoint solve(const FixedPoint* start) {
     const std::vector<RiskLevel> levels = riskLevels(points_);
+    if (start != nullptr) {
+      FixedPoint point = newton(levels.back(), *start, kTargetResidual);
+      point.converged = largest(point.residuals) <= kRiskTolerance;
+      if (point.converged) return point;
+    }
     FixedPoint point{};
     bool followed = false;
     for (size_t i = 0; i < levels.size(); ++i) {
@@ -216,7 +221,26 @@ class FixedPointSolver {
 
   // Follows the solution from where it is explicit to the problem's own parameters.
   FixedPoint follow(RiskLevel level, double target) {
-    return hardMargin_ ? followSampleRatio(level, target) : followRidge(level, target);
+    if (!hardMargin_) return followRidge(level, target);
+    const FixedPoint point = followSampleRatio(level, target);
+    return largest(point.residuals) <= kPathResidual ? point : fromHinge(level, point, target);
+  }
+
+  // The hard margin from the hinge's solution at small ridges, where few examples lose all of their slope:
+  // the start that does not ask how 1/s² spreads. `otherwise` where that fails too.
+  FixedPoint fromHinge(RiskLevel level, const FixedPoint& otherwise, double target) {
+    const double scale = points_.b1Squares + points_.b2Squares + points_.variance / alpha_;
+    for (int power = kFirstVanishingPower; power >= kLastVanishingPower && !cancelled_; --power) {
+      const double ridge = std::pow(10.0, power) * scale;
+      FixedPointSolver hinge({points_, MarginLoss::kHinge, alpha_, ridge}, runner_, cancelled_);
+      FixedPoint point = hinge.follow(level, kPathResidual);
+      if (largest(point.residuals) > kPathResidual) return otherwise;
+      point.ridge = ridge * point.state.chi;
+      point.state.chi = 1.0;
+      point = newton(level, point, target);
+      if (largest(point.residuals) <= kRiskTolerance) return point;
+    }
+    return otherwise;
   }
 
   FixedPoint followRidge(RiskLevel level, double target) {
@@ -348,9 +372,9 @@ std::vector<RiskLevel> riskLevels(const RiskPoints& points) {
   return levels;
 }
 
-FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner,
-                           const std::atomic<bool>& cancelled) {
-  return FixedPointSolver(problem, runner, cancelled).solve();
+FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner, const std::atomic<bool>& cancelled,
+                           const FixedPoint* start) {
+  return FixedPointSolver(problem, runner, cancelled).solve(start);
 }
 
 FixedPoint fixedPointAt(const RiskProblem& problem, const RiskState& state, PartRunner& runner) {
