@@ -16,6 +16,7 @@ const workloads = [
   'known-prompt',
   'risk-curve',
   'risk-point',
+  'risk-searches',
   'lazy-noise',
   'study-overhead',
   'threads',

@@ -136,6 +136,8 @@ export interface NativeAddon {
       readonly sampleRatios: Float64Array;
       /** One per sample ratio. */
       readonly ridges: Float64Array;
+      /** n of each point, over whose label imbalance the risk is averaged; 0 for the limit itself. Default: all 0. */
+      readonly examples?: Float64Array | undefined;
       readonly inverseTemperature: number;
       readonly head: NativeHead['kind'];
       readonly draws: number;

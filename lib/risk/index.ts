@@ -1,4 +1,5 @@
 /** Laws: what simulations tend to, without simulating. */
+export type { Certificate, CertifiedPoint, CertifyOptions } from './certificate.js';
 export {
   type KnownPromptRisk,
   type KnownPromptRiskCurve,
@@ -15,11 +16,13 @@ export {
   populationGradient,
 } from './population-gradient.js';
 export {
+  type OutOfRangeError,
   type ReachableError,
   type SampleComplexity,
   type SampleComplexityExperiment,
   type SampleComplexityOptions,
   sampleComplexity,
+  type UndecidedError,
   type UnreachableError,
 } from './sample-complexity.js';
 export {

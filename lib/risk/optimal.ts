@@ -1,16 +1,29 @@
 import { z } from 'zod';
-import { OptionRangeError } from '../errors.js';
+import { ConvergenceError, OptionRangeError } from '../errors.js';
 import type { HeadOptions } from '../experiment.js';
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
 import { finiteNumber, integerFrom, oneOf, parseOptions, positiveNumber } from '../options.js';
 import {
   type KnownPromptRiskOptions,
   knownPromptRiskSchema,
-  type ResolvedKnownPromptRisk,
+  type RiskHead,
+  requireKnownPromptLaw,
   ridgeOf,
-  riskAt,
+  riskHeadSchema,
   sampleRatioOf,
 } from './known-prompt.js';
+import { inLanes, Landscape } from './landscape.js';
+import type { LawPoint } from './law-points.js';
+import { compare, placeErrors, replicateErrors } from './optimal-replicates.js';
+import {
+  type Axes,
+  basinsOf,
+  descendFrom,
+  type FirstLook,
+  firstLook,
+  kDescentDraws,
+  type Place,
+} from './optimal-search.js';
 
 /** What {@link optimal} can choose. */
 export type OptimalParameter = 'inverseTemperature' | 'ridge';
@@ -23,8 +36,8 @@ export interface OptimalOptions extends Pick<KnownPromptRiskOptions, 'kind' | 'd
   readonly examples?: number | undefined;
   /** α = n/d; or give `examples`. */
   readonly sampleRatio?: number | undefined;
-  /** The head; its ridge is kept unless `'ridge'` is chosen, which averaging has none of. */
-  readonly head: HeadOptions;
+  /** The head. Its ridge is not read, and need not be given, if `'ridge'` is chosen. */
+  readonly head: RiskHead | { readonly kind: HeadOptions['kind'] };
   /** τ if it is not chosen. */
   readonly inverseTemperature?: number | undefined;
   /** What is chosen: one of them or both. Default: `'inverseTemperature'`, and `'ridge'` too unless the head is averaging. */
@@ -33,17 +46,37 @@ export interface OptimalOptions extends Pick<KnownPromptRiskOptions, 'kind' | 'd
 
 /** The best choice and its risk. */
 export interface Optimum {
-  /** τ, chosen or given. */
-  readonly inverseTemperature: number;
   /**
-   * λ, chosen or given; 0 for averaging. `Infinity` where more ridge is always better: the head is then averaging but for
-   * its length.
+   * τ, chosen or given. If `atLimit` contains `'inverseTemperature'`, no finite τ is best: this is the outermost of the
+   * range that was looked at, and more in its direction changes the error by less than can be told.
+   */
+  readonly inverseTemperature: number;
+  /** Standard error of a chosen `inverseTemperature` from the finite number of draws; NaN if it is given or at a limit. */
+  readonly inverseTemperatureStandardError: number;
+  /**
+   * λ, chosen or given; 0 for averaging. `Infinity` where no finite ridge is better than the limit λ → ∞ beyond the noise of the draws:
+   * the best head is then averaging. 0 where less ridge is always better.
    */
   readonly ridge: number;
-  /** Limit of the test error there, in [0, 1]. */
+  /** Standard error of a chosen `ridge`; NaN if it is given, 0 or `Infinity`. */
+  readonly ridgeStandardError: number;
+  /** The chosen parameters whose best value is a limit: τ → ±∞, λ → 0 or λ → ∞. */
+  readonly atLimit: readonly OptimalParameter[];
+  /**
+   * Limit of the test error there, in [0, 1]: that of {@link knownPrompt} with the same draws and seed (of its averaging head where
+   * `ridge` is `Infinity`). The search has draws of its own, so that the least of noisy values does not flatter it.
+   */
   readonly error: number;
-  /** Standard error of `error`, and hence of the minimum, from the finite number of draws. */
+  /** Standard error of `error` from the finite number of draws. */
   readonly standardError: number;
+  /** Draws behind `error`, as in {@link KnownPromptRisk}. */
+  readonly effectiveDraws: number;
+  /** Whether `error` ± 1.96 `standardError` can be trusted, as in {@link KnownPromptRisk}. */
+  readonly reliable: boolean;
+  /** Points (τ, λ) that the search looked at. */
+  readonly evaluatedPoints: number;
+  /** Those among them whose equations were not solved; they were left out. */
+  readonly skippedPoints: number;
 }
 
 const schema = z.strictObject({
@@ -51,7 +84,7 @@ const schema = z.strictObject({
   mixture: mixtureSchema,
   examples: integerFrom(1, 2 ** 31 - 1).optional(),
   sampleRatio: positiveNumber.optional(),
-  head: knownPromptRiskSchema.head,
+  head: z.unknown(),
   inverseTemperature: finiteNumber.optional(),
   choose: z
     .array(oneOf(['inverseTemperature', 'ridge']), { error: "an array of 'inverseTemperature' and 'ridge'" })
@@ -62,133 +95,180 @@ const schema = z.strictObject({
   threads: knownPromptRiskSchema.threads,
   signal: knownPromptRiskSchema.signal,
 });
+const headOnly = z.strictObject({ head: riskHeadSchema });
+const headWithoutRidge = z.strictObject({
+  head: z
+    .object(
+      { kind: oneOf(['averaging', 'least-squares', 'logistic', 'hinge']) },
+      { error: "a head: an object whose kind is 'averaging', 'least-squares', 'logistic' or 'hinge'" },
+    )
+    .transform(({ kind }) => ({ kind })),
+});
 
-/** Ridges of the first look, relative to the noise of a feature: five per factor of ten. */
-const kRidgesPerDecade = 5;
-const kSmallestRidge = 1e-8;
-const kLargestRidge = 1e6;
-/** Prompt scales of the first look, relative to 1/(2σ²), the best one at long context. */
-const kScales = [0, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1, 1.2, 1.5, 2, 3, 5, 8];
-/** A search ends when the bracket is this narrow: the error is then within about its square of the least. */
-const kBracketWidth = 1e-5;
-const kGolden = (Math.sqrt(5) - 1) / 2;
+/** The range of |τ|: from a fraction of the smaller of its natural scales 1/(σQ), 1/Q² to where attention is all or nothing. */
+const kSmallScale = 0.05;
+const kLargeScale = 300;
+/**
+ * Ridges relative to the size of a feature: of the first look, and where descents end; beyond are the limits 0 and ∞. Points of
+ * losses other than the square cost twenty times as much at the smallest ridges.
+ */
+const kLookedAtRidges = [1e-5, 1e3] as const;
+const kLookedAtIterated = [1e-3, 1e3] as const;
+const kRidges = [1e-10, 1e5] as const;
+/** Standard errors within which descended basins stay rivals, and the first step of the last descent. */
+const kBasinNoise = 3;
+const kLastStep = 0.25;
+/** Relative height by which a plateau may be uneven, beyond its noise. */
+const kUnevenness = 1e-4;
 
-interface Evaluation {
-  readonly x: number;
-  readonly error: number;
+/** A place that can be the answer. */
+interface Candidate extends Place {
+  readonly averaging: boolean;
+  /** Whether it stands for τ → ±∞, and which side then is no better before it than at it. */
+  readonly edge: boolean;
+  /** For an edge: the u from which on the first look is not above it. */
+  readonly plateauFrom: number;
 }
 
-/** The least of `f` in [low, high] by golden-section search, on common draws, hence a smooth f. */
-async function goldenSection(
-  f: (x: number) => Promise<number>,
-  low: number,
-  high: number,
-  width: number,
-): Promise<Evaluation> {
-  let [a, b] = [low, high];
-  let [left, right] = [b - kGolden * (b - a), a + kGolden * (b - a)];
-  let [fLeft, fRight] = [await f(left), await f(right)];
-  while (b - a > width) {
-    if (fLeft <= fRight) {
-      [b, right, fRight] = [right, left, fLeft];
-      left = b - kGolden * (b - a);
-      fLeft = await f(left);
-    } else {
-      [a, left, fLeft] = [left, right, fRight];
-      right = a + kGolden * (b - a);
-      fRight = await f(right);
-    }
-  }
-  return fLeft <= fRight ? { x: left, error: fLeft } : { x: right, error: fRight };
-}
-
-function leastOf<Value extends { readonly error: number }>(values: readonly Value[]): number {
-  return values.reduce((best, value, i) => (value.error < (values[best] as Value).error ? i : best), 0);
-}
-
-interface Setting {
-  readonly options: ResolvedKnownPromptRisk;
-  readonly sampleRatio: number;
-}
-
-/** The best ridge at one prompt scale: a ladder in one call, golden section within its best two rungs, and λ → ∞. */
-async function bestRidge({ options, sampleRatio }: Setting): Promise<Optimum> {
-  const { mixture } = options;
-  const { contextNorm, signalNorm, noiseLevel, tokens } = mixture;
-  const scale = contextNorm ** 2 + signalNorm ** 2 + (noiseLevel ** 2 * (1 + 1 / sampleRatio)) / tokens;
-  const count = Math.round(Math.log10(kLargestRidge / kSmallestRidge) * kRidgesPerDecade);
-  const exponents = Array.from(
-    { length: count + 1 },
-    (_, i) => Math.log(kSmallestRidge) + (i / kRidgesPerDecade) * Math.LN10,
-  );
-  const at = async (logs: readonly number[]) => {
-    const points = logs.map((log) => ({ sampleRatio, ridge: scale * Math.exp(log) }));
-    const { error, standardError } = await riskAt(options, points);
-    return points.map(({ ridge }, i) => ({
-      ridge,
-      error: error[i] as number,
-      standardError: standardError[i] as number,
-    }));
-  };
-  const ladder = await at(exponents);
-  const rung = leastOf(ladder);
-  const low = exponents[Math.max(0, rung - 1)] as number;
-  const high = exponents[Math.min(count, rung + 1)] as number;
-  const inner = await goldenSection(async (log) => (await at([log]))[0]?.error as number, low, high, kBracketWidth);
-  const [refined] = await at([inner.x]);
-  const averaging = await riskAt({ ...options, head: { kind: 'averaging' } }, [{ sampleRatio, ridge: 0 }]);
-  const candidates = [
-    refined as (typeof ladder)[number],
-    ladder[rung] as (typeof ladder)[number],
-    {
-      ridge: Number.POSITIVE_INFINITY,
-      error: averaging.error[0] as number,
-      standardError: averaging.standardError[0] as number,
-    },
-  ];
-  // Where the error only falls towards averaging, the last rungs are averaging to working precision.
-  const best = rung === count ? 2 : leastOf(candidates);
-  return { inverseTemperature: options.inverseTemperature, ...(candidates[best] as (typeof ladder)[number]) };
-}
-
-async function givenRidge({ options, sampleRatio }: Setting): Promise<Optimum> {
-  const ridge = ridgeOf(options.head);
-  const { error, standardError } = await riskAt(options, [{ sampleRatio, ridge }]);
+function axesOf(
+  { mixture, sampleRatio, head }: Landscape['options'],
+  { scale, ridge }: { readonly scale: number | undefined; readonly ridge: number | undefined },
+): Axes {
+  const { contextNorm: Q, signalNorm: W, noiseLevel, tokens } = mixture;
+  const [gap, noise] = [Q * Q, noiseLevel * Q];
+  const small = kSmallScale / (gap + noise);
+  const fixed = scale !== undefined || Q === 0;
+  const size = gap + W * W + (noiseLevel ** 2 * (1 + 1 / sampleRatio)) / tokens;
+  const logs = (bounds: readonly [number, number]) =>
+    (ridge === undefined ? bounds.map((bound) => Math.log(bound * size)) : [Math.log(ridge), Math.log(ridge)]) as [
+      number,
+      number,
+    ];
+  const [least, most] = logs(kRidges);
   return {
-    inverseTemperature: options.inverseTemperature,
-    ridge,
-    error: error[0] as number,
-    standardError: standardError[0] as number,
+    scaleAt: (u) => (fixed ? (scale ?? 0) : small * Math.sinh(u)),
+    last: fixed ? 0 : Math.asinh(kLargeScale / (noise > 0 ? noise : gap) / small),
+    ridgeAt: (log) => ridge ?? Math.exp(log),
+    look: logs(head === 'logistic' || head === 'hinge' ? kLookedAtIterated : kLookedAtRidges),
+    least,
+    most,
   };
 }
 
-/** The best prompt scale: a ladder on both sides of 0, then golden section between the neighbours of its best rung. */
-async function bestScale(setting: Setting, at: (setting: Setting) => Promise<Optimum>): Promise<Optimum> {
-  const { noiseLevel, contextNorm } = setting.options.mixture;
-  const unit = noiseLevel > 0 ? 1 / (2 * noiseLevel ** 2) : 1 / Math.max(contextNorm ** 2, 1e-12);
-  const scales = [...kScales.slice(1).map((scale) => -scale), ...kScales]
-    .map((scale) => scale * unit)
-    .sort((a, b) => a - b);
-  const evaluate = (inverseTemperature: number) =>
-    at({ ...setting, options: { ...setting.options, inverseTemperature } });
-  const rungs: Optimum[] = [];
-  for (const scale of scales) rungs.push(await evaluate(scale));
-  const rung = leastOf(rungs);
-  const low = scales[Math.max(0, rung - 1)] as number;
-  const high = scales[Math.min(scales.length - 1, rung + 1)] as number;
-  const inner = await goldenSection(async (x) => (await evaluate(x)).error, low, high, 1e-3 * (high - low));
-  const refined = await evaluate(inner.x);
-  return refined.error <= (rungs[rung] as Optimum).error ? refined : (rungs[rung] as Optimum);
+/** Minima of one head on the axes, best first, from every basin that could hold the least; and its limits τ → ±∞. */
+async function candidatesOf(landscape: Landscape, axes: Axes, averaging: boolean): Promise<readonly Candidate[]> {
+  const { draws } = landscape.options;
+  const look = await firstLook(landscape, axes, draws);
+  const coarse = Math.min(draws, kDescentDraws);
+  const descended = (
+    await inLanes(
+      landscape.threads,
+      basinsOf(look).map((basin) => () => descendFrom(landscape, axes, basin, { draws: coarse, step: 1, threads: 1 })),
+    )
+  ).filter((place) => place !== undefined);
+  const ceiling = Math.min(...descended.map(({ value, spread }) => value + kBasinNoise * spread));
+  const found: Place[] = [];
+  for (const rival of descended.filter(({ value, spread }) => value - kBasinNoise * spread <= ceiling)) {
+    const settings = { draws, step: kLastStep, threads: landscape.threads };
+    const place = coarse === draws ? rival : await descendFrom(landscape, axes, rival, settings);
+    if (place !== undefined) found.push(place);
+  }
+  found.sort((a, b) => a.value - b.value);
+  const inner = found.map((place) => ({ ...place, averaging, edge: false, plateauFrom: 0 }));
+  return axes.last > 0 ? [...inner, ...edgesOf(look, averaging)] : inner;
+}
+
+/** The outermost places of the look on either side of τ = 0, each at its best ridge. */
+function edgesOf({ places }: FirstLook, averaging: boolean): readonly Candidate[] {
+  const lowest = places
+    .map((row) => row.filter((place) => place !== undefined).sort((a, b) => a.value - b.value)[0])
+    .filter((place) => place !== undefined);
+  return [lowest.filter(({ u }) => u < 0), lowest.filter(({ u }) => u > 0).reverse()].flatMap((side) => {
+    const [edge] = side;
+    if (edge === undefined) return [];
+    const top = edge.value + kBasinNoise * edge.spread + kUnevenness;
+    const end = side.findIndex(({ value }) => value > top);
+    return [{ ...edge, averaging, edge: true, plateauFrom: (side.at(end < 0 ? -1 : end - 1) as Place).u }];
+  });
+}
+
+/** The best of the candidates, where the limits λ = ∞, λ = 0 and τ = ±∞ win unless something is better beyond its noise. */
+async function rank(landscape: Landscape, axes: Axes, candidates: readonly Candidate[]): Promise<readonly Candidate[]> {
+  const replicates = await replicateErrors(landscape, axes, candidates);
+  const differences = candidates.map((_, i) => compare(replicates, i, 0).difference);
+  const order = candidates.map((_, i) => i).sort((i, j) => (differences[i] as number) - (differences[j] as number));
+  const [first] = order as [number];
+  const instead = (of: number, allowed: (candidate: Candidate) => boolean): number =>
+    order.find((i) => allowed(candidates[i] as Candidate) && !compare(replicates, i, of).worse) ?? of;
+  let best = first;
+  if (!(candidates[best] as Candidate).averaging) best = instead(best, ({ averaging }) => averaging);
+  const { averaging, u, log } = candidates[best] as Candidate;
+  if (log === axes.least) best = instead(best, (candidate) => candidate.log === Number.NEGATIVE_INFINITY);
+  const reaches = ({ plateauFrom, u: end }: Candidate) => u !== 0 && (end > 0 ? u >= plateauFrom : u <= plateauFrom);
+  best = instead(best, (candidate) => candidate.edge && candidate.averaging === averaging && reaches(candidate));
+  return [best, ...order.filter((i) => i !== best)].map((i) => candidates[i] as Candidate);
+}
+
+async function search(landscape: Landscape, axes: Axes, choosesRidge: boolean, vanishing: boolean): Promise<Optimum> {
+  const averagingAxes = { ...axes, least: Infinity, most: Infinity, look: [Infinity, Infinity] as const };
+  const learned = await candidatesOf(landscape, axes, false);
+  const averaged = choosesRidge ? await candidatesOf(landscape, averagingAxes, true) : [];
+  const lowest = [...learned, ...averaged].sort((a, b) => a.value - b.value);
+  const [least] = lowest;
+  if (least === undefined)
+    throw new ConvergenceError('the law was found at no point of the search', { evaluated: landscape.evaluated });
+  const reach = least.value + kBasinNoise * least.spread + kUnevenness;
+  const candidates: Candidate[] = lowest.filter(
+    ({ edge, averaging, value, spread }) => !edge || averaging || value - kBasinNoise * spread <= reach,
+  );
+  if (choosesRidge && vanishing && candidates.some(({ log }) => log === axes.least))
+    candidates.push({ ...least, log: Number.NEGATIVE_INFINITY });
+  for (const candidate of await rank(landscape, axes, candidates)) {
+    const look = { inverseTemperature: axes.scaleAt(candidate.u), ridges: [axes.ridgeAt(candidate.log)] };
+    const { draws } = landscape.options;
+    const [height] = await landscape.at({ ...look, draws, threads: landscape.threads });
+    if (height !== undefined) return await optimumAt(landscape, axes, candidate, height, choosesRidge);
+  }
+  throw new ConvergenceError('the law was found at none of the minima of the search', { u: least.u, log: least.log });
+}
+
+async function optimumAt(
+  landscape: Landscape,
+  axes: Axes,
+  { u, log, edge }: Candidate,
+  height: LawPoint,
+  choosesRidge: boolean,
+): Promise<Optimum> {
+  const chosen = { scale: axes.last > 0 && !edge, ridge: choosesRidge && Number.isFinite(log) };
+  const errors = await placeErrors(landscape, axes, { u, log }, chosen);
+  const ridge = axes.ridgeAt(log);
+  const slope = (axes.scaleAt(u + 1e-4) - axes.scaleAt(u - 1e-4)) / 2e-4;
+  return {
+    inverseTemperature: axes.scaleAt(u),
+    inverseTemperatureStandardError: errors.scale * slope,
+    ridge,
+    ridgeStandardError: errors.log * ridge,
+    atLimit: [
+      ...(edge ? (['inverseTemperature'] as const) : []),
+      ...(choosesRidge && !Number.isFinite(log) ? (['ridge'] as const) : []),
+    ],
+    ...height,
+    evaluatedPoints: landscape.evaluated,
+    skippedPoints: landscape.skipped,
+  };
 }
 
 /**
- * The prompt scale τ and the ridge λ of least risk, one of them or both, at a given sample ratio: minima of
- * {@link knownPrompt}'s error over ladders (λ from 1e-8 to 1e6 of the size of a feature; τ from −8 to 8 times 1/(2σ²), which
- * is the best scale at long context), refined by golden-section search. All evaluations share their draws, so the
- * error is a smooth function of both.
+ * The prompt scale τ and the ridge λ of least risk, one of them or both, at a given sample ratio: the global minimum of
+ * {@link knownPrompt}'s error.
  *
- * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; {@link ConvergenceError} as
- * {@link knownPrompt}.
+ * A first look at every rung of ladders (τ of both signs, by factors of 1.5 until attention is all or nothing; λ by factors of ten)
+ * on few common draws finds the basins; every basin whose bottom could be the lowest, given its noise and the steps of the
+ * ladders, is descended on more draws, and the rivals are compared on independent replicates. The limits λ → 0, λ → ∞ (averaging) and
+ * τ → ±∞ are candidates too. A narrower basin than the ladders' steps can be missed.
+ *
+ * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; {@link ConvergenceError} if the law was found at
+ * no point.
  * @example
  * ```ts
  * import { risk } from 'prompt-attention';
@@ -200,18 +280,25 @@ async function bestScale(setting: Setting, at: (setting: Setting) => Promise<Opt
  * ```
  */
 export async function optimal(options: OptimalOptions): Promise<Optimum> {
-  const { examples, sampleRatio, choose, inverseTemperature, ...rest } = parseOptions(schema, options, '');
-  const averaging = rest.head.kind === 'averaging';
-  const chosen = choose ?? (averaging ? ['inverseTemperature'] : ['inverseTemperature', 'ridge']);
+  const { examples, sampleRatio, choose, inverseTemperature, head: given, ...rest } = parseOptions(schema, options, '');
+  const { kind } = parseOptions(headWithoutRidge, { head: given }, '').head;
+  const chosen = choose ?? (kind === 'averaging' ? ['inverseTemperature'] : ['inverseTemperature', 'ridge']);
+  const choosesRidge = chosen.includes('ridge');
   const choosesScale = chosen.includes('inverseTemperature');
-  if (averaging && chosen.includes('ridge'))
+  if (kind === 'averaging' && choosesRidge)
     throw new OptionRangeError('choose', "without 'ridge' for the averaging head, which has none", choose);
   if (!choosesScale && inverseTemperature === undefined)
     throw new OptionRangeError('inverseTemperature', 'given, because it is not chosen', inverseTemperature);
-  const setting = {
-    options: { ...rest, inverseTemperature: inverseTemperature ?? 0 },
-    sampleRatio: sampleRatioOf({ examples, sampleRatio }, rest.mixture.dimension),
-  };
-  const ridge = chosen.includes('ridge') ? bestRidge : givenRidge;
-  return choosesScale ? bestScale(setting, ridge) : ridge(setting);
+  const { mixture } = rest;
+  const ridge = choosesRidge ? undefined : ridgeOf(parseOptions(headOnly, { head: given }, '').head);
+  requireKnownPromptLaw({ mixture, head: kind === 'averaging' ? { kind } : { kind, ridge: ridge ?? 1 } });
+  const landscape = new Landscape({
+    ...rest,
+    head: kind,
+    threads: rest.threads,
+    sampleRatio: sampleRatioOf({ examples, sampleRatio }, mixture.dimension),
+  });
+  const axes = axesOf(landscape.options, { scale: choosesScale ? undefined : inverseTemperature, ridge });
+  const noiseless = mixture.noiseLevel === 0 || mixture.relevantTokens === mixture.tokens;
+  return search(landscape, axes, choosesRidge, kind === 'least-squares' || !noiseless);
 }

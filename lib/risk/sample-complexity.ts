@@ -1,10 +1,15 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { OptionRangeError } from '../errors.js';
-import type { KnownPromptExperiment, ThreeStepExperiment } from '../experiment.js';
+import { ConvergenceError, OptionRangeError } from '../errors.js';
+import type { Experiment, KnownPromptExperiment, ThreeStepExperiment } from '../experiment.js';
 import { kLeastThreeStepDimension, threeStepSchema } from '../experiment.js';
 import type { JobOptions } from '../job.js';
+import type { ContextualMixture } from '../mixture.js';
 import { abortSignal, integerFrom, numberIn, parseOptions, seedSchema } from '../options.js';
-import { knownPromptRiskSchema, type ResolvedKnownPromptRisk, type RiskHead, ridgeOf, riskAt } from './known-prompt.js';
+import { type Certificate, type CertifyOptions, certify } from './certificate.js';
+import { type Crossing, firstCrossing, type Law, ladderOf, type Rung, rungsAt } from './crossing.js';
+import { knownPromptRiskSchema, type RiskHead, requireKnownPromptLaw, ridgeOf } from './known-prompt.js';
+import { lawPoints } from './law-points.js';
 import { threeStep } from './three-step.js';
 
 /** A known-prompt or three-step experiment without its number of examples; an `examples` that is given is not read. */
@@ -30,28 +35,60 @@ export interface SampleComplexityOptions extends JobOptions {
   readonly draws?: number | undefined;
   /** Seed of the draws. Default 0. */
   readonly seed?: number | bigint | undefined;
+  /** Check an answer by simulation at it and its neighbours. Not by default. */
+  readonly certify?: CertifyOptions | undefined;
 }
 
 /** The examples that are enough. */
 export interface ReachableError {
-  /** The smallest n for which the law's error is at most the target: at the mixture's d, per sample for three steps. */
+  /** The smallest n ≥ `smallestExamples` at which the law's error is at most the target: at the mixture's d, per sample for three steps. */
   readonly examples: number;
   /** n/d of the crossing itself, not rounded. */
   readonly sampleRatio: number;
-  /** Standard error of `sampleRatio` from the finite number of draws. */
+  /** Standard error of `sampleRatio` from the finite number of draws; Infinity where the law does not fall at the crossing. */
   readonly standardError: number;
+  /** Whether the law's error at the answer can be trusted to its standard error. */
+  readonly reliable: boolean;
+  /** Whether the law stays at most the target for all larger n that were looked at; not so before the peak of a double descent. */
+  readonly lasting: boolean;
+  /** The smallest n at which the law is vouched for; smaller ones were not looked at. */
+  readonly smallestExamples: number;
+  /** What simulation says about the answer, with `certify`. */
+  readonly certificate?: Certificate | undefined;
 }
 
 /** No number of examples is enough. */
 export interface UnreachableError {
   /** Always true. */
   readonly unreachable: true;
-  /** The law's error for n → ∞, above the target. */
+  /** The law's error for n → ∞. At every n that was looked at the error is above the target by two standard errors. */
   readonly limit: number;
+  /** Standard error of `limit`. */
+  readonly standardError: number;
+}
+
+/** Fewer examples are enough than the law is vouched for: a limit n → ∞, it says nothing about small n. */
+export interface OutOfRangeError {
+  /** Always true. */
+  readonly outOfRange: true;
+  /** The smallest n at which the law is vouched for. It is enough. */
+  readonly smallestExamples: number;
+  /** The law's error there, at most the target. */
+  readonly error: number;
+}
+
+/** The law's noise does not tell whether the target is reached. */
+export interface UndecidedError {
+  /** Always true. */
+  readonly undecided: true;
+  /** The law's error for n → ∞; it, or that at another n, is above the target by less than two standard errors or not reliable. */
+  readonly limit: number;
+  /** Standard error of `limit`. */
+  readonly standardError: number;
 }
 
 /** What {@link sampleComplexity} returns. */
-export type SampleComplexity = ReachableError | UnreachableError;
+export type SampleComplexity = ReachableError | UnreachableError | OutOfRangeError | UndecidedError;
 
 const targetError = numberIn('a number in (0, 1/2)', (value) => value > 0 && value < 0.5);
 const { signal: _signal, draws: _draws, seed: _seed, threads: _threads, ...knownPromptFields } = knownPromptRiskSchema;
@@ -71,150 +108,142 @@ const schema = z.strictObject({
   targetError,
   draws: integerFrom(64, 2 ** 31 - 1).optional(),
   seed: seedSchema.default(0),
+  certify: z.strictObject({ trials: integerFrom(2, 2 ** 31 - 1), seed: seedSchema.optional() }).optional(),
   signal: abortSignal,
 });
 
-interface LawValue {
-  readonly error: number;
-  readonly standardError: number;
+/** A law and how it is searched. */
+interface Search {
+  readonly lawOf: (draws: number) => Law;
+  readonly draws: number;
+  /** Rungs per factor of ten. */
+  readonly perDecade: number;
+  readonly smallest: number;
+  readonly largest: number;
+  readonly dimension: number;
 }
 
-/** The law's error at several sample ratios; points of one call may share work. */
-type Law = (sampleRatios: readonly number[]) => Promise<readonly LawValue[]>;
-
-/** Sample ratios the search looks at first, per factor of ten, and where it ends; beyond it the law is at its limit. */
-const kRatiosPerDecade = 8;
-const kSmallestRatio = 1e-3;
+/** Rungs per factor of ten up to this n/d, half as many beyond; and the n/d at which the law is at its limit. */
+const kDenseRatio = 100;
 const kLargestRatio = 1e8;
-/** Points of one refinement, and the relative width of the bracket at which it ends. */
-const kRefinementPoints = 7;
-const kBracketWidth = 1e-9;
+const kMostExamples = 2 ** 31 - 1;
+/** An undecided answer is looked at again on so many times the draws, so often. */
+const kMoreDraws = 4;
+const kRounds = 3;
+const kMargin = 2;
 
-function ladder(from: number, to: number): readonly number[] {
-  const steps = Math.max(1, Math.ceil(Math.log10(to / from) * kRatiosPerDecade));
-  return Array.from({ length: steps + 1 }, (_, i) => from * (to / from) ** (i / steps));
-}
-
-/**
- * The first crossing of the target on a ladder of sample ratios, refined. The ladder finds the smallest such ratio also where
- * the error is not monotone (double descent); a dip between two rungs is missed.
- */
-async function firstCrossing(law: Law, rungs: readonly number[], target: number): Promise<number | undefined> {
-  const errors = await law(rungs);
-  const reached = errors.findIndex(({ error }) => error <= target);
-  if (reached < 0) return undefined;
-  if (reached === 0) return rungs[0] as number;
-  let [low, high] = [rungs[reached - 1] as number, rungs[reached] as number];
-  while (high / low - 1 > kBracketWidth) {
-    const inner = Array.from(
-      { length: kRefinementPoints },
-      (_, i) => low * (high / low) ** ((i + 1) / (kRefinementPoints + 1)),
-    );
-    const values = await law(inner);
-    const first = values.findIndex(({ error }) => error <= target);
-    [low, high] = [
-      first === 0 ? low : (inner[(first < 0 ? inner.length : first) - 1] as number),
-      first < 0 ? high : (inner[first] as number),
-    ];
-  }
-  return high;
-}
-
-/** Standard error of the crossing: that of the error over the slope of the law there. */
-async function crossingError(law: Law, ratio: number): Promise<number> {
-  const step = 1e-3;
-  const [below, at, above] = (await law([ratio / (1 + step), ratio, ratio * (1 + step)])) as [
-    LawValue,
-    LawValue,
-    LawValue,
-  ];
-  const slope = (above.error - below.error) / (2 * step * ratio);
-  return slope === 0 ? (at.standardError === 0 ? 0 : Number.POSITIVE_INFINITY) : at.standardError / Math.abs(slope);
-}
-
-function knownPromptLaw(options: ResolvedKnownPromptRisk): Law {
-  const ridge = ridgeOf(options.head);
-  return async (sampleRatios) => {
-    const { error, standardError } = await riskAt(
-      options,
-      sampleRatios.map((sampleRatio) => ({ sampleRatio, ridge })),
-    );
-    return Array.from(error, (value, i) => ({ error: value, standardError: standardError[i] as number }));
+function knownPromptSearch(
+  experiment: Extract<z.output<typeof schema>['experiment'], { kind: 'known-prompt' }>,
+  { draws = 20_000, seed, signal }: Pick<z.output<typeof schema>, 'draws' | 'seed' | 'signal'>,
+  target: number,
+): Search {
+  const { mixture, head } = experiment;
+  requireKnownPromptLaw({ mixture, head });
+  const { dimension } = mixture;
+  const ridge = ridgeOf(head);
+  const request = { ...experiment, head: head.kind, seed, signal, threads: availableParallelism() };
+  return {
+    lawOf: (count) => (examples) =>
+      lawPoints(
+        { ...request, draws: count },
+        examples.map((n) => ({ sampleRatio: n / dimension, ridge })),
+      ),
+    draws,
+    perDecade: 8,
+    smallest: smallestExamples(mixture, target),
+    largest: kLargestRatio * dimension,
+    dimension,
   };
 }
 
-function threeStepLaw(
-  experiment: Omit<z.output<typeof threeStepSchema>, 'examples'>,
-  options: { readonly draws: number; readonly seed: number | bigint; readonly signal: AbortSignal | undefined },
-): Law {
+function threeStepSearch(
+  { examples: _, ...experiment }: Extract<z.output<typeof schema>['experiment'], { kind: 'three-step' }>,
+  { draws = 4000, seed, signal }: Pick<z.output<typeof schema>, 'draws' | 'seed' | 'signal'>,
+  target: number,
+): Search {
   const { dimension } = experiment.mixture;
   const fluctuations = dimension >= kLeastThreeStepDimension;
-  return async (sampleRatios) => {
-    const values: LawValue[] = [];
-    for (const ratio of sampleRatios) {
-      const examples = Math.min(2 ** 31 - 1, Math.max(1, Math.round(ratio * dimension)));
-      values.push(await threeStep({ ...experiment, examples, fluctuations, ...options }));
+  const at = async (n: number, count: number) => {
+    try {
+      const law = await threeStep({ ...experiment, examples: n, fluctuations, draws: count, seed, signal });
+      return { effectiveDraws: count, reliable: true, ...law };
+    } catch (error) {
+      if (!(error instanceof ConvergenceError)) throw error;
+      return undefined;
     }
-    return values;
   };
-}
-
-/** The smallest n whose error is at most the target, given the crossing of the law in n/d. */
-async function examplesAt(law: Law, ratio: number, dimension: number, target: number): Promise<number> {
-  const examples = Math.max(1, Math.ceil(ratio * dimension * (1 - kBracketWidth)));
-  const [value] = await law([examples / dimension]);
-  return value !== undefined && value.error <= target ? examples : examples + 1;
-}
-
-async function knownPromptComplexity(options: ResolvedKnownPromptRisk, target: number): Promise<SampleComplexity> {
-  const law = knownPromptLaw(options);
-  const [limit] = (await law([kLargestRatio])) as [LawValue];
-  const ratio = await firstCrossing(law, ladder(kSmallestRatio, kLargestRatio), target);
-  if (ratio === undefined) return { unreachable: true, limit: limit.error };
-  const { dimension } = options.mixture;
   return {
-    examples: await examplesAt(law, ratio, dimension, target),
-    sampleRatio: ratio,
-    standardError: await crossingError(law, ratio),
+    lawOf: (count) => async (examples) => {
+      const points = [];
+      for (const n of examples) points.push(await at(n, count));
+      return points;
+    },
+    draws,
+    perDecade: 4,
+    smallest: Math.max(kLeastThreeStepExamples, smallestExamples(experiment.mixture, target)),
+    largest: kMostExamples,
+    dimension,
   };
 }
 
-/** By bisection on the integers: an evaluation of this law costs too much for ladders. */
-async function threeStepComplexity(law: Law, dimension: number, target: number): Promise<SampleComplexity> {
-  const errorAt = async (examples: number) => ((await law([examples / dimension])) as [LawValue])[0];
-  const kMostExamples = 2 ** 31 - 1;
-  let high = Math.max(16, dimension);
-  while (high < kMostExamples && (await errorAt(high)).error > target) high = Math.min(4 * high, kMostExamples);
-  const last = await errorAt(high);
-  if (last.error > target) return { unreachable: true, limit: last.error };
-  let low = 0;
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    if ((await errorAt(middle)).error <= target) high = middle;
-    else low = middle;
+/** The law is vouched for from so many examples on, so many times ln(1/ε), and so many examples of the rarer label. */
+const kLeastExamples = 50;
+const kLeastPerLog = 10;
+const kLeastOfLabel = 10;
+const kLeastThreeStepExamples = 100;
+
+/**
+ * The smallest n at which the law of a known prompt is within some 10 % of simulation (docs/known-prompt-risk.md). What is left of its
+ * distance after the fluctuation of the labels is that of the head's norms, of relative size 1/n; an error of Φ(−x) magnifies it by
+ * x², about 2 ln(1/ε).
+ */
+function smallestExamples({ positiveRate }: ContextualMixture, target: number): number {
+  const rarer = Math.min(positiveRate, 1 - positiveRate);
+  const oneLabel = rarer > 0 ? kLeastOfLabel / rarer : 0;
+  return Math.min(kMostExamples, Math.ceil(Math.max(kLeastExamples, kLeastPerLog * Math.log(1 / target), oneLabel)));
+}
+
+/** The crossing, or what there is instead of one, on more draws while that is not decided. */
+async function decide(
+  { lawOf, draws, ...search }: Search,
+  target: number,
+): Promise<Exclude<SampleComplexity, ReachableError> | Crossing> {
+  const examples = ladderOf(search.smallest, search.largest, kDenseRatio * search.dimension, search.perDecade);
+  for (let round = 1, count = draws; ; ++round, count = Math.min(kMostExamples, kMoreDraws * count)) {
+    const law = lawOf(count);
+    const rungs = await rungsAt(law, examples);
+    const found = await firstCrossing(law, rungs, target);
+    if (found === 'first')
+      return { outOfRange: true, smallestExamples: search.smallest, error: (rungs[0] as Rung).error };
+    if (found !== 'none') return found;
+    const { error: limit, standardError, reliable } = rungs.at(-1) as Rung;
+    if (rungs.every(({ error }) => error === Number.POSITIVE_INFINITY))
+      throw new ConvergenceError('the law was found at no number of examples', { smallest: search.smallest });
+    const above = rungs.every((rung) => rung.error - kMargin * rung.standardError > target);
+    if (above && reliable) return { unreachable: true, limit, standardError };
+    if (round === kRounds) return { undecided: true, limit, standardError };
   }
-  const [above, at, below] = [
-    await errorAt(high + Math.ceil(0.02 * high)),
-    await errorAt(high),
-    await errorAt(Math.max(1, high - Math.ceil(0.02 * high))),
-  ];
-  const slope = (above.error - below.error) / (2 * Math.ceil(0.02 * high));
-  return {
-    examples: high,
-    sampleRatio: high / dimension,
-    standardError: at.standardError / Math.abs(slope) / dimension,
-  };
+}
+
+/** The n between the answer and a neighbour at which the law is the furthest on the neighbour's side. */
+async function neighbour(law: Law, answer: number, factor: number): Promise<{ examples: number; lawError: number }> {
+  const steps = [0.25, 0.5, 0.75, 1].map((share) => answer * factor ** share);
+  const whole = steps.map((n) => Math.max(1, factor > 1 ? Math.ceil(n) : Math.floor(n)));
+  const sign = factor > 1 ? 1 : -1;
+  const rungs = (await rungsAt(law, whole)).filter(({ error }) => Number.isFinite(error));
+  const [best] = rungs.sort((a, b) => sign * (a.error - b.error));
+  return { examples: best?.examples ?? (whole.at(-1) as number), lawError: best?.error ?? Number.NaN };
 }
 
 /**
- * How many examples it takes to reach a test error, by the exact law: the smallest n at the mixture's d, or that no n is enough.
+ * How many examples it takes to reach a test error, by the exact law: the smallest n at the mixture's d, or that no n is enough, or
+ * that the answer is below the n from which on the law is vouched for.
  *
- * Known prompt: the smallest sample ratio n/d at which {@link knownPrompt}'s error is at most the target, on draws common to all
- * ratios. Where the error is not monotone (least squares without ridge peaks at n = d) it is the first crossing. Three
- * steps: the smallest n = n1 = n2 = n3 at which {@link threeStep}'s error is at most the target.
+ * Known prompt: the first n at which {@link knownPrompt}'s error is at most the target, on draws common to all n. Three steps:
+ * the first n = n1 = n2 = n3 at which {@link threeStep}'s is. Errors that are not monotone (least squares without ridge peaks at
+ * n = d) may cross the target again later: `lasting` says so. n at which the law was not found count as above the target.
  *
- * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; {@link ConvergenceError} as
- * {@link knownPrompt}.
+ * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; {@link ConvergenceError} if the law was found at no n.
  * @example
  * ```ts
  * import { risk } from 'prompt-attention';
@@ -224,19 +253,39 @@ async function threeStepComplexity(law: Law, dimension: number, target: number):
  *   targetError: 0.05,
  * });
  * if ('unreachable' in answer) console.log(`never: the error stays above ${answer.limit}`);
+ * else if ('outOfRange' in answer) console.log(`at most ${answer.smallestExamples}`);
+ * else if ('undecided' in answer) console.log(`the limit is ${answer.limit} ± ${answer.standardError}`);
  * else console.log(answer.examples, answer.sampleRatio, answer.standardError);
  * ```
  */
 export async function sampleComplexity(options: SampleComplexityOptions): Promise<SampleComplexity> {
-  const { experiment, targetError: target, draws, seed, signal } = parseOptions(schema, options, '');
+  const { experiment, targetError: target, certify: check, ...rest } = parseOptions(schema, options, '');
   if (experiment.mixture.noise !== 'gaussian')
     throw new OptionRangeError('experiment.mixture.noise', "'gaussian' for a risk", experiment.mixture.noise);
-  const { examples: _, ...rest } = experiment;
-  if (rest.kind === 'known-prompt')
-    return knownPromptComplexity({ ...rest, draws: draws ?? 20_000, seed, threads: undefined, signal }, target);
-  return threeStepComplexity(
-    threeStepLaw(rest, { draws: draws ?? 4000, seed, signal }),
-    rest.mixture.dimension,
-    target,
-  );
+  const search =
+    experiment.kind === 'known-prompt'
+      ? knownPromptSearch(experiment, rest, target)
+      : threeStepSearch(experiment, rest, target);
+  const found = await decide(search, target);
+  if (!('at' in found)) return found;
+  const { at, lasting } = found;
+  const answer = {
+    examples: Math.ceil(at.examples),
+    sampleRatio: found.examples / search.dimension,
+    standardError: found.standardError / search.dimension,
+    reliable: at.reliable,
+    lasting,
+    smallestExamples: search.smallest,
+  };
+  if (check === undefined) return answer;
+  const law = search.lawOf(search.draws);
+  const places = [
+    await neighbour(law, answer.examples, 0.8),
+    { examples: answer.examples, lawError: at.error },
+    await neighbour(law, answer.examples, 1.25),
+  ];
+  const experimentAt = (examples: number) => ({ ...experiment, examples }) as Experiment;
+  const seed = check.seed ?? rest.seed;
+  const certificate = await certify(experimentAt, places, target, { trials: check.trials, seed }, rest.signal);
+  return { ...answer, certificate };
 }

@@ -49,9 +49,10 @@ struct FixedPoint {
   bool converged;                   // residuals ≤ kRiskTolerance
 };
 
-// λ > 0, or λ = 0 for the logistic and hinge loss where the classes are not separable.
-FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner,
-                           const std::atomic<bool>& cancelled);
+// λ > 0, or λ = 0 for the logistic and hinge loss where the classes are not separable. `start` is the solution
+// of a problem close by, or null.
+FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner, const std::atomic<bool>& cancelled,
+                           const FixedPoint* start = nullptr);
 
 // The same at a state that is known.
 FixedPoint fixedPointAt(const RiskProblem& problem, const RiskState& state, PartRunner& runner);
@@ -62,8 +63,14 @@ std::vector<RiskResiduals> batchResiduals(const RiskProblem& problem, const Fixe
 // Solves J x = −f; false if J is singular.
 bool solveNewton(RiskJacobian jacobian, std::array<double, 4> f, std::array<double, 4>& x);
 
-// 1/α_c = min_w E[(−ω)₊²/s²] at r = 1: classes are linearly separable in the limit if and only if α < α_c.
-double separabilityThreshold(const RiskPoints& points, PartRunner& runner);
+// 1/α_c = min_w E[(−ω)₊²/s²] at r = 1: classes are linearly separable in the limit if and only if α < α_c. ∞
+// where it is above 1e12: the least value is then reached at infinity, or nearly so.
+struct Separability {
+  double threshold;             // α_c
+  double least;                 // 1/α_c
+  std::vector<double> batches;  // 1/α_c of each batch alone, to first order
+};
+Separability separability(const RiskPoints& points, PartRunner& runner);
 
 // How much of the draws is looked at.
 struct RiskLevel {

@@ -1,0 +1,128 @@
+import type { LawPoint } from './law-points.js';
+import { vertexOf } from './minimum.js';
+
+/** A law's error at several n, any real numbers; points of one call may share work. `undefined` where it was not found. */
+export type Law = (examples: readonly number[]) => Promise<readonly (LawPoint | undefined)[]>;
+
+/** A rung of a ladder of n. */
+export interface Rung {
+  readonly examples: number;
+  /** Infinity where the law was not found. */
+  readonly error: number;
+  readonly standardError: number;
+  readonly reliable: boolean;
+}
+
+/** Points of one refinement, and the relative width of the bracket at which it ends where n are not counted. */
+const kRefinementPoints = 7;
+const kBracketWidth = 1e-9;
+/** Above this n is not counted one by one. */
+const kCounted = 2 ** 31 - 1;
+/** The slope of the law at the crossing is taken over this relative distance in n. */
+const kSlopeDistance = 0.05;
+
+export const rungsAt = async (law: Law, examples: readonly number[]): Promise<readonly Rung[]> => {
+  const points = await law(examples);
+  return examples.map((n, i) => {
+    const { error = Number.POSITIVE_INFINITY, standardError = 0, reliable = false } = points[i] ?? {};
+    return { examples: n, error, standardError, reliable };
+  });
+};
+
+/** Whole numbers of about equal ratios from n up, `perDecade` of them per factor of ten below `dense`, half as many above. */
+export function ladderOf(from: number, to: number, dense: number, perDecade: number): readonly number[] {
+  const rungs = [from];
+  for (let n = from; n < to; ) {
+    n = Math.min(to, Math.max(n + 1, Math.round(n * 10 ** ((n < dense ? 1 : 2) / perDecade))));
+    rungs.push(n);
+  }
+  return rungs;
+}
+
+/** n strictly between two, counted where they are small. */
+function between(low: number, high: number): readonly number[] {
+  const inner = Array.from(
+    { length: kRefinementPoints },
+    (_, i) => low * (high / low) ** ((i + 1) / (kRefinementPoints + 1)),
+  );
+  if (high > kCounted) return inner;
+  return [...new Set(inner.map(Math.round))].filter((n) => n > low && n < high);
+}
+
+/** Rungs added where a dip between two rungs, by the parabola through the lowest and its neighbours, could reach the target. */
+async function withDips(law: Law, rungs: readonly Rung[], target: number): Promise<readonly Rung[]> {
+  const logs = rungs.map(({ examples, error }) => ({ x: Math.log(examples), y: Math.log(error) }));
+  const dips = rungs.flatMap(({ error }, i) => {
+    const [left, middle, right] = [logs[i - 1], logs[i], logs[i + 1]];
+    if (left === undefined || middle === undefined || right === undefined || error <= target) return [];
+    if (!(left.y >= middle.y && right.y >= middle.y)) return [];
+    const vertex = vertexOf(left, middle, right);
+    const fall =
+      (vertex === undefined ? 0 : Math.abs(vertex - middle.x) / (right.x - left.x)) * (left.y + right.y - 2 * middle.y);
+    return Number.isFinite(fall) && middle.y - fall <= Math.log(target) ? [i] : [];
+  });
+  const inner: number[] = dips.flatMap((i) => [
+    ...between((rungs[i - 1] as Rung).examples, (rungs[i] as Rung).examples),
+    ...between((rungs[i] as Rung).examples, (rungs[i + 1] as Rung).examples),
+  ]);
+  if (inner.length === 0) return rungs;
+  const added = await rungsAt(law, [...new Set(inner)]);
+  return [...rungs, ...added].sort((a, b) => a.examples - b.examples);
+}
+
+/** Where a law first comes down to a target, on a ladder, and what it is like there. */
+export interface Crossing {
+  /** The first n at which the law is at most the target, and the one before it, at which it is not. */
+  readonly at: Rung;
+  readonly before: Rung;
+  /** n of the crossing itself. */
+  readonly examples: number;
+  /** Standard error of it; Infinity where the law is flat. */
+  readonly standardError: number;
+  /** Whether the law is at most the target on every later rung. */
+  readonly lasting: boolean;
+}
+
+/** The first crossing of the target from above; `first` if it is not above the target to begin with, `none` if it stays above. */
+export async function firstCrossing(
+  law: Law,
+  ladder: readonly Rung[],
+  target: number,
+): Promise<Crossing | 'first' | 'none'> {
+  const rungs = await withDips(law, ladder, target);
+  const reached = rungs.findIndex(({ error }) => error <= target);
+  if (reached < 0) return 'none';
+  if (reached === 0) return 'first';
+  let [before, at] = [rungs[reached - 1] as Rung, rungs[reached] as Rung];
+  while (
+    at.examples > kCounted ? at.examples / before.examples - 1 > kBracketWidth : at.examples - before.examples > 1
+  ) {
+    const inner = await rungsAt(law, between(before.examples, at.examples));
+    const first = inner.findIndex(({ error }) => error <= target);
+    [before, at] = [first === 0 ? before : (inner.at(first < 0 ? -1 : first - 1) as Rung), inner[first] ?? at];
+  }
+  const lasting = rungs.slice(reached).every(({ error }) => error <= target);
+  return { at, before, ...(await placeOf(law, before, at, target)), lasting };
+}
+
+/** n of the crossing by interpolation, and its standard error: that of the law over the law's slope. */
+async function placeOf(law: Law, before: Rung, at: Rung, target: number) {
+  const [logBefore, logAt] = [Math.log(before.error), Math.log(at.error)];
+  const share =
+    Number.isFinite(logBefore) && Number.isFinite(logAt) && logBefore > logAt
+      ? (logBefore - Math.log(target)) / (logBefore - logAt)
+      : 1;
+  const examples = before.examples + share * (at.examples - before.examples);
+  const distance = Math.max(1, at.examples * kSlopeDistance);
+  const whole = (n: number) => (n > kCounted ? n : Math.round(n));
+  const sides = await rungsAt(law, [Math.max(1, whole(at.examples - distance)), whole(at.examples + distance)]);
+  const [low, high] = sides as [Rung, Rung];
+  const slope = (low.error - high.error) / (high.examples - low.examples);
+  const standardError =
+    at.standardError === 0
+      ? 0
+      : Number.isFinite(slope) && slope > 0
+        ? at.standardError / slope
+        : Number.POSITIVE_INFINITY;
+  return { examples, standardError };
+}

@@ -1,0 +1,61 @@
+import { ConvergenceError } from '../errors.js';
+import { hashKey } from '../experiment.js';
+import { runJob } from '../job.js';
+import { native, toNativeMixture } from '../native.js';
+import type { ResolvedKnownPromptRisk, RiskPoint } from './known-prompt.js';
+
+/** The law at one point. */
+export interface LawPoint {
+  readonly error: number;
+  readonly standardError: number;
+  readonly effectiveDraws: number;
+  readonly reliable: boolean;
+}
+
+/** Which law is looked at, on how many draws of which stream. */
+export interface LawRequest
+  extends Pick<ResolvedKnownPromptRisk, 'mixture' | 'inverseTemperature' | 'seed' | 'signal'> {
+  readonly head: 'averaging' | 'least-squares' | 'logistic' | 'hinge';
+  readonly draws: number;
+  readonly threads: number;
+  /** Requests of one stream share their draws; those of another have independent ones. Default: the draws of {@link knownPrompt}. */
+  readonly stream?: string | undefined;
+}
+
+/** The law at several points for searches, which go on where its equations were not solved: `undefined`. */
+export async function lawPoints(
+  { mixture, inverseTemperature, head, draws, seed, threads, signal, stream }: LawRequest,
+  points: readonly RiskPoint[],
+): Promise<readonly (LawPoint | undefined)[]> {
+  if (points.length === 0) return [];
+  try {
+    const { error, standardError, converged } = await runJob(
+      () =>
+        native.knownPromptRisk({
+          mixture: toNativeMixture(mixture),
+          sampleRatios: Float64Array.from(points, ({ sampleRatio }) => sampleRatio),
+          ridges: Float64Array.from(points, ({ ridge }) => ridge),
+          inverseTemperature,
+          head,
+          draws,
+          threads,
+          seed: BigInt(seed),
+          cellKey: hashKey({ risk: 'known-prompt', ...(stream === undefined ? {} : { stream }) }),
+        }),
+      { signal },
+    );
+    return points.map((_, i) =>
+      converged[i] === 1
+        ? {
+            error: error[i] as number,
+            standardError: standardError[i] as number,
+            effectiveDraws: draws,
+            reliable: true,
+          }
+        : undefined,
+    );
+  } catch (error) {
+    if (!(error instanceof ConvergenceError)) throw error;
+    return points.map(() => undefined);
+  }
+}
