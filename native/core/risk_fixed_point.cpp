@@ -6,6 +6,8 @@
 #include <limits>
 #include <utility>
 
+#include "core/risk_nested.h"
+
 namespace prompt_attention {
 
 namespace {
@@ -20,6 +22,10 @@ constexpr int kMaximumPathSteps = 300;  // across every power of ten of double p
 constexpr double kSmallestTerm = 1e-7;
 constexpr double kPathStart = 10.0;
 constexpr int kMaximumStarts = 8;
+// Passes over all points that one fixed point may take; a pass over a share of them counts as that share.
+constexpr double kMaximumPasses = 3000.0;
+// A dual scale beyond this is on its way to infinity.
+constexpr double kLargestScale = 1e100;
 // Powers of ten that stand in for λ → 0: λ = 0 itself is tried from each of them in turn.
 constexpr int kFirstVanishingPower = -3;
 constexpr int kLastVanishingPower = -14;
@@ -57,15 +63,23 @@ void moveHead(RiskState& state, double by1, double by2) {
 
 class FixedPointSolver {
  public:
-  FixedPointSolver(const RiskProblem& problem, PartRunner& runner, const std::atomic<bool>& cancelled)
+  FixedPointSolver(const RiskProblem& problem, PartRunner& runner, const std::atomic<bool>& cancelled,
+                   double* passes = nullptr)
       : problem_(problem),
         points_(problem.points),
         alpha_(problem.sampleRatio),
         hardMargin_(problem.loss == MarginLoss::kHardMargin),
         runner_(runner),
-        cancelled_(cancelled) {}
+        cancelled_(cancelled),
+        passes_(passes == nullptr ? &ownPasses_ : passes) {}
 
   FixedPoint solve(const FixedPoint* start) {
+    const FixedPoint point = solveByNewton(start);
+    if (point.converged || cancelled_) return point;
+    return hardMargin_ ? marginByNesting(point) : solveByNesting(point);
+  }
+
+  FixedPoint solveByNewton(const FixedPoint* start) {
     const std::vector<RiskLevel> levels = riskLevels(points_);
     if (start != nullptr) {
       FixedPoint point = newton(levels.back(), *start, kTargetResidual);
@@ -83,10 +97,49 @@ class FixedPointSolver {
         followed = largest(point.residuals) <= kPathResidual;
         if (!followed && !last) point = before;
       }
-      if (cancelled_) return point;
+      if (cancelled_ || (stopped() && !last)) return point;
     }
     point.converged = largest(point.residuals) <= kRiskTolerance;
     return point;
+  }
+
+  // The hard margin from nested solutions of the hinge at small ridges.
+  FixedPoint marginByNesting(const FixedPoint& otherwise) {
+    const RiskLevel level = riskLevels(points_).back();
+    const double scale = points_.b1Squares + points_.b2Squares + points_.variance / alpha_;
+    for (int power = kFirstVanishingPower; power >= kLastVanishingPower && !cancelled_; power -= 3) {
+      const double ridge = std::pow(10.0, power) * scale;
+      FixedPointSolver hinge({points_, MarginLoss::kHinge, alpha_, ridge}, runner_, cancelled_);
+      FixedPoint point = hinge.solveByNesting({});
+      if (!point.converged) return otherwise;
+      point.ridge = ridge * point.state.chi;
+      point.state.chi = 1.0;
+      *passes_ = 0.0;
+      point = newton(level, point, kTargetResidual);
+      point.converged = largest(point.residuals) <= kRiskTolerance;
+      if (point.converged) return point;
+    }
+    return otherwise;
+  }
+
+  // From the nested problems, with as many passes again; `otherwise` where that fails too.
+  FixedPoint solveByNesting(const FixedPoint& otherwise) {
+    *passes_ = 0.0;
+    const RiskLevel level = riskLevels(points_).back();
+    FixedPoint point{};
+    const auto accept = [&](const RiskState& state) {
+      point.state = state;
+      point.ridge = problem_.ridge;
+      point = newton(level, point, kTargetResidual);
+      point.converged = largest(point.residuals) <= kRiskTolerance;
+      return point.converged;
+    };
+    const double chi = 1.0 / (alpha_ * (problem_.ridge + points_.variance));
+    const bool found = solveNested(
+        {points_, alpha_, problem_.ridge, [&](const RiskState& state) { return sumsOf(level, state); },
+         [&] { return stopped(); }, accept},
+        chi);
+    return found ? point : otherwise;
   }
 
   // The equations from the sums, with their Jacobian; relative to terms of the size that `reference`, a value
@@ -140,6 +193,8 @@ class FixedPointSolver {
     const auto part = [&](int batch, int) {
       parts[batch] = marginSums(points_, batch, level.draws, problem_.loss, state);
     };
+    *passes_ += static_cast<double>(level.batches) * level.draws /
+                (static_cast<double>(points_.batches.size()) * points_.batches[0][0].count);
     const size_t perDraw = points_.eta1.size() / points_.batches.size() / points_.batches[0][0].count;
     if (level.batches * static_cast<size_t>(level.draws) * perDraw < kPointsWorthThreads)
       SerialRunner().run(level.batches, part);
@@ -159,12 +214,19 @@ class FixedPointSolver {
 
   // Residuals and Jacobian at the point's state.
   void evaluate(RiskLevel level, FixedPoint& point) {
+    const RiskState& state = point.state;
+    if (!(std::abs(state.w1) + std::abs(state.w2) + state.r < kLargestScale && state.chi < kLargestScale)) {
+      point.residuals.fill(std::numeric_limits<double>::infinity());
+      return;
+    }
     point.batches = batchSums(level, point.state);
     const MarginSums sums = meanOf(point.batches);
     equations(sums, sums[kQ], point, point.residuals, &point.jacobian);
   }
 
  private:
+  bool stopped() const { return cancelled_ || *passes_ > kMaximumPasses; }
+
   static double positiveOr(double value, double otherwise) { return value > 0.0 ? value : otherwise; }
 
   // The state after `length` of the step.
@@ -178,7 +240,7 @@ class FixedPointSolver {
 
   FixedPoint newton(RiskLevel level, FixedPoint point, double target) {
     evaluate(level, point);
-    for (int iteration = 0; iteration < kMaximumNewtonSteps && !cancelled_; ++iteration) {
+    for (int iteration = 0; iteration < kMaximumNewtonSteps && !stopped(); ++iteration) {
       const double before = squares(point.residuals);
       Vector4 step;
       if (largest(point.residuals) <= target || !std::isfinite(before) ||
@@ -187,7 +249,7 @@ class FixedPointSolver {
       // A factor e⁴ of r or χ in one step leaves the region where the linear model means anything.
       double length = std::min(1.0, 4.0 / std::max({std::abs(step[2]), std::abs(step[3]), 4.0}));
       bool accepted = false;
-      for (int halving = 0; halving < kMaximumHalvings && !accepted; ++halving, length *= 0.5) {
+      for (int halving = 0; halving < kMaximumHalvings && !accepted && !stopped(); ++halving, length *= 0.5) {
         FixedPoint next = moved(point, step, length);
         evaluate(level, next);
         accepted = squares(next.residuals) < before * (1.0 - 1e-4 * length);
@@ -230,9 +292,9 @@ class FixedPointSolver {
   // the start that does not ask how 1/s² spreads. `otherwise` where that fails too.
   FixedPoint fromHinge(RiskLevel level, const FixedPoint& otherwise, double target) {
     const double scale = points_.b1Squares + points_.b2Squares + points_.variance / alpha_;
-    for (int power = kFirstVanishingPower; power >= kLastVanishingPower && !cancelled_; --power) {
+    for (int power = kFirstVanishingPower; power >= kLastVanishingPower && !stopped(); --power) {
       const double ridge = std::pow(10.0, power) * scale;
-      FixedPointSolver hinge({points_, MarginLoss::kHinge, alpha_, ridge}, runner_, cancelled_);
+      FixedPointSolver hinge({points_, MarginLoss::kHinge, alpha_, ridge}, runner_, cancelled_, passes_);
       FixedPoint point = hinge.follow(level, kPathResidual);
       if (largest(point.residuals) > kPathResidual) return otherwise;
       point.ridge = ridge * point.state.chi;
@@ -250,7 +312,7 @@ class FixedPointSolver {
     FixedPoint point{};
     double from = std::max(lambda, explicitFrom);
     for (int attempt = 0; attempt < kMaximumStarts; ++attempt, from *= kPathStart) {
-      FixedPointSolver start({points_, problem_.loss, alpha_, from}, runner_, cancelled_);
+      FixedPointSolver start({points_, problem_.loss, alpha_, from}, runner_, cancelled_, passes_);
       point = start.newton(level, start.explicitStart(level), kPathResidual);
       if (largest(point.residuals) <= kPathResidual) break;
     }
@@ -258,7 +320,7 @@ class FixedPointSolver {
     if (lambda > 0.0) return followTo(level, point, lambda, target);
     for (int power = kFirstVanishingPower; power >= kLastVanishingPower; --power) {
       point = followTo(level, point, std::pow(10.0, power) * explicitFrom, kPathResidual);
-      if (largest(point.residuals) > kPathResidual || cancelled_) return point;
+      if (largest(point.residuals) > kPathResidual || stopped()) return point;
       FixedPoint limit = point;
       limit.ridge = 0.0;
       limit = newton(level, limit, target);
@@ -276,7 +338,7 @@ class FixedPointSolver {
 
   FixedPoint followTo(RiskLevel level, FixedPoint point, double lambda, double target) {
     double step = std::log(10.0);
-    for (int steps = 0; steps < kMaximumPathSteps && !cancelled_; ++steps) {
+    for (int steps = 0; steps < kMaximumPathSteps && !stopped(); ++steps) {
       const double left = std::log(point.ridge / lambda);
       const bool last = std::abs(left) <= step;
       FixedPoint next = point;
@@ -299,7 +361,7 @@ class FixedPointSolver {
     alpha_ = std::min(end, 0.01);
     FixedPoint point = newton(level, explicitStart(level), alpha_ == end ? target : kPathResidual);
     double step = std::log(4.0);
-    for (int steps = 0; steps < kMaximumPathSteps && alpha_ != end && !cancelled_; ++steps) {
+    for (int steps = 0; steps < kMaximumPathSteps && alpha_ != end && !stopped(); ++steps) {
       const double from = alpha_;
       alpha_ = std::min(end, from * std::exp(step));
       FixedPoint next = point;
@@ -328,6 +390,8 @@ class FixedPointSolver {
   const bool hardMargin_;
   PartRunner& runner_;
   const std::atomic<bool>& cancelled_;
+  double ownPasses_ = 0.0;
+  double* const passes_;  // of the solver that started this one, or its own
 };
 
 }  // namespace
