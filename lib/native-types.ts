@@ -88,6 +88,12 @@ export interface NativeTrialRange {
 
 export interface NativeTrials {
   readonly metrics: Record<string, Float64Array>;
+  /** One number per trial: standard error and effective draws of its test error, and 1 where they can be trusted. */
+  readonly testError: {
+    readonly standardError: Float64Array;
+    readonly effectiveDraws: Float64Array;
+    readonly reliable: Uint8Array;
+  };
   readonly status: Uint8Array;
 }
 
@@ -103,20 +109,32 @@ export interface NativeExamples {
   readonly confusion: Uint32Array;
 }
 
+/** Numbers of each point of a curve, with their standard errors. */
 export interface NativeKnownPromptRisk {
   readonly error: Float64Array;
   readonly standardError: Float64Array;
-  readonly chi: Float64Array;
-  /** Two numbers per sample ratio. */
-  readonly inPlaneHead: Float64Array;
-  readonly orthogonalNorm: Float64Array;
   readonly trainingError: Float64Array;
+  readonly trainingErrorStandardError: Float64Array;
+  readonly chi: Float64Array;
+  readonly chiStandardError: Float64Array;
+  /** Two numbers per point, as the next. */
+  readonly inPlaneHead: Float64Array;
+  readonly inPlaneHeadStandardError: Float64Array;
+  readonly orthogonalNorm: Float64Array;
+  readonly orthogonalNormStandardError: Float64Array;
+  readonly headNorm: Float64Array;
+  readonly headNormStandardError: Float64Array;
+  readonly signalCosine: Float64Array;
+  readonly signalCosineStandardError: Float64Array;
   /** NaN where it does not matter. */
   readonly separabilityThreshold: Float64Array;
-  /** Four numbers per sample ratio. */
-  readonly residuals: Float64Array;
-  /** 1 where the fixed point was found, else 0. */
+  readonly separabilityThresholdStandardError: Float64Array;
+  readonly effectiveDraws: Float64Array;
+  /** 1 or 0, as the next. */
+  readonly reliable: Float64Array;
   readonly converged: Float64Array;
+  /** Four numbers per point. */
+  readonly residuals: Float64Array;
   readonly relevantAttention: number;
   readonly relevantAttentionStandardError: number;
 }

@@ -124,13 +124,20 @@ export interface NativeAddon {
       readonly intercept?: number | undefined;
       readonly draws: number;
     },
-  ): NativeJob<{ readonly error: number; readonly standardError: number }>;
+  ): NativeJob<{
+    readonly error: number;
+    readonly standardError: number;
+    readonly effectiveDraws: number;
+    readonly reliable: boolean;
+  }>;
   knownPromptRisk(
     request: NativeKey & {
       readonly mixture: NativeMixture;
       readonly sampleRatios: Float64Array;
       /** One per sample ratio. */
       readonly ridges: Float64Array;
+      /** n of each point, over whose label imbalance the risk is averaged; 0 for the limit itself. Default: all 0. */
+      readonly examples?: Float64Array | undefined;
       readonly inverseTemperature: number;
       readonly head: NativeHead['kind'];
       readonly draws: number;

@@ -39,7 +39,7 @@ export interface KnownPromptRiskOptions extends JobOptions {
   /** How the head is learned. Without noise (σ = 0, or every token relevant) logistic and hinge need λ > 0. */
   readonly head: RiskHead;
   /**
-   * Draws over the scores of irrelevant tokens: an integer in [64, 2³¹), rounded up to 16 batches of prime size. Default 20 000.
+   * Draws over the scores of irrelevant tokens: an integer in [64, 2³¹), rounded up to 32 batches of prime size. Default 20 000.
    * Not used at τ = 0, where nothing needs to be drawn.
    */
   readonly draws?: number | undefined;
@@ -51,34 +51,55 @@ export interface KnownPromptRiskOptions extends JobOptions {
 
 /** Asymptotic risk at one sample ratio, n, d → ∞ with n/d = `sampleRatio`. */
 export interface KnownPromptRisk {
-  /** Limit of the test error, in [0, 1]. */
+  /** Test error, in [0, 1]: its limit, or with `examples` the limit averaged over their label imbalance. */
   readonly error: number;
-  /** Standard error of `error` from the finite number of draws; 0 where nothing is drawn. */
+  /**
+   * Standard error of `error` from the finite number of draws, such that ±1.96 of it cover 95 %; 0 where nothing is drawn. The other
+   * standard errors are alike.
+   */
   readonly standardError: number;
+  /** Draws (Σv)²/Σv² that carry the error, v what each adds to it; `Infinity` where nothing is drawn. */
+  readonly effectiveDraws: number;
+  /** False where fewer than 100 draws carry the error, so that its interval cannot be trusted. */
+  readonly reliable: boolean;
   /** α = n/d. */
   readonly sampleRatio: number;
   /** Limit of the error on the training examples themselves, in [0, 1]. */
   readonly trainingError: number;
+  /** Standard error of `trainingError`. */
+  readonly trainingErrorStandardError: number;
   /**
    * Fixed point χ ≥ 0 of the equations; `Infinity` for minimum-norm interpolation and the hard margin, NaN for the averaging
    * head, which has none.
    */
   readonly chi: number;
+  /** Standard error of `chi`. */
+  readonly chiStandardError: number;
   /** Limit of the head's coordinates along e1 = q⋆/Q and e2, length 2. */
   readonly inPlaneHead: Float64Array;
+  /** Standard errors of `inPlaneHead`. */
+  readonly inPlaneHeadStandardError: Float64Array;
   /** Limit of the norm of the head's part orthogonal to both. */
   readonly orthogonalNorm: number;
+  /** Standard error of `orthogonalNorm`. */
+  readonly orthogonalNormStandardError: number;
   /** Limit of ‖w‖. */
   readonly headNorm: number;
+  /** Standard error of `headNorm`. */
+  readonly headNormStandardError: number;
   /** Limit of the cosine of w and w⋆, in [−1, 1]; 0 where a norm is 0 or infinite. */
   readonly signalCosine: number;
+  /** Standard error of `signalCosine`. */
+  readonly signalCosineStandardError: number;
   /** What is left of the four equations (of w1, w2, r and χ) at the solution, relative to their terms; zeros for explicit formulas. */
   readonly residuals: Float64Array;
   /**
-   * For logistic and hinge heads with λ = 0: the sample ratio below which the training classes are linearly separable. Else
-   * null.
+   * For logistic and hinge heads with λ = 0: the sample ratio below which the training classes are linearly separable; `Infinity`
+   * where it is above 10¹². Else null.
    */
   readonly separabilityThreshold: number | null;
+  /** Standard error of `separabilityThreshold`, or null. */
+  readonly separabilityThresholdStandardError: number | null;
   /**
    * For logistic and hinge heads with λ = 0: whether `sampleRatio` is below `separabilityThreshold`. The head is then that of the
    * largest margin, scaled to margin 1: the limit λ → 0 of the hinge head, and of the direction of the logistic one, whose
@@ -95,26 +116,49 @@ export interface KnownPromptRisk {
 export interface KnownPromptRiskCurve {
   /** α = n/d of each point. */
   readonly sampleRatios: Float64Array;
+  /**
+   * Whether the equations of each point were solved. Where they were not its numbers are NaN: one point that fails does not take
+   * the curve with it.
+   */
+  readonly converged: readonly boolean[];
   /** Limits of the test error, in [0, 1]. */
   readonly error: Float64Array;
   /** Standard errors of `error` from the finite number of draws; the errors of neighbouring points are correlated. */
   readonly standardError: Float64Array;
+  /** Draws that carry the error of each point, as in {@link KnownPromptRisk}. */
+  readonly effectiveDraws: Float64Array;
+  /** Whether the interval of each point can be trusted, as in {@link KnownPromptRisk}. */
+  readonly reliable: readonly boolean[];
   /** Limits of the training error, in [0, 1]. */
   readonly trainingError: Float64Array;
+  /** Standard errors of `trainingError`. */
+  readonly trainingErrorStandardError: Float64Array;
   /** Fixed points χ, as in {@link KnownPromptRisk}. */
   readonly chi: Float64Array;
+  /** Standard errors of `chi`. */
+  readonly chiStandardError: Float64Array;
   /** In-plane coordinates of the head, two numbers per sample ratio. */
   readonly inPlaneHead: Float64Array;
+  /** Standard errors of `inPlaneHead`. */
+  readonly inPlaneHeadStandardError: Float64Array;
   /** Norms of the head's part orthogonal to the plane. */
   readonly orthogonalNorm: Float64Array;
+  /** Standard errors of `orthogonalNorm`. */
+  readonly orthogonalNormStandardError: Float64Array;
   /** Norms of the head. */
   readonly headNorm: Float64Array;
+  /** Standard errors of `headNorm`. */
+  readonly headNormStandardError: Float64Array;
   /** Cosines of the head and w⋆. */
   readonly signalCosine: Float64Array;
+  /** Standard errors of `signalCosine`. */
+  readonly signalCosineStandardError: Float64Array;
   /** Residuals of the equations, four numbers per sample ratio. */
   readonly residuals: Float64Array;
   /** As in {@link KnownPromptRisk}; the same for all points. */
   readonly separabilityThreshold: number | null;
+  /** Its standard error, or null. */
+  readonly separabilityThresholdStandardError: number | null;
   /** Expected attention mass on relevant tokens, in [0, 1]; the same for all points. */
   readonly relevantAttention: number;
   /** Standard error of `relevantAttention`. */
@@ -164,6 +208,8 @@ export type ResolvedKnownPromptRisk = Omit<z.output<typeof curveSchema>, 'sample
 export interface RiskPoint {
   readonly sampleRatio: number;
   readonly ridge: number;
+  /** n, where the error is to be averaged over the label imbalance of so many examples. */
+  readonly examples?: number | undefined;
 }
 
 /** λ of a head; 0 for averaging, which has none. */
@@ -177,20 +223,18 @@ export function requireKnownPromptLaw({ mixture, head }: Pick<ResolvedKnownPromp
     throw new OptionRangeError('head.ridge', 'above 0 for a mixture without noise', head.ridge);
 }
 
-/** The risk at points that share the draws. */
-export async function riskAt(
+async function riskAt(
   { mixture, inverseTemperature, head, draws, seed, threads, signal }: ResolvedKnownPromptRisk,
   points: readonly RiskPoint[],
-): Promise<KnownPromptRiskCurve> {
+): Promise<NativeKnownPromptRisk> {
   requireKnownPromptLaw({ mixture, head });
-  const sampleRatios = Float64Array.from(points, ({ sampleRatio }) => sampleRatio);
-  const ridges = Float64Array.from(points, ({ ridge }) => ridge);
-  const result = await runJob(
+  return runJob(
     () =>
       native.knownPromptRisk({
         mixture: toNativeMixture(mixture),
-        sampleRatios,
-        ridges,
+        sampleRatios: Float64Array.from(points, ({ sampleRatio }) => sampleRatio),
+        ridges: Float64Array.from(points, ({ ridge }) => ridge),
+        examples: Float64Array.from(points, ({ examples }) => examples ?? 0),
         inverseTemperature,
         head: head.kind,
         draws,
@@ -200,27 +244,19 @@ export async function riskAt(
       }),
     { signal },
   );
-  requireConverged(result, points, head.kind);
-  const { separabilityThreshold, converged: _, ...curve } = result;
-  const threshold = separabilityThreshold.find((value) => !Number.isNaN(value));
-  const geometry = headGeometry(result, mixture.correlation);
-  return { sampleRatios, ...curve, ...geometry, separabilityThreshold: threshold ?? null };
 }
 
-function requireConverged(result: NativeKnownPromptRisk, points: readonly RiskPoint[], kind: string): void {
-  const failed = result.converged.indexOf(0);
-  if (failed < 0) return;
-  const { sampleRatio, ridge } = points[failed] as RiskPoint;
-  const residuals = [...result.residuals.subarray(4 * failed, 4 * failed + 4)];
-  const [w1 = Number.NaN, w2 = Number.NaN] = result.inPlaneHead.subarray(2 * failed, 2 * failed + 2);
+function requireConverged(result: NativeKnownPromptRisk, { sampleRatio, ridge }: RiskPoint, kind: string): void {
+  if (result.converged[0] === 1) return;
+  const [w1 = Number.NaN, w2 = Number.NaN] = result.inPlaneHead;
   const state = {
     sampleRatio,
     ridge,
     w1,
     w2,
-    orthogonalNorm: result.orthogonalNorm[failed] as number,
-    chi: result.chi[failed] as number,
-    residuals,
+    orthogonalNorm: result.orthogonalNorm[0] as number,
+    chi: result.chi[0] as number,
+    residuals: [...result.residuals],
   };
   throw new ConvergenceError(
     `the risk of the ${kind} head at sample ratio ${sampleRatio} and ridge ${ridge} was not found to a relative residual of ` +
@@ -229,18 +265,8 @@ function requireConverged(result: NativeKnownPromptRisk, points: readonly RiskPo
   );
 }
 
-/** Norms of heads and their cosines with w⋆ = W(ρ e1 + √(1−ρ²) e2). */
-function headGeometry({ inPlaneHead, orthogonalNorm }: NativeKnownPromptRisk, correlation: number) {
-  const across = Math.sqrt(1 - correlation ** 2);
-  const headNorm = orthogonalNorm.map((norm, i) =>
-    Math.hypot(norm, inPlaneHead[2 * i] as number, inPlaneHead[2 * i + 1] as number),
-  );
-  const signalCosine = headNorm.map((norm, i) => {
-    const along = correlation * (inPlaneHead[2 * i] as number) + across * (inPlaneHead[2 * i + 1] as number);
-    return norm > 0 ? Math.max(-1, Math.min(1, along / norm)) : 0;
-  });
-  return { headNorm, signalCosine };
-}
+const orNull = (value: number | undefined): number | null =>
+  value === undefined || Number.isNaN(value) ? null : value;
 
 /** α from either way of giving it. */
 export function sampleRatioOf(
@@ -254,10 +280,10 @@ export function sampleRatioOf(
 
 /**
  * Exact asymptotic risk of a head learned with the known prompt τ q⋆, along a curve of sample ratios that share their
- * draws, so that the curve is smooth.
+ * draws, so that the curve is smooth. It is the limit itself, without label imbalance; points whose equations were not solved
+ * are NaN and told by `converged`.
  *
- * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option, and if the noise is not Gaussian;
- * {@link ConvergenceError} as in {@link knownPrompt}.
+ * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option, and if the noise is not Gaussian.
  * @example
  * ```ts
  * import { risk } from 'prompt-attention';
@@ -272,10 +298,26 @@ export async function knownPromptCurve(
 ): Promise<KnownPromptRiskCurve> {
   const { sampleRatios, ...rest } = parseOptions(curveSchema, options, '');
   const ridge = ridgeOf(rest.head);
-  return riskAt(
+  const { converged, reliable, separabilityThreshold, separabilityThresholdStandardError, ...numbers } = await riskAt(
     rest,
     sampleRatios.map((sampleRatio) => ({ sampleRatio, ridge })),
   );
+  const isSolved = (point: number) => converged[point] === 1;
+  // Of arrays with one number, or several, per point.
+  const solvedOnly = (values: Float64Array) =>
+    values.map((value, i) => (isSolved(Math.floor((i * sampleRatios.length) / values.length)) ? value : Number.NaN));
+  const columns = Object.fromEntries(
+    Object.entries(numbers).map(([name, value]) => [name, typeof value === 'number' ? value : solvedOnly(value)]),
+  ) as typeof numbers;
+  const told = separabilityThreshold.findIndex((value) => !Number.isNaN(value));
+  return {
+    ...columns,
+    sampleRatios: Float64Array.from(sampleRatios),
+    converged: Array.from(converged, (value) => value === 1),
+    reliable: Array.from(reliable, (value, i) => value === 1 && isSolved(i)),
+    separabilityThreshold: orNull(separabilityThreshold[told]),
+    separabilityThresholdStandardError: orNull(separabilityThresholdStandardError[told]),
+  };
 }
 
 /**
@@ -288,7 +330,9 @@ export async function knownPromptCurve(
  * averaging have closed forms. Derived for this package from the model of Oymak et al. 2023 by the convex Gaussian min-max
  * theorem (Thrampoulidis, Oymak, Hassibi 2015); compared with simulation in docs/known-prompt-risk.md.
  *
- * @param options Give exactly one of `examples` (then α = n/d) and `sampleRatio`.
+ * @param options Give exactly one of `examples` and `sampleRatio`. With `examples`, α = n/d and the limit is averaged over the share of
+ * label +1 among n examples (normal, variance π(1 − π)/n), which gives every head a random component along q⋆ of order Q/√n and
+ * its error a term of order 1/n; with `sampleRatio` it is the limit itself.
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option, and if the noise is not Gaussian;
  * {@link ConvergenceError} if the equations could not be solved to a relative residual of 1e-8.
  * @example
@@ -307,23 +351,38 @@ export async function knownPrompt(
   },
 ): Promise<KnownPromptRisk> {
   const { examples, sampleRatio, ...rest } = parseOptions(pointSchema, options, '');
-  const ratio = sampleRatioOf({ examples, sampleRatio }, rest.mixture.dimension);
-  const curve = await riskAt(rest, [{ sampleRatio: ratio, ridge: ridgeOf(rest.head) }]);
-  const only = (values: Float64Array) => values[0] as number;
-  const { separabilityThreshold, relevantAttention, relevantAttentionStandardError } = curve;
+  const point = {
+    sampleRatio: sampleRatioOf({ examples, sampleRatio }, rest.mixture.dimension),
+    ridge: ridgeOf(rest.head),
+    examples,
+  };
+  const { relevantAttention, relevantAttentionStandardError, ...columns } = await riskAt(rest, [point]);
+  requireConverged({ ...columns, relevantAttention, relevantAttentionStandardError }, point, rest.head.kind);
+  const only = (name: Exclude<keyof typeof columns, 'inPlaneHead' | 'inPlaneHeadStandardError' | 'residuals'>) =>
+    columns[name][0] as number;
+  const separabilityThreshold = orNull(only('separabilityThreshold'));
   return {
-    error: only(curve.error),
-    standardError: only(curve.standardError),
-    sampleRatio: ratio,
-    trainingError: only(curve.trainingError),
-    chi: only(curve.chi),
-    inPlaneHead: curve.inPlaneHead,
-    orthogonalNorm: only(curve.orthogonalNorm),
-    headNorm: only(curve.headNorm),
-    signalCosine: only(curve.signalCosine),
-    residuals: curve.residuals,
+    error: only('error'),
+    standardError: only('standardError'),
+    effectiveDraws: only('effectiveDraws'),
+    reliable: only('reliable') === 1,
+    sampleRatio: point.sampleRatio,
+    trainingError: only('trainingError'),
+    trainingErrorStandardError: only('trainingErrorStandardError'),
+    chi: only('chi'),
+    chiStandardError: only('chiStandardError'),
+    inPlaneHead: columns.inPlaneHead,
+    inPlaneHeadStandardError: columns.inPlaneHeadStandardError,
+    orthogonalNorm: only('orthogonalNorm'),
+    orthogonalNormStandardError: only('orthogonalNormStandardError'),
+    headNorm: only('headNorm'),
+    headNormStandardError: only('headNormStandardError'),
+    signalCosine: only('signalCosine'),
+    signalCosineStandardError: only('signalCosineStandardError'),
+    residuals: columns.residuals,
     separabilityThreshold,
-    separable: separabilityThreshold === null ? null : ratio < separabilityThreshold,
+    separabilityThresholdStandardError: orNull(only('separabilityThresholdStandardError')),
+    separable: separabilityThreshold === null ? null : point.sampleRatio < separabilityThreshold,
     relevantAttention,
     relevantAttentionStandardError,
   };

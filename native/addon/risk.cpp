@@ -66,21 +66,27 @@ class RiskJob final : public PromiseJob {
   }
   Napi::Value result(Napi::Env env) override {
     Napi::Object result = Napi::Object::New(env);
-    const auto add = [&](const char* name, auto... fields) {
+    const auto add = [&](const std::string& name, auto... fields) {
       std::vector<double> values;
       for (const RiskPoint& point : curve_.points) (values.push_back(fields(point)), ...);
       result.Set(name, Environment::of(env).float64Array(env, values.data(), values.size()));
     };
-    add("error", [](const RiskPoint& point) { return point.error; });
-    add("standardError", [](const RiskPoint& point) { return point.standardError; });
-    add("chi", [](const RiskPoint& point) { return point.chi; });
-    add(
-        "inPlaneHead", [](const RiskPoint& point) { return point.inPlaneHead.e1; },
-        [](const RiskPoint& point) { return point.inPlaneHead.e2; });
-    add("orthogonalNorm", [](const RiskPoint& point) { return point.orthogonalNorm; });
-    add("trainingError", [](const RiskPoint& point) { return point.trainingError; });
-    add("separabilityThreshold", [](const RiskPoint& point) { return point.separabilityThreshold; });
+    const auto addField = [&](const std::string& name, auto... fields) {
+      add(name, [fields](const RiskPoint& point) { return point.fields[fields].value; }...);
+      add(name == "error" ? "standardError" : name + "StandardError",
+          [fields](const RiskPoint& point) { return point.fields[fields].standardError; }...);
+    };
+    addField("error", kRiskError);
+    addField("trainingError", kRiskTrainingError);
+    addField("chi", kRiskChi);
+    addField("inPlaneHead", kRiskHead1, kRiskHead2);
+    addField("orthogonalNorm", kRiskOrthogonalNorm);
+    addField("headNorm", kRiskHeadNorm);
+    addField("signalCosine", kRiskSignalCosine);
+    addField("separabilityThreshold", kRiskSeparability);
     add("converged", [](const RiskPoint& point) { return point.status == RiskStatus::kOk ? 1.0 : 0.0; });
+    add("effectiveDraws", [](const RiskPoint& point) { return point.effectiveDraws; });
+    add("reliable", [](const RiskPoint& point) { return point.reliable ? 1.0 : 0.0; });
     add(
         "residuals", [](const RiskPoint& point) { return point.residuals[0]; },
         [](const RiskPoint& point) { return point.residuals[1]; },
@@ -119,6 +125,9 @@ Napi::Value knownPromptRiskCurve(const Napi::CallbackInfo& info) {
   spec.ridges = request.float64Array("ridges", spec.sampleRatios.size());
   for (const double ridge : spec.ridges)
     if (!(ridge >= 0.0)) request.failRange("ridges", "at least 0");
+  if (request.has("examples")) spec.examples = request.float64Array("examples", spec.sampleRatios.size());
+  for (const double examples : spec.examples)
+    if (!(examples >= 0.0)) request.failRange("examples", "at least 0");
   spec.inverseTemperature = request.number("inverseTemperature");
   spec.head = readHeadKind(request.text("head"), request);
   spec.draws = static_cast<int>(request.integer("draws", 64, kMaximumCount));

@@ -124,9 +124,9 @@ bool reachesEdge(const ScoreLadder& wide, const std::vector<double>& shares) {
 
 UnseenMoments unseenMoments(const ScoreSums& plain, double draws, int m, double c, const ValuesOf& valuesOf,
                             LadderWorkspace& workspace) {
-  constexpr int kBackgrounds = 8;
-  constexpr int kSteps = 10;
-  constexpr double kStep = 0.75;
+  constexpr int kBackgrounds = 4;
+  constexpr int kSteps = 8;
+  constexpr double kStep = 0.8;
   UnseenMoments unseen{};
   ScoreSums& sums = workspace.sums;
   const double scale = std::abs(c);
@@ -148,31 +148,38 @@ UnseenMoments unseenMoments(const ScoreSums& plain, double draws, int m, double 
     sums.weighted[at] = before * plain.weighted[i] + sign * added * out;
   };
   const double perRoot = 1.0 / std::sqrt(static_cast<double>(m));
-  const auto addFamily = [&](double count, double direction, bool one) {
-    // The furthest of count·draws normals is about here.
-    double from = std::sqrt(2.0 * std::log(std::max(count * draws / 8.0, 2.0)));
-    from = std::max(1.5, from);
+  struct Family {
+    double count;      // of normals that may be the one far out
+    double direction;  // of a shift of all; 0 for one token
+  };
+  const Family families[] = {{1.0, 1.0}, {1.0, -1.0}, {static_cast<double>(m), 0.0}};
+  const int used = m > 1 ? 3 : 2;
+  // The furthest of count·draws normals is about here.
+  const auto furthest = [&](const Family& family) {
+    return std::max(1.5, std::sqrt(2.0 * std::log(std::max(family.count * draws / 8.0, 2.0))));
+  };
+  int at = 0;
+  for (int f = 0; f < used; ++f)
     for (int s = 0; s < kSteps; ++s)
-      for (int i = 0; i < kBackgrounds; ++i) {
-        const double out = from + kStep * (s + 0.5);
-        if (one)
-          setOne(s * kBackgrounds + i, i, out);
+      for (int i = 0; i < kBackgrounds; ++i, ++at) {
+        const double out = furthest(families[f]) + kStep * (s + 0.5);
+        if (families[f].direction == 0.0)
+          setOne(at, i, out);
         else
-          setAll(s * kBackgrounds + i, i, direction * out * perRoot);
+          setAll(at, i, families[f].direction * out * perRoot);
       }
-    valuesOf(sums, kSteps * kBackgrounds, workspace.values);
+  valuesOf(sums, at, workspace.values);
+  at = 0;
+  for (int f = 0; f < used; ++f)
     for (int s = 0; s < kSteps; ++s) {
-      const double probability =
-          count * (upperTail(from + kStep * s) - upperTail(from + kStep * (s + 1))) / kBackgrounds;
-      for (int i = 0; i < kBackgrounds; ++i) {
-        double power = probability;
-        for (double& sum : unseen.power) sum += power *= workspace.values[s * kBackgrounds + i];
+      const double from = furthest(families[f]) + kStep * s;
+      const double probability = families[f].count * (upperTail(from) - upperTail(from + kStep));
+      unseen.probability += probability;
+      for (int i = 0; i < kBackgrounds; ++i, ++at) {
+        double power = probability / kBackgrounds;
+        for (double& sum : unseen.power) sum += power *= workspace.values[at];
       }
     }
-  };
-  addFamily(1.0, 1.0, false);
-  addFamily(1.0, -1.0, false);
-  if (m > 1) addFamily(m, 1.0, true);
   return unseen;
 }
 

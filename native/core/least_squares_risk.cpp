@@ -17,11 +17,13 @@ constexpr int kMaximumHalvings = 60;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 PlaneSums operator+(const PlaneSums& a, const PlaneSums& b) {
-  return {a.b11 + b.b11, a.b12 + b.b12, a.b22 + b.b22, a.variance + b.variance, a.b1 + b.b1, a.b2 + b.b2};
+  return {a.b11 + b.b11, a.b12 + b.b12, a.b22 + b.b22, a.variance + b.variance,
+          a.b1 + b.b1,   a.b2 + b.b2,   a.gap1 + b.gap1, a.gap2 + b.gap2};
 }
 
 PlaneSums operator*(double scale, const PlaneSums& a) {
-  return {scale * a.b11, scale * a.b12, scale * a.b22, scale * a.variance, scale * a.b1, scale * a.b2};
+  return {scale * a.b11, scale * a.b12, scale * a.b22,  scale * a.variance,
+          scale * a.b1,  scale * a.b2,  scale * a.gap1, scale * a.gap2};
 }
 
 ShrinkageSums operator+(const ShrinkageSums& a, const ShrinkageSums& b) {
@@ -68,6 +70,14 @@ PlaneVector planeSolution(const PlaneSums& sums, bool uniform, double ridge) {
   return swapped ? PlaneVector{second, first} : PlaneVector{first, second};
 }
 
+// The offset of planeSolution from the origin w0: (E[c uuᵀ] + ridge·I)⁻¹ (E[c b (1 − w0ᵀb)] − noise and ridge
+// of w0), in which nothing cancels however close to w0 the solution is.
+PlaneVector planeOffset(const RiskPoints& points, PlaneSums sums, double ridge) {
+  sums.b1 = sums.gap1 - (ridge + (points.uniform ? sums.variance : 0.0)) * points.origin.e1;
+  sums.b2 = sums.gap2 - (ridge + sums.variance) * points.origin.e2;
+  return planeSolution(sums, points.uniform, ridge);
+}
+
 // Root of F(χ) = α E[s²χ/(1+s²χ)] + αλχ − 1 on the draws of the level, from `start`. F is concave and
 // increasing and s²χ/(1+s²χ) ≤ s²χ: Newton's iteration rises to the root monotonically from
 // χ₀ = 1/(α(E[s²]+λ)), and from any start after its first step.
@@ -101,8 +111,7 @@ RiskState leastSquaresState(const RiskPoints& points, double alpha, double ridge
   }
   const BatchRange all = allBatches(points);
   const PlaneSums sums = overBatches(all, runner, [&](int batch) { return planeSums(points, batch, chi); });
-  const PlaneVector w = planeSolution(sums, points.uniform, ridge);
-  RiskState state{w.e1, w.e2, 0.0, chi};
+  RiskState state = stateFrom(points, planeOffset(points, sums, ridge), 0.0, chi);
   // At r = 0, Q is what the equation of r has without r; E[s²κ²] + λ is what r² has for a factor.
   const double Q = overBatches(all, runner, [&](int batch) {
     return marginSums(points, batch, INT32_MAX, MarginLoss::kSquare, state)[kQ];
@@ -114,24 +123,32 @@ RiskState leastSquaresState(const RiskPoints& points, double alpha, double ridge
 }
 
 RiskState interpolationState(const RiskPoints& points, BatchRange range, double alpha) {
-  // Weights 1/s², relative to the smallest s² so that they cannot overflow: κ at a χ so large that
-  // 1 + s²χ = s²χ to working precision.
-  const double chi = 1e18 / *std::min_element(points.variances.begin(), points.variances.end());
+  // Weights 1/s², relative to the smallest s² so that they cannot overflow.
+  const double chi = 1.0 / *std::min_element(points.variances.begin(), points.variances.end());
   SerialRunner serial;
-  const PlaneSums sums = overBatches(range, serial, [&](int batch) { return planeSums(points, batch, chi); });
-  const PlaneVector w = planeSolution(sums, points.uniform, (1.0 - alpha) / alpha / chi);
-  const RiskState at{w.e1, w.e2, 0.0, chi};
-  if (alpha == 1.0) return {w.e1, w.e2, kInfinity, kInfinity};
-  const double Q = overBatches(range, serial, [&](int batch) {
-    return marginSums(points, batch, INT32_MAX, MarginLoss::kSquare, at)[kQ];
-  });
-  return {w.e1, w.e2, chi * std::sqrt(alpha * Q / (1.0 - alpha)), kInfinity};
+  const PlaneSums sums =
+      overBatches(range, serial, [&](int batch) { return planeSums(points, batch, chi, true); });
+  RiskState state =
+      stateFrom(points, planeOffset(points, sums, (1.0 - alpha) / alpha / chi), kInfinity, kInfinity);
+  if (alpha == 1.0) return state;
+  // r² (1 − α)/α = E[(1 − a)²/s²] + w2² (+ w1² at τ = 0)
+  const double gaps = overBatches(
+      range, serial, [&](int batch) { return relativeGapSquares(points, batch, chi, state); });
+  state.r = 0.0;
+  state.r = std::sqrt(alpha / (1.0 - alpha)) * std::hypot(std::sqrt(chi) * std::sqrt(gaps),
+                                                         noiseNorm(points, state));
+  return state;
 }
 
 RiskState averagingState(const RiskPoints& points, BatchRange range, double alpha) {
   SerialRunner serial;
   const PlaneSums sums = overBatches(range, serial, [&](int batch) { return planeSums(points, batch, 0.0); });
-  return {sums.b1, sums.b2, std::sqrt(sums.variance / alpha), 1.0 / alpha};
+  return stateAt(points, {sums.b1, sums.b2}, std::sqrt(sums.variance / alpha), 1.0 / alpha);
+}
+
+PlaneVector firstMargin(const RiskPoints& points, const RiskSegment& segment) {
+  return (1.0 - points.irrelevantMasses[segment.begin]) * segment.relevant +
+         PlaneVector{points.eta1[segment.begin], points.eta2[segment.begin]};
 }
 
 PlaneVector noiselessHead(const RiskPoints& points, MarginLoss loss, double ridge) {
@@ -140,8 +157,9 @@ PlaneVector noiselessHead(const RiskPoints& points, MarginLoss loss, double ridg
     std::vector<double> features;
     std::vector<double> weights;
     for (const RiskSegment& segment : points.batches[0]) {
-      features.push_back(points.b1[segment.begin]);
-      features.push_back(points.b2[segment.begin]);
+      const PlaneVector b = firstMargin(points, segment);
+      features.push_back(b.e1);
+      features.push_back(b.e2);
       weights.push_back(segment.probability);
     }
     const std::vector<double> labels(weights.size(), 1.0);
@@ -155,7 +173,7 @@ PlaneVector noiselessHead(const RiskPoints& points, MarginLoss loss, double ridg
     return {w[0], w[1]};
   }
   // Newton's method; steps are halved while the norm of the gradient grows. Without noise H and Q are 0.
-  RiskState state{0.0, 0.0, 1.0, 0.0};
+  RiskState state = stateAt(points, {0.0, 0.0}, 1.0, 0.0);
   const auto gradientAt = [&](const RiskState& at, MarginSums& sums) {
     sums = marginSums(points, 0, INT32_MAX, loss, at);
     return PlaneVector{ridge * at.w1 - sums[kB1], ridge * at.w2 - sums[kB2]};
@@ -164,13 +182,12 @@ PlaneVector noiselessHead(const RiskPoints& points, MarginLoss loss, double ridg
   PlaneVector g = gradientAt(state, sums);
   for (int iteration = 0; iteration < kMaximumNewtonSteps; ++iteration) {
     const PlaneVector step =
-        planeSolution({-sums[kB11], -sums[kB12], -sums[kB22], 0.0, -g.e1, -g.e2}, false, ridge);
+        planeSolution({-sums[kB11], -sums[kB12], -sums[kB22], 0.0, -g.e1, -g.e2, 0.0, 0.0}, false, ridge);
     const double before = std::hypot(g.e1, g.e2);
     double length = 1.0;
     RiskState next = state;
     for (int halving = 0; halving < kMaximumHalvings; ++halving, length *= 0.5) {
-      next.w1 = state.w1 + length * step.e1;
-      next.w2 = state.w2 + length * step.e2;
+      next = stateAt(points, PlaneVector{state.w1, state.w2} + length * step, 1.0, 0.0);
       g = gradientAt(next, sums);
       if (std::hypot(g.e1, g.e2) < before) break;
     }

@@ -18,6 +18,9 @@ struct BatchRange {
 RiskState interpolationState(const RiskPoints& points, BatchRange range, double alpha);
 RiskState averagingState(const RiskPoints& points, BatchRange range, double alpha);
 
+// b of the first point of a segment.
+PlaneVector firstMargin(const RiskPoints& points, const RiskSegment& segment);
+
 // Without noise: the minimiser of E ℓ(wᵀb) + (λ/2)‖w‖² over the plane; the least squares one of least norm if
 // λ = 0. Logistic and hinge need λ > 0.
 PlaneVector noiselessHead(const RiskPoints& points, MarginLoss loss, double ridge);

@@ -90,10 +90,9 @@ struct PointTerms {
   V g, ga, gt, gc;  // s² h
 };
 
-HWY_INLINE PointTerms squareTerms(V a, V t, V c, V variance) {
+HWY_INLINE PointTerms squareTerms(V gap, V t, V c, V variance) {
   const V zero = hn::Zero(Reals());
   const V kappa = hn::Div(constant(1.0), hn::Add(constant(1.0), c));
-  const V gap = hn::Sub(constant(1.0), a);
   const V e = hn::Mul(gap, kappa);
   const V scaled = hn::Mul(variance, hn::Mul(kappa, kappa));
   const V q = hn::Mul(scaled, hn::MulAdd(gap, gap, hn::Mul(t, t)));
@@ -175,10 +174,10 @@ HWY_INLINE KinkMoments wideKink(V z, V delta, const NormalTail<V>& upper, const 
           hn::Div(hn::Div(hn::Div(second, delta), delta), delta)};
 }
 
-HWY_INLINE PointTerms hingeTerms(V a, V t, V c, V variance) {
+HWY_INLINE PointTerms hingeTerms(V gap, V t, V c, V variance) {
   const Reals d;
   const V one = constant(1.0);
-  const V z = hn::Div(hn::Sub(one, a), t);
+  const V z = hn::Div(gap, t);
   const V delta = hn::Div(c, t);
   const NormalTail<V> upper = normalTailAndDensity(d, hn::Neg(z));
   const NormalTail<V> lower = normalTailAndDensity(d, hn::Sub(delta, z));
@@ -213,10 +212,10 @@ HWY_INLINE PointTerms hingeTerms(V a, V t, V c, V variance) {
           hn::Mul(variance, hn::Mul(zhe, perT))};
 }
 
-HWY_INLINE PointTerms hardMarginTerms(V a, V t, V variance, double margin) {
+HWY_INLINE PointTerms hardMarginTerms(V gap, V t, V variance) {
   const Reals d;
   const V zero = hn::Zero(d);
-  const V z = hn::Div(hn::Sub(constant(margin), a), t);
+  const V z = hn::Div(gap, t);
   const NormalTail<V> at = normalTailAndDensity(d, hn::Neg(z));
   const V precision = hn::Div(constant(1.0), variance);
   const V reach = hn::Max(hn::MulAdd(z, at.tail, at.density), zero);  // E(z − x)₊
@@ -239,13 +238,14 @@ HWY_INLINE PointTerms hardMarginTerms(V a, V t, V variance, double margin) {
           zero};
 }
 
+// `gap` is 1 − a, for the separation −a.
 template <MarginLoss kLoss>
-HWY_INLINE PointTerms termsOf(V a, V t, V c, V variance, V x) {
-  if constexpr (kLoss == MarginLoss::kSquare) return squareTerms(a, t, c, variance);
+HWY_INLINE PointTerms termsOf(V a, V gap, V t, V c, V variance, V x) {
+  if constexpr (kLoss == MarginLoss::kSquare) return squareTerms(gap, t, c, variance);
   if constexpr (kLoss == MarginLoss::kLogistic) return logisticTerms(a, t, c, variance, x);
-  if constexpr (kLoss == MarginLoss::kHinge) return hingeTerms(a, t, c, variance);
-  if constexpr (kLoss == MarginLoss::kHardMargin) return hardMarginTerms(a, t, variance, 1.0);
-  if constexpr (kLoss == MarginLoss::kSeparation) return hardMarginTerms(a, t, variance, 0.0);
+  if constexpr (kLoss == MarginLoss::kHinge) return hingeTerms(gap, t, c, variance);
+  if constexpr (kLoss == MarginLoss::kHardMargin || kLoss == MarginLoss::kSeparation)
+    return hardMarginTerms(gap, t, variance);
 }
 
 }  // namespace HWY_NAMESPACE

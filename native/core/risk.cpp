@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 
 #include "core/least_squares_risk.h"
+#include "core/risk_tail.h"
 #include "core/running_mean.h"
+#include "core/score_ladder.h"
 #include "core/test_error.h"
 
 namespace prompt_attention {
@@ -14,14 +17,36 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+// Student's t of kRiskBatches − 1 degrees of freedom over the normal law, at 97.5 %.
+constexpr double kStudent = 2.0395134 / 1.9599640;
 
-// One (α, λ) of a curve.
+// Mean and standard error of what value(batch) is on single batches, about `whole`.
+template <class Value>
+RiskValue scattered(double whole, int batches, Value value) {
+  RunningMean scatter;
+  for (int batch = 0; batch < batches && batches > 1; ++batch) scatter.add(value(batch));
+  return {whole, kStudent * scatter.standardError()};
+}
+
+// A limit of the head, and what it would be on each batch alone (none where nothing is drawn).
+struct Solution {
+  RiskStatus status = RiskStatus::kOk;
+  RiskState state;
+  double chi;  // as it is told
+  double slopeAtZero;
+  bool hardMargin = false;
+  RiskResiduals residuals{};
+  std::vector<RiskState> alone;
+};
+
+// One (α, λ) of a curve at one share of labels.
 class PointSolver {
  public:
-  PointSolver(const RiskSpec& spec, const RiskPoints& points, double alpha, double ridge, double threshold,
+  PointSolver(const RiskSpec& spec, const RiskPoints& points, double alpha, double ridge, RiskValue threshold,
               PartRunner& runner, const std::atomic<bool>& cancelled)
       : spec_(spec),
         points_(points),
+        batches_(static_cast<int>(points.batches.size())),
         alpha_(alpha),
         ridge_(ridge),
         threshold_(threshold),
@@ -30,8 +55,10 @@ class PointSolver {
 
   RiskPoint solve() {
     RiskPoint point = attempt();
+    point.fields[kRiskSeparability] = threshold_;
     // Parameters at the ends of double precision overflow.
-    if (!std::isfinite(point.error) || !std::isfinite(point.standardError))
+    const RiskValue& error = point.fields[kRiskError];
+    if (!std::isfinite(error.value) || !std::isfinite(error.standardError))
       point.status = RiskStatus::kNotConverged;
     return point;
   }
@@ -41,111 +68,277 @@ class PointSolver {
     const bool averaging = spec_.head == HeadKind::kAveraging;
     const bool leastSquares = spec_.head == HeadKind::kLeastSquares;
     if (points_.noiseless) return noiseless(averaging);
-    if (averaging) return explicitPoint(averagingState);
+    if (averaging) return outcome(explicitSolution(averagingState));
     if (leastSquares && ridge_ == 0.0 && alpha_ <= 1.0)
-      return alpha_ == 1.0 ? chance() : explicitPoint(interpolationState);
+      return alpha_ == 1.0 ? chance() : outcome(explicitSolution(interpolationState));
     const RiskProblem problem{points_, loss(), alpha_, ridge_};
     if (leastSquares && !spec_.general) {
       const RiskState state = leastSquaresState(points_, alpha_, ridge_, runner_);
       const FixedPoint point = fixedPointAt(problem, state, runner_);
       // Next to interpolation the closed form can lose digits that Newton's method keeps.
-      if (point.converged) return outcome(problem, point);
+      if (point.converged) return outcome(solutionOf(problem, point));
     }
-    return outcome(problem, solveFixedPoint(problem, runner_, cancelled_));
+    return outcome(solutionOf(problem, solveFixedPoint(problem, runner_, cancelled_)));
   }
 
-  MarginLoss loss() const { return alpha_ < threshold_ ? MarginLoss::kHardMargin : marginLossOf(spec_.head); }
+  MarginLoss loss() const {
+    return alpha_ < threshold_.value ? MarginLoss::kHardMargin : marginLossOf(spec_.head);
+  }
+
+  static RiskPoint blank() {
+    RiskPoint point{};
+    point.fields.fill({kNaN, kNaN});
+    point.effectiveDraws = kInfinity;
+    point.reliable = true;
+    return point;
+  }
+
+  // The head's fields.
+  void describe(const RiskState& state, RiskPoint& point) const {
+    const PlaneVector signal = spec_.mixture.signalVector();
+    const double norm = std::hypot(state.w1, state.w2, state.r);
+    const double length = std::hypot(signal.e1, signal.e2);
+    const bool isFinite = norm > 0.0 && std::isfinite(norm) && length > 0.0;
+    const double cosine = isFinite ? dot(signal, {state.w1, state.w2}) / length / norm : 0.0;
+    point.fields[kRiskHead1].value = state.w1;
+    point.fields[kRiskHead2].value = state.w2;
+    point.fields[kRiskOrthogonalNorm].value = state.r;
+    point.fields[kRiskHeadNorm].value = norm;
+    point.fields[kRiskSignalCosine].value = std::clamp(cosine, -1.0, 1.0);
+  }
 
   // Least squares at its peak.
   RiskPoint chance() const {
-    const RiskState state = interpolationState(points_, {0, static_cast<int>(points_.batches.size())}, 1.0);
-    return {RiskStatus::kOk, 0.5, 0.0, 0.0, kInfinity, {state.w1, state.w2}, kInfinity, {}, kNaN};
+    RiskPoint point = blank();
+    describe(interpolationState(points_, {0, batches_}, 1.0), point);
+    point.fields[kRiskError] = {0.5, 0.0};
+    point.fields[kRiskTrainingError] = {0.0, 0.0};
+    point.fields[kRiskChi].value = kInfinity;
+    return point;
   }
 
   RiskPoint noiseless(bool averaging) const {
     const PlaneSums means = planeSums(points_, 0, 0.0);
     const PlaneVector w = averaging ? PlaneVector{means.b1, means.b2}
                                     : noiselessHead(points_, marginLossOf(spec_.head), ridge_);
-    double error = 0.0;
-    for (const RiskSegment& segment : points_.batches[0])
-      error += segment.probability *
-               misclassification(w.e1 * points_.b1[segment.begin] + w.e2 * points_.b2[segment.begin], 0.0);
-    const double chi = averaging ? kNaN : ridge_ > 0.0 ? 1.0 / (alpha_ * ridge_) : kInfinity;
-    return {RiskStatus::kOk, error, 0.0, error, chi, w, 0.0, {}, kNaN};
-  }
-
-  // A state that is explicit in means over draws: solved on each batch alone for the standard error.
-  RiskPoint explicitPoint(RiskState (*stateOf)(const RiskPoints&, BatchRange, double)) const {
-    const int batches = static_cast<int>(points_.batches.size());
-    const RiskState state = stateOf(points_, {0, batches}, alpha_);
+    RiskPoint point = blank();
+    describe(stateAt(points_, w, 0.0, 0.0), point);
     double error = 0.0;
     double training = 0.0;
-    RunningMean scatter;
-    for (int batch = 0; batch < batches; ++batch) {
-      const ErrorSums sums = errorSums(points_, batch, state, 1.0);
-      error += sums[kError] / batches;
-      training += sums[kTrainingError] / batches;
-      if (batches == 1) break;
-      const RiskState alone = stateOf(points_, {batch, batch + 1}, alpha_);
-      scatter.add(errorSums(points_, batch, alone, 1.0)[kError]);
+    for (const RiskSegment& segment : points_.batches[0]) {
+      // What is left of a sum that cancels is a tie.
+      const PlaneVector b = firstMargin(points_, segment);
+      const double size = std::abs(w.e1 * b.e1) + std::abs(w.e2 * b.e2);
+      const double margin = dot(w, b);
+      const double wrong = misclassification(std::abs(margin) <= 1e-14 * size ? 0.0 : margin, 0.0);
+      error += segment.testProbability * wrong;
+      training += segment.probability * wrong;
     }
-    const double chi = spec_.head == HeadKind::kAveraging ? kNaN : state.chi;
-    return {RiskStatus::kOk,
-            std::min(error, 1.0),
-            scatter.standardError(),
-            std::min(training, 1.0),
-            chi,
-            {state.w1, state.w2},
-            state.r,
-            {},
-            kNaN};
+    const double chi = averaging ? kNaN : ridge_ > 0.0 ? 1.0 / (alpha_ * ridge_) : kInfinity;
+    for (RiskValue& field : point.fields) field.standardError = 0.0;
+    point.fields[kRiskError].value = error;
+    point.fields[kRiskTrainingError].value = training;
+    point.fields[kRiskChi].value = chi;
+    return point;
   }
 
-  RiskPoint outcome(const RiskProblem& problem, const FixedPoint& point) {
-    const bool hardMargin = problem.loss == MarginLoss::kHardMargin;
-    const RiskState& state = point.state;
-    RiskPoint result{};
-    result.inPlaneHead = {state.w1, state.w2};
-    result.orthogonalNorm = state.r;
-    result.chi = hardMargin ? kInfinity : state.chi;
-    result.residuals = point.residuals;
-    result.separabilityThreshold = threshold_;
-    result.status = point.converged ? RiskStatus::kOk : RiskStatus::kNotConverged;
-    if (!point.converged || cancelled_) return result;
-    const std::vector<RiskResiduals> residuals = batchResiduals(problem, point);
-    const int batches = static_cast<int>(points_.batches.size());
-    const double slopeAtZero = hardMargin ? 0.0 : problem.loss == MarginLoss::kLogistic ? 0.5 : 1.0;
-    std::vector<ErrorSums> parts(batches);
-    runner_.run(batches,
-                [&](int batch, int) { parts[batch] = errorSums(points_, batch, state, slopeAtZero); });
-    ErrorSums mean{};
-    for (const ErrorSums& sums : parts)
-      for (int i = 0; i < kErrorSums; ++i) mean[i] += sums[i] / batches;
-    result.error = std::min(mean[kError], 1.0);
-    result.trainingError = hardMargin ? 0.0 : std::min(mean[kTrainingError], 1.0);
-    RunningMean scatter;
-    const double R = noiseNorm(points_, state);
-    for (int batch = 0; batch < batches && batches > 1; ++batch) {
+  // A state that is explicit in means over draws: solved on each batch alone.
+  Solution explicitSolution(RiskState (*stateOf)(const RiskPoints&, BatchRange, double)) const {
+    Solution solution{};
+    solution.state = stateOf(points_, {0, batches_}, alpha_);
+    solution.slopeAtZero = 1.0;
+    const bool averaging = spec_.head == HeadKind::kAveraging;
+    solution.chi = averaging ? kNaN : solution.state.chi;
+    solution.hardMargin = !averaging;
+    for (int batch = 0; batch < batches_ && batches_ > 1; ++batch)
+      solution.alone.push_back(stateOf(points_, {batch, batch + 1}, alpha_));
+    return solution;
+  }
+
+  Solution solutionOf(const RiskProblem& problem, const FixedPoint& point) const {
+    Solution solution{};
+    solution.status = point.converged ? RiskStatus::kOk : RiskStatus::kNotConverged;
+    solution.state = point.state;
+    solution.hardMargin = problem.loss == MarginLoss::kHardMargin;
+    solution.chi = solution.hardMargin ? kInfinity : point.state.chi;
+    solution.slopeAtZero = problem.loss == MarginLoss::kLogistic ? 0.5 : 1.0;
+    solution.residuals = point.residuals;
+    if (!point.converged || batches_ == 1) return solution;
+    for (const RiskResiduals& residuals : batchResiduals(problem, point)) {
       std::array<double, 4> shift{};
       // A singular Jacobian leaves the state as it is.
-      if (!solveNewton(point.jacobian, residuals[batch], shift)) shift = {};
-      const double dR = (state.w2 * shift[1] + state.r * state.r * shift[2] +
-                         (points_.uniform ? state.w1 * shift[0] : 0.0)) /
-                        R;
-      scatter.add(parts[batch][kError] + mean[kErrorBy1] * shift[0] + mean[kErrorBy2] * shift[1] +
-                  mean[kErrorByR] * dR);
+      if (!solveNewton(point.jacobian, residuals, shift)) shift = {};
+      RiskState state = point.state;
+      state.w1 += shift[0];
+      state.w2 += shift[1];
+      state.r *= 1.0 + shift[2];
+      if (!solution.hardMargin) state.chi *= 1.0 + shift[3];
+      solution.alone.push_back(state);
     }
-    result.standardError = scatter.standardError();
-    return result;
+    return solution;
+  }
+
+  // A training error is 0 where every margin is kept.
+  RiskPoint outcome(const Solution& solution) {
+    RiskPoint point = blank();
+    point.status = solution.status;
+    point.residuals = solution.residuals;
+    const RiskState& state = solution.state;
+    describe(state, point);
+    point.fields[kRiskChi].value = solution.chi;
+    if (solution.status != RiskStatus::kOk || cancelled_) return point;
+    for (RiskField field :
+         {kRiskHead1, kRiskHead2, kRiskOrthogonalNorm, kRiskHeadNorm, kRiskSignalCosine}) {
+      const double value = point.fields[field].value;
+      point.fields[field] = scattered(value, batches_, [&](int batch) {
+        RiskPoint alone = blank();
+        describe(solution.alone[batch], alone);
+        return alone.fields[field].value;
+      });
+    }
+    point.fields[kRiskChi] =
+        std::isfinite(solution.chi)
+            ? scattered(solution.chi, batches_, [&](int batch) { return solution.alone[batch].chi; })
+            : RiskValue{solution.chi, 0.0};
+    addErrors(solution, point);
+    return point;
+  }
+
+  void addErrors(const Solution& solution, RiskPoint& point) {
+    const RiskState& state = solution.state;
+    // For the hard margin and for interpolation χ is ∞, and what is told of it is not used.
+    RiskState at = state;
+    if (solution.hardMargin) at.chi = 0.0;
+    std::vector<ErrorSums> parts(batches_);
+    runner_.run(batches_, [&](int batch, int) {
+      parts[batch] = errorSums(points_, batch, at, solution.slopeAtZero);
+    });
+    ErrorSums mean{};
+    for (const ErrorSums& sums : parts)
+      for (int i = 0; i < kErrorSums; ++i) mean[i] += sums[i] / batches_;
+    // To first order in how the state differs on the batch.
+    const double R = noiseNorm(points_, state);
+    const auto shifted = [&](int batch, double value, double by1, double by2, double byR) {
+      const RiskState& alone = solution.alone[batch];
+      const double dR = noiseNorm(points_, alone) - R;
+      return value + by1 * (alone.w1 - state.w1) + by2 * (alone.w2 - state.w2) + byR * dR;
+    };
+    RiskValue& error = point.fields[kRiskError];
+    RiskValue& training = point.fields[kRiskTrainingError];
+    error = scattered(mean[kError], batches_, [&](int i) {
+      return shifted(i, parts[i][kError], mean[kErrorBy1], mean[kErrorBy2], mean[kErrorByR]);
+    });
+    training = scattered(mean[kTrainingError], batches_, [&](int i) {
+      return shifted(i, parts[i][kTrainingError], mean[kTrainingBy1], mean[kTrainingBy2], mean[kTrainingByR]);
+    });
+    if (points_.hasDraws()) {
+      PoolingWorkspace& workspace = *workspace_;
+      const RiskTailSpec tail{spec_.mixture, spec_.inverseTemperature, points_, at,
+                              solution.slopeAtZero,  spec_.key,            spec_.draws};
+      point.effectiveDraws = spec_.draws * (mean[kError] / mean[kErrorSquares]) * mean[kError];
+      if (!(mean[kErrorSquares] > 0.0) ||
+          missesTail(tail, mean[kError], mean[kErrorSquares], workspace, cancelled_)) {
+        const RiskTail found = riskTail(tail, workspace, cancelled_);
+        const auto combined = [&](const TailMean& tailMean) {
+          const RiskValue fromState = scattered(0.0, batches_, [&](int i) {
+            return shifted(i, 0.0, tailMean.by1, tailMean.by2, tailMean.byR);
+          });
+          return RiskValue{tailMean.mean, std::hypot(fromState.standardError, tailMean.standardError)};
+        };
+        error = combined(found.test);
+        training = combined(found.training);
+        point.effectiveDraws = found.test.effectiveDraws;
+      }
+      point.reliable = point.effectiveDraws >= kLeastEffectiveDraws;
+    }
+    error.value = std::min(error.value, 1.0);
+    training.value = std::min(training.value, 1.0);
+    if (solution.hardMargin) training = {0.0, 0.0};
   }
 
   const RiskSpec& spec_;
   const RiskPoints& points_;
+  const int batches_;
   const double alpha_;
   const double ridge_;
-  const double threshold_;
+  const RiskValue threshold_;
   PartRunner& runner_;
   const std::atomic<bool>& cancelled_;
+  std::unique_ptr<PoolingWorkspace> workspace_ = std::make_unique<PoolingWorkspace>();
+};
+
+// One (α, λ) of a curve, averaged over the share of labels where n is given.
+class CurveSolver {
+ public:
+  CurveSolver(const RiskSpec& spec, const RiskPoints& points, PartRunner& runner,
+              const std::atomic<bool>& cancelled)
+      : spec_(spec), points_(points), cancelled_(cancelled) {
+    const bool vanishes = std::find(spec.ridges.begin(), spec.ridges.end(), 0.0) != spec.ridges.end();
+    if (vanishes && needsThreshold()) threshold_ = thresholdOf(points, runner);
+  }
+
+  RiskPoint solve(int i, PartRunner& runner) const {
+    const double alpha = spec_.sampleRatios[i];
+    const double ridge = spec_.ridges[i];
+    const double n = spec_.examples.empty() ? 0.0 : spec_.examples[i];
+    const double rate = spec_.mixture.positiveRate;
+    if (n == 0.0 || rate == 0.0 || rate == 1.0) return solveAt(points_, alpha, ridge, threshold_, runner);
+    const double deviation = std::sqrt(rate * (1.0 - rate) / n);
+    RiskPoint mean{};
+    mean.effectiveDraws = kInfinity;
+    mean.reliable = true;
+    for (size_t node = 0; node < kNodes.size(); ++node) {
+      const double share = std::clamp(rate + deviation * kNodes[node], 0.5 / n, 1.0 - 0.5 / n);
+      const RiskPoints points = withTrainingRate(points_, rate, share);
+      const RiskValue threshold =
+          ridge == 0.0 && needsThreshold() ? thresholdOf(points, runner) : RiskValue{kNaN, kNaN};
+      const RiskPoint at = solveAt(points, alpha, ridge, threshold, runner);
+      if (at.status != RiskStatus::kOk || cancelled_) return at;
+      for (int field = 0; field < kRiskFields; ++field) {
+        mean.fields[field].value += kWeights[node] * at.fields[field].value;
+        // The nodes share their draws.
+        mean.fields[field].standardError += kWeights[node] * at.fields[field].standardError;
+      }
+      for (size_t j = 0; j < mean.residuals.size(); ++j)
+        mean.residuals[j] = std::max(mean.residuals[j], std::abs(at.residuals[j]));
+      mean.effectiveDraws = std::min(mean.effectiveDraws, at.effectiveDraws);
+      mean.reliable = mean.reliable && at.reliable;
+    }
+    return mean;
+  }
+
+ private:
+  // Gauss and Hermite's rule for the normal law: exact for polynomials of degree 9.
+  static constexpr std::array<double, 5> kNodes{-2.8569700138728056, -1.3556261799742659, 0.0,
+                                                1.3556261799742659, 2.8569700138728056};
+  static constexpr std::array<double, 5> kWeights{0.011257411327720689, 0.22207592200561266,
+                                                  0.53333333333333333, 0.22207592200561266,
+                                                  0.011257411327720689};
+
+  bool needsThreshold() const {
+    return !points_.noiseless && (spec_.head == HeadKind::kLogistic || spec_.head == HeadKind::kHinge);
+  }
+
+  static RiskValue thresholdOf(const RiskPoints& points, PartRunner& runner) {
+    const Separability found = separability(points, runner);
+    const double whole = 1.0 / found.least;
+    if (!std::isfinite(found.threshold)) return {found.threshold, 0.0};
+    RunningMean scatter;
+    for (const double least : found.batches) scatter.add(least);
+    return {found.threshold, kStudent * scatter.standardError() * whole * whole};
+  }
+
+  RiskPoint solveAt(const RiskPoints& points, double alpha, double ridge, RiskValue threshold,
+                    PartRunner& runner) const {
+    return PointSolver(spec_, points, alpha, ridge, ridge == 0.0 ? threshold : RiskValue{kNaN, kNaN}, runner,
+                       cancelled_)
+        .solve();
+  }
+
+  const RiskSpec& spec_;
+  const RiskPoints& points_;
+  const std::atomic<bool>& cancelled_;
+  RiskValue threshold_{kNaN, kNaN};
 };
 
 }  // namespace
@@ -164,32 +357,21 @@ MarginLoss marginLossOf(HeadKind head) {
 }
 
 RiskCurve knownPromptRisk(const RiskSpec& spec, PartRunner& runner, const std::atomic<bool>& cancelled) {
-  const bool logistic = spec.head == HeadKind::kLogistic;
   const RiskPoints points = drawRiskPoints(spec.mixture, spec.inverseTemperature, spec.draws, spec.key,
-                                           logistic, runner, cancelled);
+                                           spec.head == HeadKind::kLogistic, runner, cancelled);
   RiskCurve curve{};
   if (cancelled) return curve;
   curve.relevantAttention = points.relevantAttention;
-  curve.relevantAttentionStandardError = points.relevantAttentionStandardError;
-  const bool vanishes = std::find(spec.ridges.begin(), spec.ridges.end(), 0.0) != spec.ridges.end();
-  const double threshold = vanishes && !points.noiseless && (logistic || spec.head == HeadKind::kHinge)
-                               ? separabilityThreshold(points, runner)
-                               : kNaN;
+  curve.relevantAttentionStandardError = kStudent * points.relevantAttentionStandardError;
+  const CurveSolver solver(spec, points, runner, cancelled);
   const int count = static_cast<int>(spec.sampleRatios.size());
   curve.points.resize(count);
-  const auto solvePoint = [&](int i, PartRunner& within) {
-    if (cancelled) return;
-    const double ridge = spec.ridges[i];
-    curve.points[i] = PointSolver(spec, points, spec.sampleRatios[i], ridge, ridge == 0.0 ? threshold : kNaN,
-                                  within, cancelled)
-                          .solve();
-  };
   if (count < runner.workers()) {
-    for (int i = 0; i < count; ++i) solvePoint(i, runner);
+    for (int i = 0; i < count && !cancelled; ++i) curve.points[i] = solver.solve(i, runner);
   } else {
     runner.run(count, [&](int i, int) {
       SerialRunner serial;
-      solvePoint(i, serial);
+      if (!cancelled) curve.points[i] = solver.solve(i, serial);
     });
   }
   if (cancelled) curve.points.clear();

@@ -18,11 +18,20 @@
 // λ → 0, logistic and hinge: for α below the threshold of separability the limit is the direction of the hard
 // margin, above it the fixed point at λ = 0. Without noise r = 0 and w minimises a sum over (y, δ).
 //
-// Standard errors: the state solves equations f = 0 that are means over batches, so that the error of batch i
-// alone is, to first order, e_i − ∇e J⁻¹ f_i; its scatter over the batches is what counts. Cost:
-// score_lattice.h once; per (α, λ) some passes over labels·atoms·draws points (risk_sums.h).
+// Given the number n of examples, the limit is taken at their share π̂ of label +1, π̂ ~ N(π, π(1 − π)/n), and
+// every outcome averaged over it by five nodes of Gauss and Hermite: label imbalance gives the head a random
+// component along q⋆ of order Q/√n, hence a term of order 1/n to every head's error (theory.md §10).
+//
+// Errors that few draws carry are integrated by risk_tail.h.
+//
+// Standard errors: the state solves equations f = 0 that are means over batches, so that the state of batch i
+// alone is, to first order, that of all − J⁻¹ f_i; the scatter over the batches of what is computed from it
+// counts, times the ratio of the 97.5 % quantiles of Student's t and of the normal law, so that ±1.96 of them
+// cover 95 %. Cost: score_lattice.h once; per (α, λ) some passes over labels·atoms·draws points
+// (risk_sums.h).
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <vector>
 
@@ -37,6 +46,7 @@ struct RiskSpec {
   Mixture mixture;
   std::vector<double> sampleRatios;  // α > 0
   std::vector<double> ridges;        // λ ≥ 0 of each point; not read by averaging
+  std::vector<double> examples;      // n of each point, or 0 for the limit itself; empty if all are 0
   double inverseTemperature;         // τ
   HeadKind head;
   int draws;  // ≥ 64
@@ -47,17 +57,32 @@ struct RiskSpec {
 
 enum class RiskStatus { kOk, kNotConverged };
 
+// What a point holds beside its status: a value and its standard error.
+struct RiskValue {
+  double value;
+  double standardError;
+};
+
+enum RiskField {
+  kRiskError,
+  kRiskTrainingError,
+  kRiskChi,  // ∞ for interpolation and the hard margin; NaN for averaging
+  kRiskHead1,
+  kRiskHead2,
+  kRiskOrthogonalNorm,
+  kRiskHeadNorm,
+  kRiskSignalCosine,  // 0 where a norm is 0 or ∞
+  // α_c for the logistic and hinge loss at λ = 0, else NaN. Below it the head is that of the hard margin.
+  kRiskSeparability,
+  kRiskFields
+};
+
 struct RiskPoint {
   RiskStatus status;
-  double error;
-  double standardError;
-  double trainingError;
-  double chi;  // ∞ for interpolation and the hard margin; NaN for averaging
-  PlaneVector inPlaneHead;
-  double orthogonalNorm;
+  std::array<RiskValue, kRiskFields> fields;
   RiskResiduals residuals;
-  // α_c for the logistic and hinge loss at λ = 0, else NaN. Below it the head is that of the hard margin.
-  double separabilityThreshold;
+  double effectiveDraws;  // behind the error; ∞ where nothing is drawn
+  bool reliable;          // effectiveDraws ≥ kLeastEffectiveDraws
 };
 
 struct RiskCurve {

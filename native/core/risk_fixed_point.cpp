@@ -23,6 +23,8 @@ constexpr int kMaximumStarts = 8;
 // Powers of ten that stand in for λ → 0: λ = 0 itself is tried from each of them in turn.
 constexpr int kFirstVanishingPower = -3;
 constexpr int kLastVanishingPower = -14;
+// 1/α_c that counts as 0.
+constexpr double kLeastSeparation = 1e-12;
 // Fewer points than this are not worth the hand-over to another thread.
 constexpr size_t kPointsWorthThreads = 20000;
 
@@ -45,6 +47,12 @@ double squares(const Vector4& f) {
 
 double slopeAtZero(MarginLoss loss) {
   return loss == MarginLoss::kLogistic ? 0.5 : 1.0;
+}
+
+void moveHead(RiskState& state, double by1, double by2) {
+  state.w1 += by1;
+  state.w2 += by2;
+  state.offset = state.offset + PlaneVector{by1, by2};
 }
 
 class FixedPointSolver {
@@ -80,7 +88,7 @@ class FixedPointSolver {
   // of Q, gives them.
   void equations(const MarginSums& sums, double reference, const FixedPoint& point, Vector4& f,
                  RiskJacobian* J) const {
-    const auto& [w1, w2, r, chi] = point.state;
+    const auto& [w1, w2, r, chi, _] = point.state;
     const double lambda = point.ridge;
     const double R = noiseNorm(points_, point.state);
     // e is a difference of numbers of order 1: terms where it is below 1e-7 are not known to eight digits.
@@ -127,7 +135,7 @@ class FixedPointSolver {
     const auto part = [&](int batch, int) {
       parts[batch] = marginSums(points_, batch, level.draws, problem_.loss, state);
     };
-    const size_t perDraw = points_.b1.size() / points_.batches.size() / points_.batches[0][0].count;
+    const size_t perDraw = points_.eta1.size() / points_.batches.size() / points_.batches[0][0].count;
     if (level.batches * static_cast<size_t>(level.draws) * perDraw < kPointsWorthThreads)
       SerialRunner().run(level.batches, part);
     else
@@ -157,8 +165,7 @@ class FixedPointSolver {
   // The state after `length` of the step.
   FixedPoint moved(const FixedPoint& point, const Vector4& step, double length) const {
     FixedPoint next = point;
-    next.state.w1 += length * step[0];
-    next.state.w2 += length * step[1];
+    moveHead(next.state, length * step[0], length * step[1]);
     next.state.r *= std::exp(length * step[2]);
     (hardMargin_ ? next.ridge : next.state.chi) *= std::exp(length * step[3]);
     return next;
@@ -191,18 +198,19 @@ class FixedPointSolver {
     FixedPoint point{};
     point.ridge = problem_.ridge;
     if (hardMargin_) {
-      point.state = {0.0, 0.0, std::sqrt(alpha_ / points_.variance) * 1e-12, 1.0};
+      point.state = stateAt(points_, {0.0, 0.0}, std::sqrt(alpha_ / points_.variance) * 1e-12, 1.0);
       const MarginSums sums = sumsOf(level, point.state);
       point.ridge = positiveOr(1.0 / alpha_ - sums[kH], 0.5 / alpha_);
-      point.state = {alpha_ * sums[kB1], alpha_ * sums[kB2], std::sqrt(alpha_ * sums[kQ]), 1.0};
+      point.state =
+          stateAt(points_, {alpha_ * sums[kB1], alpha_ * sums[kB2]}, std::sqrt(alpha_ * sums[kQ]), 1.0);
       return point;
     }
     const double e0 = slopeAtZero(problem_.loss);
     const PlaneSums means = planeSums(points_, 0, 0.0);
-    point.state.chi = 1.0 / (alpha_ * (point.ridge + points_.variance));
-    point.state.r = point.state.chi * e0 * std::sqrt(alpha_ * points_.variance);
-    point.state.w1 = e0 * means.b1 * (points_.uniform ? alpha_ * point.state.chi : 1.0 / point.ridge);
-    point.state.w2 = e0 * means.b2 * alpha_ * point.state.chi;
+    const double chi = 1.0 / (alpha_ * (point.ridge + points_.variance));
+    const double rate1 = points_.uniform ? alpha_ * chi : 1.0 / point.ridge;
+    point.state = stateAt(points_, {e0 * means.b1 * rate1, e0 * means.b2 * alpha_ * chi},
+                          chi * e0 * std::sqrt(alpha_ * points_.variance), chi);
     return point;
   }
 
@@ -364,13 +372,15 @@ std::vector<RiskResiduals> batchResiduals(const RiskProblem& problem, const Fixe
   return residuals;
 }
 
-double separabilityThreshold(const RiskPoints& points, PartRunner& runner) {
+Separability separability(const RiskPoints& points, PartRunner& runner) {
   const std::atomic<bool> never{false};
   FixedPointSolver sums({points, MarginLoss::kSeparation, 1.0, 0.0}, runner, never);
   const RiskLevel level = riskLevels(points).back();
-  RiskState state{0.0, 0.0, 1.0, 1.0};
+  RiskState state = stateAt(points, {0.0, 0.0}, 1.0, 1.0);
   MarginSums at = sums.sumsOf(level, state);
   for (int iteration = 0; iteration < kMaximumNewtonSteps; ++iteration) {
+    // Beyond every sample ratio: the head would grow for ever without telling more.
+    if (at[kQ] < kLeastSeparation) return {std::numeric_limits<double>::infinity(), at[kQ], {}};
     // Half the gradient and Hessian of E[(−ω)₊²/s²]; the noise coordinates of w enter through R too.
     const double R = noiseNorm(points, state);
     const double noise1 = points.uniform ? 1.0 : 0.0;
@@ -391,8 +401,8 @@ double separabilityThreshold(const RiskPoints& points, PartRunner& runner) {
     MarginSums next = at;
     RiskState trial = state;
     for (int halving = 0; halving < kMaximumHalvings; ++halving, length *= 0.5) {
-      trial.w1 = state.w1 + length * step1;
-      trial.w2 = state.w2 + length * step2;
+      trial = state;
+      moveHead(trial, length * step1, length * step2);
       next = sums.sumsOf(level, trial);
       if (next[kQ] <= at[kQ] - 1e-4 * length * decrease) break;
     }
@@ -400,7 +410,10 @@ double separabilityThreshold(const RiskPoints& points, PartRunner& runner) {
     state = trial;
     at = next;
   }
-  return 1.0 / at[kQ];
+  // By the envelope theorem, how the minimiser moves is of second order.
+  Separability found{1.0 / at[kQ], at[kQ], {}};
+  for (const MarginSums& batch : sums.batchSums(level, state)) found.batches.push_back(batch[kQ]);
+  return found;
 }
 
 }  // namespace prompt_attention

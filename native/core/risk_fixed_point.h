@@ -62,8 +62,14 @@ std::vector<RiskResiduals> batchResiduals(const RiskProblem& problem, const Fixe
 // Solves J x = −f; false if J is singular.
 bool solveNewton(RiskJacobian jacobian, std::array<double, 4> f, std::array<double, 4>& x);
 
-// 1/α_c = min_w E[(−ω)₊²/s²] at r = 1: classes are linearly separable in the limit if and only if α < α_c.
-double separabilityThreshold(const RiskPoints& points, PartRunner& runner);
+// 1/α_c = min_w E[(−ω)₊²/s²] at r = 1: classes are linearly separable in the limit if and only if α < α_c. ∞
+// where it is above 1e12: the least value is then reached at infinity, or nearly so.
+struct Separability {
+  double threshold;             // α_c
+  double least;                 // 1/α_c
+  std::vector<double> batches;  // 1/α_c of each batch alone, to first order
+};
+Separability separability(const RiskPoints& points, PartRunner& runner);
 
 // How much of the draws is looked at.
 struct RiskLevel {

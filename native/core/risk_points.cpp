@@ -21,23 +21,20 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // Points of one (y, δ) from score sums, as pool() of pooling.h; returns Σ A.
 double poolPointsOf(const Mixture& mixture, const LabelTerm& term, double scoreGap, const ScoreSumBatch& sums,
-                    double* b1, double* b2, double* variances) {
+                    double* eta1, double* eta2, double* masses, double* variances) {
   const hn::ScalableTag<double> d;
   const size_t lanes = hn::Lanes(d);
   const size_t count = sums.exponentials.size();
   const auto one = hn::Set(d, 1.0);
-  // Powers of the odds stay where products with sums of exponentials are finite; masses of 1e-290 change no
-  // error.
-  const auto bound = hn::Set(d, 670.0);
-  // Attention can push the noise of a draw below all bounds. Noise of 1e-10 σ is none beside the margins, and
-  // keeps 1/s² and kinks at scale s within reach of double precision.
-  const auto floor = hn::Set(d, 1e-20 * mixture.noiseLevel * mixture.noiseLevel);
+  // B and s together stay where s² and 1/s² are finite: what is cleaner than 1e-145 σ is as clean as that.
+  const auto bound = hn::Set(d, 330.0);
+  const auto floor = hn::Set(d, 1e-290 * mixture.noiseLevel * mixture.noiseLevel);
   const auto sigma = hn::Set(d, mixture.noiseLevel);
   const bool relevant = mixture.relevantTokens > 0;
   const auto perRelevant = hn::Set(d, relevant ? 1.0 / mixture.relevantTokens : 0.0);
   const auto y = hn::Set(d, term.y);
   HWY_ALIGN double in[4][hn::MaxLanes(d)];
-  HWY_ALIGN double out[4][hn::MaxLanes(d)];
+  HWY_ALIGN double out[5][hn::MaxLanes(d)];
   double attention = 0.0;
   for (size_t first = 0; first < count; first += lanes) {
     const size_t size = std::min(lanes, count - first);
@@ -60,16 +57,16 @@ double poolPointsOf(const Mixture& mixture, const LabelTerm& term, double scoreG
     }
     const auto scale = hn::Div(hn::Mul(sigma, B), s1);
     const auto along = hn::Mul(scale, hn::Load(d, in[3]));
-    const auto u1 = hn::MulAdd(A, hn::Set(d, term.r.e1), hn::MulAdd(B, hn::Set(d, term.mu.e1), along));
-    const auto u2 = hn::MulAdd(A, hn::Set(d, term.r.e2), hn::Mul(B, hn::Set(d, term.mu.e2)));
-    hn::Store(hn::Mul(y, u1), d, out[0]);
-    hn::Store(hn::Mul(y, u2), d, out[1]);
-    hn::Store(hn::Max(hn::Mul(hn::Mul(scale, scale), hn::Load(d, in[2])), floor), d, out[2]);
-    hn::Store(A, d, out[3]);
-    std::copy_n(out[0], size, b1 + first);
-    std::copy_n(out[1], size, b2 + first);
-    std::copy_n(out[2], size, variances + first);
-    for (size_t i = 0; i < size; ++i) attention += out[3][i];
+    hn::Store(hn::Mul(y, hn::MulAdd(B, hn::Set(d, term.mu.e1), along)), d, out[0]);
+    hn::Store(hn::Mul(y, hn::Mul(B, hn::Set(d, term.mu.e2))), d, out[1]);
+    hn::Store(B, d, out[2]);
+    hn::Store(hn::Max(hn::Mul(hn::Mul(scale, scale), hn::Load(d, in[2])), floor), d, out[3]);
+    hn::Store(A, d, out[4]);
+    std::copy_n(out[0], size, eta1 + first);
+    std::copy_n(out[1], size, eta2 + first);
+    std::copy_n(out[2], size, masses + first);
+    std::copy_n(out[3], size, variances + first);
+    for (size_t i = 0; i < size; ++i) attention += out[4][i];
   }
   return attention;
 }
@@ -93,6 +90,7 @@ constexpr int kNodesPerUnit = 48;
 constexpr int kNodeRange = 9;
 
 void addMoments(RiskPoints& points) {
+  points.b1Squares = points.b2Squares = points.variance = 0.0;
   for (const std::vector<RiskSegment>& batch : points.batches)
     for (const RiskSegment& segment : batch) {
       const double weight = segment.probability / segment.count / static_cast<double>(points.batches.size());
@@ -101,14 +99,21 @@ void addMoments(RiskPoints& points) {
       double variance = 0.0;
       // All points of a segment with weights are equal.
       for (size_t i = segment.begin; i < segment.begin + segment.count; ++i) {
-        b1 += points.b1[i] * points.b1[i];
-        b2 += points.b2[i] * points.b2[i];
+        const double mass = 1.0 - points.irrelevantMasses[i];
+        const double b1At = mass * segment.relevant.e1 + points.eta1[i];
+        const double b2At = mass * segment.relevant.e2 + points.eta2[i];
+        b1 += b1At * b1At;
+        b2 += b2At * b2At;
         variance += points.variances[i];
       }
       points.b1Squares += weight * (b1 + (points.uniform ? variance : 0.0));
       points.b2Squares += weight * (b2 + variance);
       points.variance += weight * variance;
     }
+}
+
+RiskSegment segmentOf(const LabelTerm& term, size_t begin, size_t normals, int count) {
+  return {begin, normals, count, term.probability, term.probability, term.y * term.r, term.y};
 }
 
 RiskPoints undrawnPoints(const Mixture& mixture, PlaneVector q, bool withNormals) {
@@ -127,11 +132,11 @@ RiskPoints undrawnPoints(const Mixture& mixture, PlaneVector q, bool withNormals
         points.uniform || oneKind ? share : mixture.relevantTokens / (mixture.relevantTokens + odds);
     const double variance =
         points.noiseless ? 0.0 : mixture.noiseLevel * mixture.noiseLevel * (1.0 - share) / mixture.tokens;
-    const PlaneVector u = A * term.r + (1.0 - A) * term.mu;
     points.relevantAttention += term.probability * A;
-    points.batches[0].push_back({points.b1.size(), 0, nodes, term.probability});
-    points.b1.insert(points.b1.end(), nodes, term.y * u.e1);
-    points.b2.insert(points.b2.end(), nodes, term.y * u.e2);
+    points.batches[0].push_back(segmentOf(term, points.eta1.size(), 0, nodes));
+    points.eta1.insert(points.eta1.end(), nodes, term.y * (1.0 - A) * term.mu.e1);
+    points.eta2.insert(points.eta2.end(), nodes, term.y * (1.0 - A) * term.mu.e2);
+    points.irrelevantMasses.insert(points.irrelevantMasses.end(), nodes, 1.0 - A);
     points.variances.insert(points.variances.end(), nodes, variance);
   }
   if (withNormals) points.normals.assign(nodes, 0.0);
@@ -149,7 +154,9 @@ RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamK
   const std::vector<LabelTerm> terms = labelTerms(mixture);
   const int perBatch = primeFrom(draws / kRiskBatches + (draws % kRiskBatches > 0));
   const size_t size = terms.size() * kRiskBatches * static_cast<size_t>(perBatch);
-  for (std::vector<double>* values : {&points.b1, &points.b2, &points.variances}) values->resize(size);
+  for (std::vector<double>* values :
+       {&points.eta1, &points.eta2, &points.irrelevantMasses, &points.variances})
+    values->resize(size);
   if (withNormals) points.normals.resize(static_cast<size_t>(kRiskBatches) * perBatch);
   points.batches.resize(kRiskBatches);
   std::vector<double> attention(kRiskBatches, 0.0);
@@ -166,10 +173,11 @@ RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamK
     }
     for (size_t i = 0; i < terms.size(); ++i) {
       const size_t begin = (batch * terms.size() + i) * perBatch;
-      points.batches[batch].push_back({begin, normals, perBatch, terms[i].probability});
+      points.batches[batch].push_back(segmentOf(terms[i], begin, normals, perBatch));
       const double total = HWY_DYNAMIC_DISPATCH(poolPointsOf)(
-          mixture, terms[i], dot(terms[i].mu, q) - dot(terms[i].r, q), sums, points.b1.data() + begin,
-          points.b2.data() + begin, points.variances.data() + begin);
+          mixture, terms[i], dot(terms[i].mu, q) - dot(terms[i].r, q), sums, points.eta1.data() + begin,
+          points.eta2.data() + begin, points.irrelevantMasses.data() + begin,
+          points.variances.data() + begin);
       attention[batch] += terms[i].probability * total / perBatch;
     }
   });
@@ -188,7 +196,23 @@ RiskPoints drawRiskPoints(const Mixture& mixture, double inverseTemperature, int
   RiskPoints points = q.e1 == 0.0 || mixture.isNoiseless()
                           ? undrawnPoints(mixture, q, withNormals)
                           : drawnPoints(mixture, q, draws, key, withNormals, runner, cancelled);
+  const PlaneVector signal = mixture.signalVector();
+  const double across = 1.0 / signal.e2;
+  // Further out than this its rounding would be that of every head.
+  constexpr double kFarthestOrigin = 1e6;
+  const bool isUseful = mixture.relevantTokens > 0 && across < kFarthestOrigin * (1.0 + mixture.contextNorm);
+  points.origin = isUseful ? PlaneVector{0.0, across} : PlaneVector{0.0, 0.0};
+  points.originGap = isUseful ? 0.0 : 1.0;
   if (!cancelled) addMoments(points);
+  return points;
+}
+
+RiskPoints withTrainingRate(RiskPoints points, double positiveRate, double rate) {
+  for (std::vector<RiskSegment>& batch : points.batches)
+    for (RiskSegment& segment : batch)
+      segment.probability *= segment.y > 0.0 ? rate / positiveRate : (1.0 - rate) / (1.0 - positiveRate);
+  points.reweighted = true;
+  addMoments(points);
   return points;
 }
 

@@ -20,12 +20,16 @@ namespace prompt_attention {
 
 // A segment's points; normals and weights may be absent.
 struct RiskColumns {
-  const double* b1;
-  const double* b2;
+  const double* eta1;
+  const double* eta2;
+  const double* masses;
   const double* variances;
   const double* normals;
   const double* weights;
   size_t count;
+  PlaneVector relevant;  // β
+  double gap;            // 1 − wᵀβ of the state
+  double originGap;      // 1 − originᵀβ
 };
 
 }  // namespace prompt_attention
@@ -35,6 +39,23 @@ HWY_BEFORE_NAMESPACE();
 namespace prompt_attention {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+
+// Margin coordinates b, η and B of points.
+struct PointVectors {
+  V b1, b2, eta1, eta2, mass;
+};
+
+HWY_INLINE PointVectors pointVectors(const RiskColumns& points, V eta1, V eta2, V mass) {
+  const V relevant = hn::Sub(constant(1.0), mass);
+  return {hn::MulAdd(relevant, constant(points.relevant.e1), eta1),
+          hn::MulAdd(relevant, constant(points.relevant.e2), eta2), eta1, eta2, mass};
+}
+
+// 1 − a.
+HWY_INLINE V gapOf(const PointVectors& point, V relevantGap, V w1, V w2) {
+  const V rest = hn::NegMulAdd(w1, point.eta1, hn::NegMulAdd(w2, point.eta2, point.mass));
+  return hn::MulAdd(hn::Sub(constant(1.0), point.mass), relevantGap, rest);
+}
 
 // Points of the segment: whole vectors in place, what is left through buffers whose other lanes have weight
 // 0.
@@ -46,22 +67,25 @@ HWY_INLINE void forEachVector(const RiskColumns& points, Visit visit) {
   const V one = constant(1.0);
   size_t i = 0;
   for (; i + lanes <= count; i += lanes)
-    visit(hn::LoadU(d, points.b1 + i), hn::LoadU(d, points.b2 + i), hn::LoadU(d, points.variances + i),
+    visit(pointVectors(points, hn::LoadU(d, points.eta1 + i), hn::LoadU(d, points.eta2 + i),
+                       hn::LoadU(d, points.masses + i)),
+          hn::LoadU(d, points.variances + i),
           points.normals != nullptr ? hn::LoadU(d, points.normals + i) : one,
           points.weights != nullptr ? hn::LoadU(d, points.weights + i) : one);
   if (i == count) return;
-  HWY_ALIGN double rest[5][hn::MaxLanes(d)];
+  HWY_ALIGN double rest[6][hn::MaxLanes(d)];
   for (size_t lane = 0; lane < lanes; ++lane) {
     const size_t point = std::min(i + lane, count - 1);
     const double weight = points.weights != nullptr ? points.weights[point] : 1.0;
-    rest[0][lane] = points.b1[point];
-    rest[1][lane] = points.b2[point];
-    rest[2][lane] = points.variances[point];
-    rest[3][lane] = points.normals != nullptr ? points.normals[point] : 0.0;
-    rest[4][lane] = i + lane < count ? weight : 0.0;
+    rest[0][lane] = points.eta1[point];
+    rest[1][lane] = points.eta2[point];
+    rest[2][lane] = points.masses[point];
+    rest[3][lane] = points.variances[point];
+    rest[4][lane] = points.normals != nullptr ? points.normals[point] : 0.0;
+    rest[5][lane] = i + lane < count ? weight : 0.0;
   }
-  visit(hn::Load(d, rest[0]), hn::Load(d, rest[1]), hn::Load(d, rest[2]), hn::Load(d, rest[3]),
-        hn::Load(d, rest[4]));
+  visit(pointVectors(points, hn::Load(d, rest[0]), hn::Load(d, rest[1]), hn::Load(d, rest[2])),
+        hn::Load(d, rest[3]), hn::Load(d, rest[4]), hn::Load(d, rest[5]));
 }
 
 template <MarginLoss kLoss>
@@ -76,10 +100,15 @@ void marginSumsFor(const RiskColumns& points, const RiskState& state, double R, 
   V sumB1t = zero, sumB2t = zero, sumB1c = zero, sumB2c = zero;
   V sumQ = zero, sumQ1 = zero, sumQ2 = zero, sumQt = zero, sumQc = zero;
   V sumH = zero, sumH1 = zero, sumH2 = zero, sumHt = zero, sumHc = zero;
-  forEachVector(points, [&](V c1, V c2, V variance, V x, V weight) HWY_ATTR {
+  const V relevantGap = constant(points.gap);
+  forEachVector(points, [&](const PointVectors& point, V variance, V x, V weight) HWY_ATTR {
     const V s = hn::Sqrt(variance);
+    const V c1 = point.b1;
+    const V c2 = point.b2;
     const V a = hn::MulAdd(w1, c1, hn::Mul(w2, c2));
-    const PointTerms terms = termsOf<kLoss>(a, hn::Mul(s, noise), hn::Mul(chi, variance), variance, x);
+    const V gap = kLoss == MarginLoss::kSeparation ? hn::Neg(a) : gapOf(point, relevantGap, w1, w2);
+    const PointTerms terms =
+        termsOf<kLoss>(a, gap, hn::Mul(s, noise), hn::Mul(chi, variance), variance, x);
     const V v1 = hn::Mul(weight, c1);
     const V v2 = hn::Mul(weight, c2);
     const V ws = hn::Mul(weight, s);
@@ -149,34 +178,37 @@ void errorSumsOf(const RiskColumns& points, const RiskState& state, double R, do
   const Reals d;
   const V zero = hn::Zero(d);
   const V shift = constant(slopeAtZero * state.chi);
-  V error = zero, training = zero, by1 = zero, by2 = zero, byR = zero;
-  forEachVector(points, [&](V c1, V c2, V variance, V, V weight) HWY_ATTR {
+  V sums[kErrorSums];
+  for (V& sum : sums) sum = zero;
+  forEachVector(points, [&](const PointVectors& point, V variance, V, V weight) HWY_ATTR {
     const V s = hn::Sqrt(variance);
-    const V a = hn::MulAdd(constant(state.w1), c1, hn::Mul(constant(state.w2), c2));
+    const V a = hn::MulAdd(constant(state.w1), point.b1, hn::Mul(constant(state.w2), point.b2));
     const V perT = hn::Div(constant(1.0), hn::Mul(s, constant(R)));
-    const V z = hn::Mul(a, perT);
-    const NormalTail<V> test = normalTailAndDensity(d, z);
-    const V trained = normalTail(d, hn::Mul(hn::MulAdd(shift, variance, a), perT));
-    error = hn::MulAdd(weight, test.tail, error);
-    training = hn::MulAdd(weight, trained, training);
-    const V density = hn::Mul(weight, hn::Mul(test.density, perT));
-    by1 = hn::NegMulAdd(density, c1, by1);
-    by2 = hn::NegMulAdd(density, c2, by2);
-    byR = hn::MulAdd(hn::Mul(density, s), z, byR);
+    const V ws = hn::Mul(weight, perT);
+    const auto add = [&](V margin, ErrorSum value, ErrorSum by1, ErrorSum by2, ErrorSum byR,
+                         ErrorSum squares) HWY_ATTR {
+      const V z = hn::Mul(margin, perT);
+      const NormalTail<V> at = normalTailAndDensity(d, z);
+      const V weighted = hn::Mul(weight, at.tail);
+      sums[value] = hn::Add(sums[value], weighted);
+      sums[squares] = hn::MulAdd(weighted, at.tail, sums[squares]);
+      const V density = hn::Mul(ws, at.density);
+      sums[by1] = hn::NegMulAdd(density, point.b1, sums[by1]);
+      sums[by2] = hn::NegMulAdd(density, point.b2, sums[by2]);
+      sums[byR] = hn::MulAdd(hn::Mul(density, s), z, sums[byR]);
+    };
+    add(a, kError, kErrorBy1, kErrorBy2, kErrorByR, kErrorSquares);
+    add(hn::MulAdd(shift, variance, a), kTrainingError, kTrainingBy1, kTrainingBy2, kTrainingByR,
+        kTrainingSquares);
   });
-  const auto total = [d](V sum) { return hn::GetLane(hn::SumOfLanes(d, sum)); };
-  out[kError] = total(error);
-  out[kTrainingError] = total(training);
-  out[kErrorBy1] = total(by1);
-  out[kErrorBy2] = total(by2);
-  out[kErrorByR] = total(byR);
+  for (int i = 0; i < kErrorSums; ++i) out[i] = hn::GetLane(hn::SumOfLanes(d, sums[i]));
 }
 
 void shrinkageSumsOf(const RiskColumns& points, double chi, double* out) {
   const Reals d;
   V value = hn::Zero(d);
   V slope = hn::Zero(d);
-  forEachVector(points, [&](V, V, V variance, V, V weight) HWY_ATTR {
+  forEachVector(points, [&](const PointVectors&, V variance, V, V weight) HWY_ATTR {
     const V scaled = hn::Mul(constant(chi), variance);
     const V kappa = hn::Div(constant(1.0), hn::Add(constant(1.0), scaled));
     value = hn::MulAdd(weight, hn::Mul(scaled, kappa), value);
@@ -186,28 +218,37 @@ void shrinkageSumsOf(const RiskColumns& points, double chi, double* out) {
   out[1] = hn::GetLane(hn::SumOfLanes(d, slope));
 }
 
-void planeSumsOf(const RiskColumns& points, double chi, double* out) {
+void planeSumsOf(const RiskColumns& points, PlaneVector origin, double chi, double one, double* out) {
   const Reals d;
-  const V zero = hn::Zero(d);
-  V b11 = zero, b12 = zero, b22 = zero, noise = zero, first = zero, second = zero;
-  forEachVector(points, [&](V c1, V c2, V variance, V, V weight) HWY_ATTR {
-    const V kappa = hn::Div(weight, hn::MulAdd(constant(chi), variance, constant(1.0)));
-    const V k1 = hn::Mul(kappa, c1);
-    const V k2 = hn::Mul(kappa, c2);
-    b11 = hn::MulAdd(k1, c1, b11);
-    b12 = hn::MulAdd(k1, c2, b12);
-    b22 = hn::MulAdd(k2, c2, b22);
-    noise = hn::MulAdd(kappa, variance, noise);
-    first = hn::Add(first, k1);
-    second = hn::Add(second, k2);
+  V sums[8];
+  for (V& sum : sums) sum = hn::Zero(d);
+  const V originGap = constant(points.originGap);
+  forEachVector(points, [&](const PointVectors& point, V variance, V, V weight) HWY_ATTR {
+    const V kappa = hn::Div(weight, hn::MulAdd(constant(chi), variance, constant(one)));
+    const V k1 = hn::Mul(kappa, point.b1);
+    const V k2 = hn::Mul(kappa, point.b2);
+    const V gap = gapOf(point, originGap, constant(origin.e1), constant(origin.e2));
+    sums[0] = hn::MulAdd(k1, point.b1, sums[0]);
+    sums[1] = hn::MulAdd(k1, point.b2, sums[1]);
+    sums[2] = hn::MulAdd(k2, point.b2, sums[2]);
+    sums[3] = hn::MulAdd(kappa, variance, sums[3]);
+    sums[4] = hn::Add(sums[4], k1);
+    sums[5] = hn::Add(sums[5], k2);
+    sums[6] = hn::MulAdd(k1, gap, sums[6]);
+    sums[7] = hn::MulAdd(k2, gap, sums[7]);
   });
-  const auto total = [d](V sum) { return hn::GetLane(hn::SumOfLanes(d, sum)); };
-  out[0] = total(b11);
-  out[1] = total(b12);
-  out[2] = total(b22);
-  out[3] = total(noise);
-  out[4] = total(first);
-  out[5] = total(second);
+  for (int i = 0; i < 8; ++i) out[i] = hn::GetLane(hn::SumOfLanes(d, sums[i]));
+}
+
+void gapSquaresOf(const RiskColumns& points, const RiskState& state, double chi, double* out) {
+  const Reals d;
+  V sum = hn::Zero(d);
+  const V relevantGap = constant(points.gap);
+  forEachVector(points, [&](const PointVectors& point, V variance, V, V weight) HWY_ATTR {
+    const V gap = gapOf(point, relevantGap, constant(state.w1), constant(state.w2));
+    sum = hn::MulAdd(hn::Mul(weight, gap), hn::Div(gap, hn::Mul(constant(chi), variance)), sum);
+  });
+  out[0] = hn::GetLane(hn::SumOfLanes(d, sum));
 }
 
 void logisticProximalsOf(const double* omega, const double* c, size_t count, double* p) {
@@ -237,13 +278,18 @@ HWY_EXPORT(marginSumsOf);
 HWY_EXPORT(errorSumsOf);
 HWY_EXPORT(shrinkageSumsOf);
 HWY_EXPORT(planeSumsOf);
+HWY_EXPORT(gapSquaresOf);
 HWY_EXPORT(logisticProximalsOf);
 
 namespace {
 
-// Averages what sums(columns, out) writes into out[N] over the segments of the batch.
+enum class LabelRates { kTraining, kTest };
+
+// Averages what sums(columns, out) writes into out[N] over the segments of the batch; the gaps of the
+// relevant tokens are those of `state`.
 template <size_t N, class Sums>
-std::array<double, N> averageBatch(const RiskPoints& points, int batch, int draws, Sums sums) {
+std::array<double, N> averageBatch(const RiskPoints& points, int batch, int draws, const RiskState& state,
+                                   Sums sums, LabelRates rates = LabelRates::kTraining) {
   std::array<double, N> average{};
   std::array<double, N> part;
   const auto columnAt = [](const std::vector<double>& values, size_t begin) {
@@ -251,16 +297,33 @@ std::array<double, N> averageBatch(const RiskPoints& points, int batch, int draw
   };
   for (const RiskSegment& segment : points.batches[batch]) {
     const int count = std::min(segment.count, draws);
-    sums(RiskColumns{points.b1.data() + segment.begin, points.b2.data() + segment.begin,
-                     points.variances.data() + segment.begin, columnAt(points.normals, segment.normals),
-                     columnAt(points.weights, segment.normals), static_cast<size_t>(count)},
+    const double probability =
+        rates == LabelRates::kTraining ? segment.probability : segment.testProbability;
+    sums(RiskColumns{points.eta1.data() + segment.begin, points.eta2.data() + segment.begin,
+                     points.irrelevantMasses.data() + segment.begin, points.variances.data() + segment.begin,
+                     columnAt(points.normals, segment.normals), columnAt(points.weights, segment.normals),
+                     static_cast<size_t>(count), segment.relevant, relevantGap(points, segment, state),
+                     points.originGap},
          part.data());
-    for (size_t i = 0; i < N; ++i) average[i] += segment.probability / count * part[i];
+    for (size_t i = 0; i < N; ++i) average[i] += probability / count * part[i];
   }
   return average;
 }
 
 }  // namespace
+
+RiskState stateAt(const RiskPoints& points, PlaneVector w, double r, double chi) {
+  return {w.e1, w.e2, r, chi, w + -1.0 * points.origin};
+}
+
+RiskState stateFrom(const RiskPoints& points, PlaneVector offset, double r, double chi) {
+  const PlaneVector w = points.origin + offset;
+  return {w.e1, w.e2, r, chi, offset};
+}
+
+double relevantGap(const RiskPoints& points, const RiskSegment& segment, const RiskState& state) {
+  return points.originGap - dot(state.offset, segment.relevant);
+}
 
 double noiseNorm(const RiskPoints& points, const RiskState& state) {
   return points.uniform ? std::hypot(state.w1, state.w2, state.r) : std::hypot(state.w2, state.r);
@@ -269,30 +332,45 @@ double noiseNorm(const RiskPoints& points, const RiskState& state) {
 MarginSums marginSums(const RiskPoints& points, int batch, int draws, MarginLoss loss,
                       const RiskState& state) {
   const double R = noiseNorm(points, state);
-  return averageBatch<kMarginSums>(points, batch, draws, [&](const RiskColumns& columns, double* out) {
-    HWY_DYNAMIC_DISPATCH(marginSumsOf)(columns, loss, state, R, out);
-  });
+  return averageBatch<kMarginSums>(points, batch, draws, state,
+                                   [&](const RiskColumns& columns, double* out) {
+                                     HWY_DYNAMIC_DISPATCH(marginSumsOf)(columns, loss, state, R, out);
+                                   });
 }
 
 ErrorSums errorSums(const RiskPoints& points, int batch, const RiskState& state, double slopeAtZero) {
   const double R = noiseNorm(points, state);
-  return averageBatch<kErrorSums>(points, batch, INT32_MAX, [&](const RiskColumns& columns, double* out) {
+  const auto sums = [&](const RiskColumns& columns, double* out) {
     HWY_DYNAMIC_DISPATCH(errorSumsOf)(columns, state, R, slopeAtZero, out);
-  });
+  };
+  ErrorSums average = averageBatch<kErrorSums>(points, batch, INT32_MAX, state, sums, LabelRates::kTest);
+  if (!points.reweighted) return average;
+  const ErrorSums training = averageBatch<kErrorSums>(points, batch, INT32_MAX, state, sums);
+  for (const ErrorSum sum : {kTrainingError, kTrainingBy1, kTrainingBy2, kTrainingByR, kTrainingSquares})
+    average[sum] = training[sum];
+  return average;
 }
 
 ShrinkageSums shrinkageSums(const RiskPoints& points, int batch, int draws, double chi) {
-  const auto sums = averageBatch<2>(points, batch, draws, [&](const RiskColumns& columns, double* out) {
-    HWY_DYNAMIC_DISPATCH(shrinkageSumsOf)(columns, chi, out);
-  });
+  const auto sums =
+      averageBatch<2>(points, batch, draws, RiskState{}, [&](const RiskColumns& columns, double* out) {
+        HWY_DYNAMIC_DISPATCH(shrinkageSumsOf)(columns, chi, out);
+      });
   return {sums[0], sums[1]};
 }
 
-PlaneSums planeSums(const RiskPoints& points, int batch, double chi) {
-  const auto sums = averageBatch<6>(points, batch, INT32_MAX, [&](const RiskColumns& columns, double* out) {
-    HWY_DYNAMIC_DISPATCH(planeSumsOf)(columns, chi, out);
-  });
-  return {sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]};
+PlaneSums planeSums(const RiskPoints& points, int batch, double chi, bool vanishing) {
+  const auto sums =
+      averageBatch<8>(points, batch, INT32_MAX, RiskState{}, [&](const RiskColumns& columns, double* out) {
+        HWY_DYNAMIC_DISPATCH(planeSumsOf)(columns, points.origin, chi, vanishing ? 0.0 : 1.0, out);
+      });
+  return {sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6], sums[7]};
+}
+
+double relativeGapSquares(const RiskPoints& points, int batch, double chi, const RiskState& state) {
+  return averageBatch<1>(points, batch, INT32_MAX, state, [&](const RiskColumns& columns, double* out) {
+    HWY_DYNAMIC_DISPATCH(gapSquaresOf)(columns, state, chi, out);
+  })[0];
 }
 
 void proximalPoints(MarginLoss loss, const double* omega, const double* c, size_t count, double* p) {

@@ -34,7 +34,16 @@ struct RiskState {
   double w2;
   double r;
   double chi;
+  // w − origin of the points, with digits of its own: close to the origin those of w do not tell it.
+  PlaneVector offset;
 };
+
+// The state of a head w, and of one that is told by its offset.
+RiskState stateAt(const RiskPoints& points, PlaneVector w, double r, double chi);
+RiskState stateFrom(const RiskPoints& points, PlaneVector offset, double r, double chi);
+
+// 1 − wᵀβ of the relevant tokens of a segment.
+double relevantGap(const RiskPoints& points, const RiskSegment& segment, const RiskState& state);
 
 // Which sum is which: derivatives along a (times b1, b2), t (per unit of R) and c (per unit of χ).
 enum MarginSum {
@@ -61,9 +70,21 @@ enum MarginSum {
 };
 using MarginSums = std::array<double, kMarginSums>;
 
-// Test error E Φ(−a/t), training error E P(p < 0) = E Φ(−(a + e₀ c)/t), e₀ = −ℓ'(0), and derivatives of the
-// test error by w1, w2 through a and by R.
-enum ErrorSum { kError, kTrainingError, kErrorBy1, kErrorBy2, kErrorByR, kErrorSums };
+// Test error E Φ(−a/t), training error E P(p < 0) = E Φ(−(a + e₀ c)/t), e₀ = −ℓ'(0), and their derivatives by
+// w1, w2 through a and by R.
+enum ErrorSum {
+  kError,
+  kTrainingError,
+  kErrorBy1,
+  kErrorBy2,
+  kErrorByR,
+  kTrainingBy1,
+  kTrainingBy2,
+  kTrainingByR,
+  kErrorSquares,     // mean of the squares of what the errors are means of
+  kTrainingSquares,
+  kErrorSums
+};
 using ErrorSums = std::array<double, kErrorSums>;
 
 // R of the state.
@@ -81,11 +102,15 @@ struct ShrinkageSums {
 };
 ShrinkageSums shrinkageSums(const RiskPoints& points, int batch, int draws, double chi);
 
-// E[κ b bᵀ] without the noise, E[κ s²], E[κ b].
+// E[κ b bᵀ] without the noise, E[κ s²], E[κ b], and E[κ b gap] for the gaps 1 − originᵀb; the weights are
+// κ = 1/(1 + s²χ), or 1/(s²χ) (`vanishing`).
 struct PlaneSums {
-  double b11, b12, b22, variance, b1, b2;
+  double b11, b12, b22, variance, b1, b2, gap1, gap2;
 };
-PlaneSums planeSums(const RiskPoints& points, int batch, double chi);
+PlaneSums planeSums(const RiskPoints& points, int batch, double chi, bool vanishing = false);
+
+// E[(1 − a)²/s²]/χ.
+double relativeGapSquares(const RiskPoints& points, int batch, double chi, const RiskState& state);
 
 // p[count] for the losses of the heads; scale c ≥ 0. For tests.
 void proximalPoints(MarginLoss loss, const double* omega, const double* c, size_t count, double* p);

@@ -78,6 +78,7 @@ void drawLadderSums(const Stream& stream, uint64_t first, int count, int m, doub
 // Σ over what `draws` plain draws most likely did not see of P·E[value^k], k = 1 … 4: one score, or all
 // together, further out than any of theirs. From the sums of a few plain draws; cost: some hundred values.
 struct UnseenMoments {
+  double probability;
   double power[4];
 };
 UnseenMoments unseenMoments(const ScoreSums& plain, double draws, int m, double c, const ValuesOf& valuesOf,

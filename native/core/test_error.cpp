@@ -25,6 +25,29 @@ TestError meanPoolingError(const Mixture& mixture, const Readout& readout, std::
   return {error, 0.0, zeta};
 }
 
+// Two token types an example: a finite sum.
+TestError noiselessError(const Mixture& mixture, const Readout& readout, std::vector<LabelTerm>& terms) {
+  constexpr double kRounding = 8.0 * std::numeric_limits<double>::epsilon();
+  const int k = mixture.relevantTokens;
+  const int m = mixture.irrelevantTokens();
+  double error = 0.0;
+  double attention = 0.0;
+  labelTable(mixture, terms);
+  for (const LabelTerm& term : terms) {
+    const double gap = m == 0 ? 0.0 : dot(term.mu, readout.prompt) - dot(term.r, readout.prompt);
+    const double mass = k == 0 ? 0.0 : 1.0 / (1.0 + m * std::exp(std::min(gap, 700.0)) / k);
+    const PlaneVector feature = mass * term.r + (1.0 - mass) * term.mu;
+    const double size = std::hypot(feature.e1, feature.e2);
+    const double tie =
+        size * (readout.headRounding + kRounding * std::hypot(readout.head.e1, readout.head.e2)) +
+        kRounding * std::abs(readout.intercept);
+    const double score = dot(feature, readout.head) - readout.intercept;
+    error += term.probability * misclassification(std::abs(score) <= tie ? 0.0 : term.y * score, 0.0);
+    attention += term.probability * mass;
+  }
+  return {error, 0.0, attention};
+}
+
 // Conditional errors of draws, summed over labels and atoms.
 class ConditionalErrors {
  public:
@@ -65,28 +88,37 @@ class PlainMoments {
   explicit PlainMoments(double scale) : perScale_(1.0 / scale) {}
   void add(const double* errors, int count) {
     draws_ += count;
-    for (int i = 0; i < count; ++i) {
-      const double v = errors[i] * perScale_;
-      const double square = v * v;
-      sums_[0] += v;
-      sums_[1] += square;
-      sums_[2] += square * v;
-      sums_[3] += square * square;
-    }
+    // Four sums side by side, which a compiler turns into vectors.
+    constexpr int kLanes = 4;
+    double lanes[4][kLanes] = {};
+    for (int i = 0; i < count; i += kLanes)
+      for (int lane = 0; lane < kLanes; ++lane) {
+        const double v = i + lane < count ? errors[i + lane] * perScale_ : 0.0;
+        const double square = v * v;
+        lanes[0][lane] += v;
+        lanes[1][lane] += square;
+        lanes[2][lane] += square * v;
+        lanes[3][lane] += square * square;
+      }
+    for (int k = 0; k < 4; ++k)
+      for (int lane = 0; lane < kLanes; ++lane) sums_[k] += lanes[k][lane];
   }
   double effectiveDraws() const { return sums_[0] > 0.0 ? sums_[0] / sums_[1] * sums_[0] : 0.0; }
   // Whether the mean of `draws` such draws is close to normal and its standard error well estimated.
   bool suffice(double draws, const UnseenMoments& unseen) const {
     double moment[4];
-    for (int k = 0; k < 4; ++k) moment[k] = sums_[k] / draws_ + unseen.power[k];
+    for (int k = 0; k < 4; ++k)
+      moment[k] = (sums_[k] / draws_ + unseen.power[k]) / (1.0 + unseen.probability);
     const double mean = moment[0];
     const double variance = moment[1] - mean * mean;
-    // Errors that differ by rounding only.
-    if (variance <= 1e-20 * mean * mean) return mean > 0.0;
+    // Errors that are all alike.
+    if (variance <= 1e-7 * mean * mean) return mean > 0.0;
     const double third = moment[2] - 3.0 * mean * moment[1] + 2.0 * mean * mean * mean;
+    const double fourth =
+        moment[3] - 4.0 * mean * third - 6.0 * mean * mean * variance - mean * mean * mean * mean;
     return draws * mean * mean >= kLeastEffectiveDraws * moment[1] &&
            third * third <= kLargestSkewness * draws * variance * variance * variance &&
-           moment[3] <= kLargestKurtosis * draws * variance * moment[1];
+           fourth <= kLargestKurtosis * draws * variance * variance;
   }
 
  private:
@@ -168,11 +200,10 @@ Readout makeReadout(const double* q, const double* w, int d) {
 
 TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
                             const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
+  if (mixture.isNoiseless()) return noiselessError(mixture, readout, workspace.terms);
   if (readout.promptNorm == 0.0) return meanPoolingError(mixture, readout, workspace.terms);
   const int m = mixture.irrelevantTokens();
   const double c = mixture.noiseLevel * readout.promptNorm;
-  // Without noise all draws are alike.
-  if (mixture.isNoiseless()) draws = 1;
   const ConditionalErrors conditional(mixture, readout, workspace);
   RunningMean error;
   PlainMoments moments(1.0);
@@ -186,7 +217,6 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
       attention += probability * mass;
     });
     error.add(workspace.values, count);
-    if (mixture.isNoiseless()) return {error.mean(), 0.0, attention};
     if (first == 0) {
       const double largest = *std::max_element(workspace.values, workspace.values + count);
       const double scale = largest > 1e-290 ? largest : 1e-290;
@@ -211,41 +241,11 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
   return {error.mean(), error.standardError(), attention / draws, moments.effectiveDraws()};
 }
 
-TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout, const Stream& scores,
-                                  int draws, const std::atomic<bool>& cancelled,
-                                  PoolingWorkspace& workspace) {
-  const int m = mixture.irrelevantTokens();
-  const int T = mixture.tokens;
-  const double scoreScale = mixture.noiseLevel * readout.promptNorm;
-  const double headScale = mixture.noiseLevel * readout.headAlongPrompt;
-  const double deviation = mixture.noiseLevel * readout.headOrthogonal / T;
-  const std::vector<LabelTerm> terms = labelTerms(mixture);
-  double* sums = workspace.gaps;
-  double* squares = workspace.values;
-  RunningMean error;
-  for (int first = 0, count; first < draws && !cancelled; first += count) {
-    count = std::min(kPooledBlock, draws - first);
-    drawPowerSums(scores, first, count, m, cancelled, sums, squares);
-    for (int draw = 0; draw < count; ++draw) {
-      double drawError = 0.0;
-      for (const LabelTerm& term : terms) {
-        const double score = dot(term.mu, readout.prompt);
-        const double head = dot(term.mu, readout.head);
-        const double relevant =
-            mixture.relevantTokens * dot(term.r, readout.prompt) * dot(term.r, readout.head);
-        const double irrelevant = m * score * head + (scoreScale * head + score * headScale) * sums[draw] +
-                                  scoreScale * headScale * squares[draw];
-        // Σ a_t²
-        const double scoreSquares = m * score * score + 2.0 * score * scoreScale * sums[draw] +
-                                    scoreScale * scoreScale * squares[draw];
-        const double mean = (relevant + irrelevant) / T - readout.intercept;
-        drawError += term.probability *
-                     misclassification(term.y * mean, deviation * std::sqrt(std::max(scoreSquares, 0.0)));
-      }
-      error.add(drawError);
-    }
-  }
-  return {error.mean(), error.standardError(), 0.0};
+TestError countedShare(double errors, double draws, double relevantAttention) {
+  const double rare = std::min(errors, draws - errors);
+  const bool reliable = rare >= kLeastErrorsSeen;
+  const double share = reliable ? errors / draws : (errors + 2.0) / (draws + 4.0);
+  return {errors / draws, std::sqrt(share * (1.0 - share) / draws), relevantAttention, errors, reliable};
 }
 
 void DenseExample::resize(const Mixture& mixture) {
@@ -268,7 +268,7 @@ TestError countedTestError(const Mixture& mixture, const double* q, const double
   LabelSampler labels(mixture, key, Sample::kTest, trial);
   TokenSampler tokens(mixture, canonical, key, Sample::kTest, trial, example.scratch);
   example.resize(mixture);
-  RunningMean error;
+  double errors = 0.0;
   double attention = 0.0;
   for (int i = 0; i < draws && !cancelled; ++i) {
     ExampleLabel label;
@@ -277,11 +277,11 @@ TestError countedTestError(const Mixture& mixture, const double* q, const double
     attend(example.X.data(), mixture.tokens, mixture.dimension, q, example.phi.data(),
            example.feature.data());
     const double score = dot(w, example.feature.data(), mixture.dimension) - intercept;
-    error.add(misclassification(label.y * score, 0.0));
+    errors += misclassification(label.y * score, 0.0);
     for (int t = 0; t < mixture.tokens; ++t)
       if (example.mask[t]) attention += example.phi[t];
   }
-  return {error.mean(), error.standardError(), attention / draws};
+  return countedShare(errors, draws, attention / draws);
 }
 
 }  // namespace prompt_attention
