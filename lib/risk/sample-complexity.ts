@@ -150,7 +150,7 @@ function knownPromptSearch(
     lawOf: (count) => (examples) =>
       lawPoints(
         { ...request, draws: count },
-        examples.map((n) => ({ sampleRatio: n / dimension, ridge })),
+        examples.map((n) => ({ sampleRatio: n / dimension, ridge, examples: n <= kMostExamples ? n : undefined })),
       ),
     draws,
     perDecade: 8,
