@@ -18,14 +18,18 @@ for (const [head, examples] of [
     const law = await risk.knownPrompt({ ...options, examples });
     const limit = await risk.knownPrompt({ ...options, sampleRatio: examples / 200 });
     const { metrics } = await simulate({ kind: 'known-prompt', ...options, examples }, { trials: 300, seed: 5 });
-    const [mean, error] = meanAndError(metrics.error);
+    const { mean, standardError: error } = meanAndError(metrics.error);
     const z = (value: number) => (mean - value) / Math.hypot(error, law.standardError);
     t.true(Math.abs(z(law.error)) < 3, `simulated ${mean} ± ${error}, law ${law.error}`);
     t.true(z(limit.error) > 4, `simulated ${mean} ± ${error}, limit ${limit.error}`);
   });
 
 test('label imbalance: one example of either label at n = 2 is averaged exactly, rare labels keep their mean', async (t) => {
-  const options = { mixture: { ...mixture, dimension: 2 }, inverseTemperature: 0, head: { kind: 'averaging' } } as const;
+  const options = {
+    mixture: { ...mixture, dimension: 2 },
+    inverseTemperature: 0,
+    head: { kind: 'averaging' },
+  } as const;
   // At τ = 0 the averaging head is w1 = (2 N₊/n − 1) ζ Q: 0 on average over the labels.
   const { inPlaneHead } = await risk.knownPrompt({ ...options, examples: 2 });
   t.true(Math.abs(inPlaneHead[0] as number) < 1e-12);

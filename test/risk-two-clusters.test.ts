@@ -32,7 +32,7 @@ function normalMean(f: (z: number) => readonly number[], breaks: readonly number
     const half = ((edges[i + 1] as number) - (edges[i] as number)) / 2;
     for (const [x, weight] of rule) {
       const z = (edges[i] as number) + half * (1 + x);
-      const density = (weight * half * Math.exp(-z * z / 2)) / Math.sqrt(2 * Math.PI);
+      const density = (weight * half * Math.exp((-z * z) / 2)) / Math.sqrt(2 * Math.PI);
       for (const [j, value] of f(z).entries()) sums[j] = (sums[j] ?? 0) + density * value;
     }
   }

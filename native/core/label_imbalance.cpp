@@ -8,7 +8,7 @@ namespace prompt_attention {
 namespace {
 
 constexpr int kNodes = 5;
-constexpr double kReach = 6.5;      // standard deviations
+constexpr double kReach = 6.5;          // standard deviations
 constexpr double kLargestStride = 0.4;  // of one
 constexpr int kBisections = 100;
 

@@ -76,9 +76,7 @@ class PointSolver {
     return point;
   }
 
-  bool isPeak() const {
-    return spec_.head == HeadKind::kLeastSquares && ridge_ == 0.0 && alpha_ == 1.0;
-  }
+  bool isPeak() const { return spec_.head == HeadKind::kLeastSquares && ridge_ == 0.0 && alpha_ == 1.0; }
 
   RiskPoint attempt() {
     if (points_.noiseless) return noiseless(spec_.head == HeadKind::kAveraging);
@@ -205,8 +203,7 @@ class PointSolver {
     describe(state, point);
     point.fields[kRiskChi].value = solution.chi;
     if (solution.status != RiskStatus::kOk || cancelled_) return point;
-    for (RiskField field :
-         {kRiskHead1, kRiskHead2, kRiskOrthogonalNorm, kRiskHeadNorm, kRiskSignalCosine}) {
+    for (RiskField field : {kRiskHead1, kRiskHead2, kRiskOrthogonalNorm, kRiskHeadNorm, kRiskSignalCosine}) {
       const double value = point.fields[field].value;
       point.fields[field] = scattered(value, batches_, [&](int batch) {
         RiskPoint alone = blank();
@@ -228,9 +225,8 @@ class PointSolver {
     RiskState at = state;
     if (solution.hardMargin) at.chi = 0.0;
     std::vector<ErrorSums> parts(batches_);
-    runner_.run(batches_, [&](int batch, int) {
-      parts[batch] = errorSums(points_, batch, at, solution.slopeAtZero);
-    });
+    runner_.run(batches_,
+                [&](int batch, int) { parts[batch] = errorSums(points_, batch, at, solution.slopeAtZero); });
     ErrorSums mean{};
     for (const ErrorSums& sums : parts)
       for (int i = 0; i < kErrorSums; ++i) mean[i] += sums[i] / batches_;
@@ -251,8 +247,8 @@ class PointSolver {
     });
     if (points_.hasDraws()) {
       PoolingWorkspace& workspace = *workspace_;
-      const RiskTailSpec tail{spec_.mixture, spec_.inverseTemperature, points_, at,
-                              solution.slopeAtZero,  spec_.key,            spec_.draws};
+      const RiskTailSpec tail{
+          spec_.mixture, spec_.inverseTemperature, points_, at, solution.slopeAtZero, spec_.key, spec_.draws};
       point.effectiveDraws = spec_.draws * (mean[kError] / mean[kErrorSquares]) * mean[kError];
       if (!(mean[kErrorSquares] > 0.0) ||
           missesTail(tail, mean[kError], mean[kErrorSquares], workspace, cancelled_)) {
@@ -332,10 +328,10 @@ class CurveSolver {
     for (const LabelShare& share : labelShares(n, rate)) {
       const RiskPoints points = withTrainingRate(points_, rate, share.positive);
       PointSolver solver(spec_, points, alpha, ridge, threshold_, runner, cancelled_);
-      const RiskPoint at =
-          smooth ? solver.outcomeOf(interpolated(heads, lagrangeWeights(nodes, share.positive)))
-          : known ? solver.outcomeOf(nearest(heads, nodes, share.positive))
-                  : solver.solve();
+      const RiskPoint at = smooth
+                               ? solver.outcomeOf(interpolated(heads, lagrangeWeights(nodes, share.positive)))
+                           : known ? solver.outcomeOf(nearest(heads, nodes, share.positive))
+                                   : solver.solve();
       if (at.status != RiskStatus::kOk || cancelled_) return at;
       for (int field = 0; field < kRiskFields; ++field) {
         mean.fields[field].value += share.probability * at.fields[field].value;
