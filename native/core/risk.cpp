@@ -4,7 +4,9 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <optional>
 
+#include "core/label_imbalance.h"
 #include "core/least_squares_risk.h"
 #include "core/risk_tail.h"
 #include "core/running_mean.h"
@@ -53,8 +55,19 @@ class PointSolver {
         runner_(runner),
         cancelled_(cancelled) {}
 
-  RiskPoint solve() {
-    RiskPoint point = attempt();
+  RiskPoint solve() { return checked(attempt()); }
+
+  // The head alone, where it has a fixed point or a closed form.
+  std::optional<Solution> solution() {
+    if (points_.noiseless || isPeak()) return std::nullopt;
+    return solved();
+  }
+
+  // What a head that is known gives.
+  RiskPoint outcomeOf(const Solution& solution) { return checked(outcome(solution)); }
+
+ private:
+  RiskPoint checked(RiskPoint point) const {
     point.fields[kRiskSeparability] = threshold_;
     // Parameters at the ends of double precision overflow.
     const RiskValue& error = point.fields[kRiskError];
@@ -63,22 +76,25 @@ class PointSolver {
     return point;
   }
 
- private:
+  bool isPeak() const { return spec_.head == HeadKind::kLeastSquares && ridge_ == 0.0 && alpha_ == 1.0; }
+
   RiskPoint attempt() {
-    const bool averaging = spec_.head == HeadKind::kAveraging;
+    if (points_.noiseless) return noiseless(spec_.head == HeadKind::kAveraging);
+    return isPeak() ? chance() : outcome(solved());
+  }
+
+  Solution solved() {
     const bool leastSquares = spec_.head == HeadKind::kLeastSquares;
-    if (points_.noiseless) return noiseless(averaging);
-    if (averaging) return outcome(explicitSolution(averagingState));
-    if (leastSquares && ridge_ == 0.0 && alpha_ <= 1.0)
-      return alpha_ == 1.0 ? chance() : outcome(explicitSolution(interpolationState));
+    if (spec_.head == HeadKind::kAveraging) return explicitSolution(averagingState);
+    if (leastSquares && ridge_ == 0.0 && alpha_ < 1.0) return explicitSolution(interpolationState);
     const RiskProblem problem{points_, loss(), alpha_, ridge_};
     if (leastSquares && !spec_.general) {
       const RiskState state = leastSquaresState(points_, alpha_, ridge_, runner_);
       const FixedPoint point = fixedPointAt(problem, state, runner_);
       // Next to interpolation the closed form can lose digits that Newton's method keeps.
-      if (point.converged) return outcome(solutionOf(problem, point));
+      if (point.converged) return solutionOf(problem, point);
     }
-    return outcome(solutionOf(problem, solveFixedPoint(problem, runner_, cancelled_)));
+    return solutionOf(problem, solveFixedPoint(problem, runner_, cancelled_));
   }
 
   MarginLoss loss() const {
@@ -187,8 +203,7 @@ class PointSolver {
     describe(state, point);
     point.fields[kRiskChi].value = solution.chi;
     if (solution.status != RiskStatus::kOk || cancelled_) return point;
-    for (RiskField field :
-         {kRiskHead1, kRiskHead2, kRiskOrthogonalNorm, kRiskHeadNorm, kRiskSignalCosine}) {
+    for (RiskField field : {kRiskHead1, kRiskHead2, kRiskOrthogonalNorm, kRiskHeadNorm, kRiskSignalCosine}) {
       const double value = point.fields[field].value;
       point.fields[field] = scattered(value, batches_, [&](int batch) {
         RiskPoint alone = blank();
@@ -210,9 +225,8 @@ class PointSolver {
     RiskState at = state;
     if (solution.hardMargin) at.chi = 0.0;
     std::vector<ErrorSums> parts(batches_);
-    runner_.run(batches_, [&](int batch, int) {
-      parts[batch] = errorSums(points_, batch, at, solution.slopeAtZero);
-    });
+    runner_.run(batches_,
+                [&](int batch, int) { parts[batch] = errorSums(points_, batch, at, solution.slopeAtZero); });
     ErrorSums mean{};
     for (const ErrorSums& sums : parts)
       for (int i = 0; i < kErrorSums; ++i) mean[i] += sums[i] / batches_;
@@ -233,8 +247,8 @@ class PointSolver {
     });
     if (points_.hasDraws()) {
       PoolingWorkspace& workspace = *workspace_;
-      const RiskTailSpec tail{spec_.mixture, spec_.inverseTemperature, points_, at,
-                              solution.slopeAtZero,  spec_.key,            spec_.draws};
+      const RiskTailSpec tail{
+          spec_.mixture, spec_.inverseTemperature, points_, at, solution.slopeAtZero, spec_.key, spec_.draws};
       point.effectiveDraws = spec_.draws * (mean[kError] / mean[kErrorSquares]) * mean[kError];
       if (!(mean[kErrorSquares] > 0.0) ||
           missesTail(tail, mean[kError], mean[kErrorSquares], workspace, cancelled_)) {
@@ -283,21 +297,46 @@ class CurveSolver {
     const double n = spec_.examples.empty() ? 0.0 : spec_.examples[i];
     const double rate = spec_.mixture.positiveRate;
     if (n == 0.0 || rate == 0.0 || rate == 1.0) return solveAt(points_, alpha, ridge, threshold_, runner);
-    const double deviation = std::sqrt(rate * (1.0 - rate) / n);
-    RiskPoint mean{};
-    mean.effectiveDraws = kInfinity;
-    mean.reliable = true;
-    for (size_t node = 0; node < kNodes.size(); ++node) {
-      const double share = std::clamp(rate + deviation * kNodes[node], 0.5 / n, 1.0 - 0.5 / n);
+    return averaged(alpha, ridge, n, runner);
+  }
+
+ private:
+  // The mean over the share of positive labels among n examples.
+  RiskPoint averaged(double alpha, double ridge, double n, PartRunner& runner) const {
+    const double rate = spec_.mixture.positiveRate;
+    const std::vector<double> nodes = labelNodes(n, rate);
+    std::vector<Solution> heads;
+    for (const double share : nodes) {
       const RiskPoints points = withTrainingRate(points_, rate, share);
       const RiskValue threshold =
           ridge == 0.0 && needsThreshold() ? thresholdOf(points, runner) : RiskValue{kNaN, kNaN};
-      const RiskPoint at = solveAt(points, alpha, ridge, threshold, runner);
+      PointSolver solver(spec_, points, alpha, ridge, threshold, runner, cancelled_);
+      const std::optional<Solution> head = solver.solution();
+      // Without noise heads are cheap, at the peak of least squares there is nothing to average.
+      if (!head) break;
+      if (head->status != RiskStatus::kOk || cancelled_) return solver.outcomeOf(*head);
+      heads.push_back(*head);
+    }
+    const bool known = heads.size() == nodes.size();
+    // On different sides of the threshold of separability heads have nothing in common.
+    const bool smooth = known && std::all_of(heads.begin(), heads.end(), [&](const Solution& head) {
+                          return head.hardMargin == heads[0].hardMargin;
+                        });
+    RiskPoint mean{};
+    mean.effectiveDraws = kInfinity;
+    mean.reliable = true;
+    for (const LabelShare& share : labelShares(n, rate)) {
+      const RiskPoints points = withTrainingRate(points_, rate, share.positive);
+      PointSolver solver(spec_, points, alpha, ridge, threshold_, runner, cancelled_);
+      const RiskPoint at = smooth
+                               ? solver.outcomeOf(interpolated(heads, lagrangeWeights(nodes, share.positive)))
+                           : known ? solver.outcomeOf(nearest(heads, nodes, share.positive))
+                                   : solver.solve();
       if (at.status != RiskStatus::kOk || cancelled_) return at;
       for (int field = 0; field < kRiskFields; ++field) {
-        mean.fields[field].value += kWeights[node] * at.fields[field].value;
-        // The nodes share their draws.
-        mean.fields[field].standardError += kWeights[node] * at.fields[field].standardError;
+        mean.fields[field].value += share.probability * at.fields[field].value;
+        // The shares have their draws in common.
+        mean.fields[field].standardError += share.probability * at.fields[field].standardError;
       }
       for (size_t j = 0; j < mean.residuals.size(); ++j)
         mean.residuals[j] = std::max(mean.residuals[j], std::abs(at.residuals[j]));
@@ -307,13 +346,42 @@ class CurveSolver {
     return mean;
   }
 
- private:
-  // Gauss and Hermite's rule for the normal law: exact for polynomials of degree 9.
-  static constexpr std::array<double, 5> kNodes{-2.8569700138728056, -1.3556261799742659, 0.0,
-                                                1.3556261799742659, 2.8569700138728056};
-  static constexpr std::array<double, 5> kWeights{0.011257411327720689, 0.22207592200561266,
-                                                  0.53333333333333333, 0.22207592200561266,
-                                                  0.011257411327720689};
+  static const Solution& nearest(const std::vector<Solution>& heads, const std::vector<double>& nodes,
+                                 double share) {
+    size_t best = 0;
+    for (size_t i = 1; i < nodes.size(); ++i)
+      if (std::abs(nodes[i] - share) < std::abs(nodes[best] - share)) best = i;
+    return heads[best];
+  }
+
+  static Solution interpolated(const std::vector<Solution>& heads, const std::vector<double>& weights) {
+    const auto mix = [&](const auto& stateOf) {
+      RiskState state{};
+      double logR = 0.0;
+      double logChi = 0.0;
+      for (size_t i = 0; i < heads.size(); ++i) {
+        const RiskState& at = stateOf(heads[i]);
+        state.w1 += weights[i] * at.w1;
+        state.w2 += weights[i] * at.w2;
+        state.offset = state.offset + weights[i] * at.offset;
+        logR += weights[i] * std::log(at.r);
+        logChi += weights[i] * std::log(at.chi);
+      }
+      state.r = std::exp(logR);
+      state.chi = std::isfinite(stateOf(heads[0]).chi) ? std::exp(logChi) : stateOf(heads[0]).chi;
+      return state;
+    };
+    Solution solution = heads[0];
+    solution.state = mix([](const Solution& head) -> const RiskState& { return head.state; });
+    if (std::isfinite(solution.chi)) solution.chi = solution.state.chi;
+    for (const Solution& head : heads)
+      for (size_t j = 0; j < head.residuals.size(); ++j)
+        solution.residuals[j] = std::max(std::abs(solution.residuals[j]), std::abs(head.residuals[j]));
+    for (size_t batch = 0; batch < solution.alone.size(); ++batch)
+      solution.alone[batch] =
+          mix([batch](const Solution& head) -> const RiskState& { return head.alone[batch]; });
+    return solution;
+  }
 
   bool needsThreshold() const {
     return !points_.noiseless && (spec_.head == HeadKind::kLogistic || spec_.head == HeadKind::kHinge);
