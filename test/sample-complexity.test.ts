@@ -130,8 +130,8 @@ test('crossings of known functions', async (t) => {
   const law = (f: (n: number) => number) => async (examples: readonly number[]) =>
     examples.map((n) => ({ error: f(n), standardError: 0.01 * f(n), effectiveDraws: 1, reliable: true }));
   const crossing = async (f: (n: number) => number, target: number) => {
-    const rungs = await rungsAt(law(f), ladderOf(10, 1e12, 1e4, 8));
-    return firstCrossing(law(f), rungs, target);
+    const rungs = await rungsAt(law(f), ladderOf(10, 1e12, { dense: 1e4, perDecade: 8, perDecadeAbove: 4 }));
+    return firstCrossing(law(f), rungs, target, 7);
   };
   const found = await crossing((n) => 1 / n, 1 / 777.5);
   t.true(typeof found === 'object' && found.at.examples === 778 && Math.abs(found.examples - 777.5) < 1e-3);

@@ -13,13 +13,14 @@ export interface Rung {
   readonly reliable: boolean;
 }
 
-/** Points of one refinement, and the relative width of the bracket at which it ends where n are not counted. */
-const kRefinementPoints = 7;
+/** Points between two rungs where a dip may be. */
+const kDipPoints = 3;
+/** The relative width of the bracket at which a refinement ends where n are not counted. */
 const kBracketWidth = 1e-9;
 /** Above this n is not counted one by one. */
 const kCounted = 2 ** 31 - 1;
 /** The slope of the law at the crossing is taken over this relative distance in n. */
-const kSlopeDistance = 0.05;
+const kSlopeDistance = 0.1;
 
 export const rungsAt = async (law: Law, examples: readonly number[]): Promise<readonly Rung[]> => {
   const points = await law(examples);
@@ -29,22 +30,23 @@ export const rungsAt = async (law: Law, examples: readonly number[]): Promise<re
   });
 };
 
-/** Whole numbers of about equal ratios from n up, `perDecade` of them per factor of ten below `dense`, half as many above. */
-export function ladderOf(from: number, to: number, dense: number, perDecade: number): readonly number[] {
+/** Whole numbers from n up: `perDecade` of them per factor of ten below `dense`, `perDecadeAbove` above. */
+export function ladderOf(
+  from: number,
+  to: number,
+  { dense, perDecade, perDecadeAbove }: Readonly<Record<'dense' | 'perDecade' | 'perDecadeAbove', number>>,
+): readonly number[] {
   const rungs = [from];
   for (let n = from; n < to; ) {
-    n = Math.min(to, Math.max(n + 1, Math.round(n * 10 ** ((n < dense ? 1 : 2) / perDecade))));
+    n = Math.min(to, Math.max(n + 1, Math.round(n * 10 ** (1 / (n < dense ? perDecade : perDecadeAbove)))));
     rungs.push(n);
   }
   return rungs;
 }
 
 /** n strictly between two, counted where they are small. */
-function between(low: number, high: number): readonly number[] {
-  const inner = Array.from(
-    { length: kRefinementPoints },
-    (_, i) => low * (high / low) ** ((i + 1) / (kRefinementPoints + 1)),
-  );
+function between(low: number, high: number, count: number): readonly number[] {
+  const inner = Array.from({ length: count }, (_, i) => low * (high / low) ** ((i + 1) / (count + 1)));
   if (high > kCounted) return inner;
   return [...new Set(inner.map(Math.round))].filter((n) => n > low && n < high);
 }
@@ -62,8 +64,8 @@ async function withDips(law: Law, rungs: readonly Rung[], target: number): Promi
     return Number.isFinite(fall) && middle.y - fall <= Math.log(target) ? [i] : [];
   });
   const inner: number[] = dips.flatMap((i) => [
-    ...between((rungs[i - 1] as Rung).examples, (rungs[i] as Rung).examples),
-    ...between((rungs[i] as Rung).examples, (rungs[i + 1] as Rung).examples),
+    ...between((rungs[i - 1] as Rung).examples, (rungs[i] as Rung).examples, kDipPoints),
+    ...between((rungs[i] as Rung).examples, (rungs[i + 1] as Rung).examples, kDipPoints),
   ]);
   if (inner.length === 0) return rungs;
   const added = await rungsAt(law, [...new Set(inner)]);
@@ -83,11 +85,15 @@ export interface Crossing {
   readonly lasting: boolean;
 }
 
-/** The first crossing of the target from above; `first` if it is not above the target to begin with, `none` if it stays above. */
+/**
+ * The first crossing of the target from above, refined by `pointsAtOnce` points of the law at a time; `first` if it is not above the target to
+ * begin with, `none` if it stays above.
+ */
 export async function firstCrossing(
   law: Law,
   ladder: readonly Rung[],
   target: number,
+  pointsAtOnce: number,
 ): Promise<Crossing | 'first' | 'none'> {
   const rungs = await withDips(law, ladder, target);
   const reached = rungs.findIndex(({ error }) => error <= target);
@@ -97,7 +103,7 @@ export async function firstCrossing(
   while (
     at.examples > kCounted ? at.examples / before.examples - 1 > kBracketWidth : at.examples - before.examples > 1
   ) {
-    const inner = await rungsAt(law, between(before.examples, at.examples));
+    const inner = await rungsAt(law, between(before.examples, at.examples, pointsAtOnce));
     const first = inner.findIndex(({ error }) => error <= target);
     [before, at] = [first === 0 ? before : (inner.at(first < 0 ? -1 : first - 1) as Rung), inner[first] ?? at];
   }

@@ -331,7 +331,7 @@ export async function knownPromptCurve(
  * theorem (Thrampoulidis, Oymak, Hassibi 2015); compared with simulation in docs/known-prompt-risk.md.
  *
  * @param options Give exactly one of `examples` and `sampleRatio`. With `examples`, α = n/d and the limit is averaged over the share of
- * label +1 among n examples (normal, variance π(1 − π)/n), which gives every head a random component along q⋆ of order Q/√n and
+ * label +1 among n examples (binomial), which gives every head a random component along q⋆ of order Q/√n and
  * its error a term of order 1/n; with `sampleRatio` it is the limit itself.
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option, and if the noise is not Gaussian;
  * {@link ConvergenceError} if the equations could not be solved to a relative residual of 1e-8.

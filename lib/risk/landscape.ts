@@ -10,6 +10,8 @@ export interface Look extends Pick<LawRequest, 'inverseTemperature' | 'draws' | 
 export interface LandscapeOptions extends Pick<LawRequest, 'mixture' | 'head' | 'draws' | 'seed' | 'signal'> {
   readonly threads: number | undefined;
   readonly sampleRatio: number;
+  /** n, if it was given in place of the sample ratio. */
+  readonly examples: number | undefined;
 }
 
 /**
@@ -28,15 +30,15 @@ export class Landscape {
   }
 
   async at({ ridges, ...look }: Look): Promise<readonly (LawPoint | undefined)[]> {
-    const { sampleRatio, head } = this.options;
+    const { sampleRatio, examples, head } = this.options;
     const request = { ...this.options, ...look };
     const isAveraging = (ridge: number) => head === 'averaging' || ridge === Number.POSITIVE_INFINITY;
     const learned = await lawPoints(
       request,
-      ridges.filter((ridge) => !isAveraging(ridge)).map((ridge) => ({ sampleRatio, ridge })),
+      ridges.filter((ridge) => !isAveraging(ridge)).map((ridge) => ({ sampleRatio, examples, ridge })),
     );
     const [averaged] = ridges.some(isAveraging)
-      ? await lawPoints({ ...request, head: 'averaging' }, [{ sampleRatio, ridge: 0 }])
+      ? await lawPoints({ ...request, head: 'averaging' }, [{ sampleRatio, examples, ridge: 0 }])
       : [];
     let next = 0;
     const points = ridges.map((ridge) => (isAveraging(ridge) ? averaged : learned[next++]));

@@ -29,12 +29,13 @@ export async function lawPoints(
 ): Promise<readonly (LawPoint | undefined)[]> {
   if (points.length === 0) return [];
   try {
-    const { error, standardError, converged } = await runJob(
+    const { error, standardError, effectiveDraws, reliable, converged } = await runJob(
       () =>
         native.knownPromptRisk({
           mixture: toNativeMixture(mixture),
           sampleRatios: Float64Array.from(points, ({ sampleRatio }) => sampleRatio),
           ridges: Float64Array.from(points, ({ ridge }) => ridge),
+          examples: Float64Array.from(points, ({ examples }) => examples ?? 0),
           inverseTemperature,
           head,
           draws,
@@ -49,8 +50,8 @@ export async function lawPoints(
         ? {
             error: error[i] as number,
             standardError: standardError[i] as number,
-            effectiveDraws: draws,
-            reliable: true,
+            effectiveDraws: effectiveDraws[i] as number,
+            reliable: reliable[i] === 1,
           }
         : undefined,
     );

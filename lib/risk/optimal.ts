@@ -32,9 +32,9 @@ export type OptimalParameter = 'inverseTemperature' | 'ridge';
 export interface OptimalOptions extends Pick<KnownPromptRiskOptions, 'kind' | 'draws' | 'seed' | 'threads' | 'signal'> {
   /** The mixture; its noise must be Gaussian. */
   readonly mixture: ContextualMixtureOptions | ContextualMixture;
-  /** n; or give `sampleRatio`. */
+  /** n: the error is that of {@link knownPrompt} with `examples`, label imbalance included; or give `sampleRatio`. */
   readonly examples?: number | undefined;
-  /** α = n/d; or give `examples`. */
+  /** α = n/d: the error is the limit n, d → ∞; or give `examples`. */
   readonly sampleRatio?: number | undefined;
   /** The head. Its ridge is not read, and need not be given, if `'ridge'` is chosen. */
   readonly head: RiskHead | { readonly kind: HeadOptions['kind'] };
@@ -296,6 +296,7 @@ export async function optimal(options: OptimalOptions): Promise<Optimum> {
     ...rest,
     head: kind,
     threads: rest.threads,
+    examples,
     sampleRatio: sampleRatioOf({ examples, sampleRatio }, mixture.dimension),
   });
   const axes = axesOf(landscape.options, { scale: choosesScale ? undefined : inverseTemperature, ridge });

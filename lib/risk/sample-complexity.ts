@@ -9,6 +9,7 @@ import { abortSignal, integerFrom, numberIn, parseOptions, seedSchema } from '..
 import { type Certificate, type CertifyOptions, certify } from './certificate.js';
 import { type Crossing, firstCrossing, type Law, ladderOf, type Rung, rungsAt } from './crossing.js';
 import { knownPromptRiskSchema, type RiskHead, requireKnownPromptLaw, ridgeOf } from './known-prompt.js';
+import { inLanes } from './landscape.js';
 import { lawPoints } from './law-points.js';
 import { threeStep } from './three-step.js';
 
@@ -116,14 +117,17 @@ const schema = z.strictObject({
 interface Search {
   readonly lawOf: (draws: number) => Law;
   readonly draws: number;
-  /** Rungs per factor of ten. */
+  /** Rungs per factor of ten up to kDenseRatio, and beyond. */
   readonly perDecade: number;
+  readonly perDecadeAbove: number;
+  /** Points of the law that one refinement asks for. */
+  readonly pointsAtOnce: number;
   readonly smallest: number;
   readonly largest: number;
   readonly dimension: number;
 }
 
-/** Rungs per factor of ten up to this n/d, half as many beyond; and the n/d at which the law is at its limit. */
+/** The n/d up to which the ladder is dense, and that at which the law is at its limit. */
 const kDenseRatio = 100;
 const kLargestRatio = 1e8;
 const kMostExamples = 2 ** 31 - 1;
@@ -146,10 +150,12 @@ function knownPromptSearch(
     lawOf: (count) => (examples) =>
       lawPoints(
         { ...request, draws: count },
-        examples.map((n) => ({ sampleRatio: n / dimension, ridge })),
+        examples.map((n) => ({ sampleRatio: n / dimension, ridge, examples: n <= kMostExamples ? n : undefined })),
       ),
     draws,
     perDecade: 8,
+    perDecadeAbove: 4,
+    pointsAtOnce: 7,
     smallest: smallestExamples(mixture, target),
     largest: kLargestRatio * dimension,
     dimension,
@@ -165,8 +171,7 @@ function threeStepSearch(
   const fluctuations = dimension >= kLeastThreeStepDimension;
   const at = async (n: number, count: number) => {
     try {
-      const law = await threeStep({ ...experiment, examples: n, fluctuations, draws: count, seed, signal });
-      return { effectiveDraws: count, reliable: true, ...law };
+      return await threeStep({ ...experiment, examples: n, fluctuations, draws: count, seed, signal });
     } catch (error) {
       if (!(error instanceof ConvergenceError)) throw error;
       return undefined;
@@ -174,13 +179,19 @@ function threeStepSearch(
   };
   return {
     lawOf: (count) => async (examples) => {
-      const points = [];
-      for (const n of examples) points.push(await at(n, count));
-      return points;
+      const n = examples.map((value) => Math.min(kMostExamples, value));
+      return inLanes(
+        availableParallelism(),
+        n.map((value) => () => at(value, count)),
+      );
     },
     draws,
     perDecade: 4,
-    smallest: Math.max(kLeastThreeStepExamples, smallestExamples(experiment.mixture, target)),
+    perDecadeAbove: 1,
+    // Each n of this law is drawn by itself.
+    pointsAtOnce: 1,
+    // With fluctuations the law is exact in distribution at any n.
+    smallest: fluctuations ? 1 : Math.max(kLeastThreeStepExamples, smallestExamples(experiment.mixture, target)),
     largest: kMostExamples,
     dimension,
   };
@@ -208,17 +219,17 @@ async function decide(
   { lawOf, draws, ...search }: Search,
   target: number,
 ): Promise<Exclude<SampleComplexity, ReachableError> | Crossing> {
-  const examples = ladderOf(search.smallest, search.largest, kDenseRatio * search.dimension, search.perDecade);
+  const { smallest, largest, pointsAtOnce } = search;
+  const examples = ladderOf(smallest, largest, { ...search, dense: kDenseRatio * search.dimension });
   for (let round = 1, count = draws; ; ++round, count = Math.min(kMostExamples, kMoreDraws * count)) {
     const law = lawOf(count);
     const rungs = await rungsAt(law, examples);
-    const found = await firstCrossing(law, rungs, target);
-    if (found === 'first')
-      return { outOfRange: true, smallestExamples: search.smallest, error: (rungs[0] as Rung).error };
+    const found = await firstCrossing(law, rungs, target, pointsAtOnce);
+    if (found === 'first') return { outOfRange: true, smallestExamples: smallest, error: (rungs[0] as Rung).error };
     if (found !== 'none') return found;
     const { error: limit, standardError, reliable } = rungs.at(-1) as Rung;
     if (rungs.every(({ error }) => error === Number.POSITIVE_INFINITY))
-      throw new ConvergenceError('the law was found at no number of examples', { smallest: search.smallest });
+      throw new ConvergenceError('the law was found at no number of examples', { smallest });
     const above = rungs.every((rung) => rung.error - kMargin * rung.standardError > target);
     if (above && reliable) return { unreachable: true, limit, standardError };
     if (round === kRounds) return { undecided: true, limit, standardError };

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "core/label_imbalance.h"
 #include "core/least_squares_risk.h"
 #include "core/risk_tail.h"
 #include "core/running_mean.h"
@@ -40,41 +41,33 @@ struct Solution {
   std::vector<RiskState> alone;
 };
 
-// Where a solver may start.
-struct NearbySolution {
-  MarginLoss loss;
-  FixedPoint point;
-};
-
 // One (α, λ) of a curve at one share of labels.
 class PointSolver {
  public:
-  // `nearby` is null, or holds the solution at another share of labels and will hold this one.
   PointSolver(const RiskSpec& spec, const RiskPoints& points, double alpha, double ridge, RiskValue threshold,
-              std::optional<NearbySolution>* nearby, PartRunner& runner, const std::atomic<bool>& cancelled)
+              PartRunner& runner, const std::atomic<bool>& cancelled)
       : spec_(spec),
         points_(points),
         batches_(static_cast<int>(points.batches.size())),
         alpha_(alpha),
         ridge_(ridge),
         threshold_(threshold),
-        nearby_(nearby),
         runner_(runner),
         cancelled_(cancelled) {}
 
-  // Averaging, with the head moved by `shift` in the plane.
-  RiskPoint averagingPoint(PlaneVector shift) {
-    Solution solution = explicitSolution(averagingState);
-    const auto move = [&](RiskState& state) {
-      state = stateAt(points_, PlaneVector{state.w1, state.w2} + shift, state.r, state.chi);
-    };
-    move(solution.state);
-    for (RiskState& state : solution.alone) move(state);
-    return outcome(solution);
+  RiskPoint solve() { return checked(attempt()); }
+
+  // The head alone, where it has a fixed point or a closed form.
+  std::optional<Solution> solution() {
+    if (points_.noiseless || isPeak()) return std::nullopt;
+    return solved();
   }
 
-  RiskPoint solve() {
-    RiskPoint point = attempt();
+  // What a head that is known gives.
+  RiskPoint outcomeOf(const Solution& solution) { return checked(outcome(solution)); }
+
+ private:
+  RiskPoint checked(RiskPoint point) const {
     point.fields[kRiskSeparability] = threshold_;
     // Parameters at the ends of double precision overflow.
     const RiskValue& error = point.fields[kRiskError];
@@ -83,26 +76,25 @@ class PointSolver {
     return point;
   }
 
- private:
+  bool isPeak() const { return spec_.head == HeadKind::kLeastSquares && ridge_ == 0.0 && alpha_ == 1.0; }
+
   RiskPoint attempt() {
-    const bool averaging = spec_.head == HeadKind::kAveraging;
+    if (points_.noiseless) return noiseless(spec_.head == HeadKind::kAveraging);
+    return isPeak() ? chance() : outcome(solved());
+  }
+
+  Solution solved() {
     const bool leastSquares = spec_.head == HeadKind::kLeastSquares;
-    if (points_.noiseless) return noiseless(averaging);
-    if (averaging) return averagingPoint({0.0, 0.0});
-    if (leastSquares && ridge_ == 0.0 && alpha_ <= 1.0)
-      return alpha_ == 1.0 ? chance() : outcome(explicitSolution(interpolationState));
+    if (spec_.head == HeadKind::kAveraging) return explicitSolution(averagingState);
+    if (leastSquares && ridge_ == 0.0 && alpha_ < 1.0) return explicitSolution(interpolationState);
     const RiskProblem problem{points_, loss(), alpha_, ridge_};
     if (leastSquares && !spec_.general) {
       const RiskState state = leastSquaresState(points_, alpha_, ridge_, runner_);
       const FixedPoint point = fixedPointAt(problem, state, runner_);
       // Next to interpolation the closed form can lose digits that Newton's method keeps.
-      if (point.converged) return outcome(solutionOf(problem, point));
+      if (point.converged) return solutionOf(problem, point);
     }
-    const bool isNear = nearby_ != nullptr && nearby_->has_value() && (*nearby_)->loss == problem.loss;
-    const FixedPoint point =
-        solveFixedPoint(problem, runner_, cancelled_, isNear ? &(*nearby_)->point : nullptr);
-    if (nearby_ != nullptr && point.converged) *nearby_ = NearbySolution{problem.loss, point};
-    return outcome(solutionOf(problem, point));
+    return solutionOf(problem, solveFixedPoint(problem, runner_, cancelled_));
   }
 
   MarginLoss loss() const {
@@ -211,8 +203,7 @@ class PointSolver {
     describe(state, point);
     point.fields[kRiskChi].value = solution.chi;
     if (solution.status != RiskStatus::kOk || cancelled_) return point;
-    for (RiskField field :
-         {kRiskHead1, kRiskHead2, kRiskOrthogonalNorm, kRiskHeadNorm, kRiskSignalCosine}) {
+    for (RiskField field : {kRiskHead1, kRiskHead2, kRiskOrthogonalNorm, kRiskHeadNorm, kRiskSignalCosine}) {
       const double value = point.fields[field].value;
       point.fields[field] = scattered(value, batches_, [&](int batch) {
         RiskPoint alone = blank();
@@ -234,9 +225,8 @@ class PointSolver {
     RiskState at = state;
     if (solution.hardMargin) at.chi = 0.0;
     std::vector<ErrorSums> parts(batches_);
-    runner_.run(batches_, [&](int batch, int) {
-      parts[batch] = errorSums(points_, batch, at, solution.slopeAtZero);
-    });
+    runner_.run(batches_,
+                [&](int batch, int) { parts[batch] = errorSums(points_, batch, at, solution.slopeAtZero); });
     ErrorSums mean{};
     for (const ErrorSums& sums : parts)
       for (int i = 0; i < kErrorSums; ++i) mean[i] += sums[i] / batches_;
@@ -257,8 +247,8 @@ class PointSolver {
     });
     if (points_.hasDraws()) {
       PoolingWorkspace& workspace = *workspace_;
-      const RiskTailSpec tail{spec_.mixture, spec_.inverseTemperature, points_, at,
-                              solution.slopeAtZero,  spec_.key,            spec_.draws};
+      const RiskTailSpec tail{
+          spec_.mixture, spec_.inverseTemperature, points_, at, solution.slopeAtZero, spec_.key, spec_.draws};
       point.effectiveDraws = spec_.draws * (mean[kError] / mean[kErrorSquares]) * mean[kError];
       if (!(mean[kErrorSquares] > 0.0) ||
           missesTail(tail, mean[kError], mean[kErrorSquares], workspace, cancelled_)) {
@@ -286,7 +276,6 @@ class PointSolver {
   const double alpha_;
   const double ridge_;
   const RiskValue threshold_;
-  std::optional<NearbySolution>* const nearby_;
   PartRunner& runner_;
   const std::atomic<bool>& cancelled_;
   std::unique_ptr<PoolingWorkspace> workspace_ = std::make_unique<PoolingWorkspace>();
@@ -307,124 +296,91 @@ class CurveSolver {
     const double ridge = spec_.ridges[i];
     const double n = spec_.examples.empty() ? 0.0 : spec_.examples[i];
     const double rate = spec_.mixture.positiveRate;
-    if (n > 0.0 && spec_.head == HeadKind::kAveraging && !points_.noiseless)
-      return averagingAt(n, alpha, runner);
-    if (n == 0.0 || rate == 0.0 || rate == 1.0)
-      return solveAt(points_, alpha, ridge, threshold_, nullptr, runner);
-    NodeMean mean;
-    std::optional<NearbySolution> nearby;
-    const auto addNode = [&](double share, double weight) {
-      const RiskPoints points = withTrainingRate(points_, rate, std::clamp(share, 0.5 / n, 1.0 - 0.5 / n));
-      const RiskValue threshold =
-          ridge == 0.0 && needsThreshold() ? thresholdOf(points, runner) : RiskValue{kNaN, kNaN};
-      mean.add(weight, solveAt(points, alpha, ridge, threshold, &nearby, runner));
-    };
-    if (n <= kBinomialExamples) {
-      const int count = static_cast<int>(n);
-      for (int positive = 0; positive <= count && !cancelled_; ++positive) {
-        const double logarithm = std::lgamma(n + 1.0) - std::lgamma(positive + 1.0) -
-                                 std::lgamma(n - positive + 1.0) + positive * std::log(rate) +
-                                 (n - positive) * std::log1p(-rate);
-        if (logarithm > kLeastLogarithm) addNode(positive / n, std::exp(logarithm));
-      }
-    } else {
-      const double deviation = std::sqrt(rate * (1.0 - rate) / n);
-      RiskPoint coarse{};
-      for (int level = 0; level < kNodeLevels && !cancelled_; ++level) {
-        forEachNode(level, [&](double z, double weight) {
-          if (!cancelled_) addNode(rate + deviation * z, weight);
-        });
-        const RiskPoint fine = mean.result();
-        const RiskValue& error = fine.fields[kRiskError];
-        const double change = std::abs(error.value - coarse.fields[kRiskError].value);
-        if (level > 0 && change <= 0.1 * error.standardError) break;
-        coarse = fine;
-      }
-    }
-    return mean.result();
+    if (n == 0.0 || rate == 0.0 || rate == 1.0) return solveAt(points_, alpha, ridge, threshold_, runner);
+    return averaged(alpha, ridge, n, runner);
   }
 
  private:
-  // Up to so many examples the share of labels is summed over, and beyond averaged by the trapezoidal rule, in
-  // which nearly steps are safe, as they are not in one of few nodes.
-  static constexpr double kBinomialExamples = 40.0;
-  static constexpr double kLeastLogarithm = -30.0;
-  static constexpr double kCoarsestStep = 1.6;
-  static constexpr double kLargestNode = 4.8;
-  static constexpr int kNodeLevels = 4;
-
-  // Nodes of a standard normal variable, with their densities: those of the level alone, which halve the steps
-  // of the levels before.
-  template <class Visit>
-  static void forEachNode(int level, Visit visit) {
-    const double step = std::ldexp(kCoarsestStep, -level);
-    const int range = static_cast<int>(std::lround(kLargestNode / step));
-    for (int node = -range; node <= range; ++node)
-      if (level == 0 || node % 2 != 0) visit(step * node, std::exp(-0.5 * step * node * step * node));
+  // The mean over the share of positive labels among n examples.
+  RiskPoint averaged(double alpha, double ridge, double n, PartRunner& runner) const {
+    const double rate = spec_.mixture.positiveRate;
+    const std::vector<double> nodes = labelNodes(n, rate);
+    std::vector<Solution> heads;
+    for (const double share : nodes) {
+      const RiskPoints points = withTrainingRate(points_, rate, share);
+      const RiskValue threshold =
+          ridge == 0.0 && needsThreshold() ? thresholdOf(points, runner) : RiskValue{kNaN, kNaN};
+      PointSolver solver(spec_, points, alpha, ridge, threshold, runner, cancelled_);
+      const std::optional<Solution> head = solver.solution();
+      // Without noise heads are cheap, at the peak of least squares there is nothing to average.
+      if (!head) break;
+      if (head->status != RiskStatus::kOk || cancelled_) return solver.outcomeOf(*head);
+      heads.push_back(*head);
+    }
+    const bool known = heads.size() == nodes.size();
+    // On different sides of the threshold of separability heads have nothing in common.
+    const bool smooth = known && std::all_of(heads.begin(), heads.end(), [&](const Solution& head) {
+                          return head.hardMargin == heads[0].hardMargin;
+                        });
+    RiskPoint mean{};
+    mean.effectiveDraws = kInfinity;
+    mean.reliable = true;
+    for (const LabelShare& share : labelShares(n, rate)) {
+      const RiskPoints points = withTrainingRate(points_, rate, share.positive);
+      PointSolver solver(spec_, points, alpha, ridge, threshold_, runner, cancelled_);
+      const RiskPoint at = smooth
+                               ? solver.outcomeOf(interpolated(heads, lagrangeWeights(nodes, share.positive)))
+                           : known ? solver.outcomeOf(nearest(heads, nodes, share.positive))
+                                   : solver.solve();
+      if (at.status != RiskStatus::kOk || cancelled_) return at;
+      for (int field = 0; field < kRiskFields; ++field) {
+        mean.fields[field].value += share.probability * at.fields[field].value;
+        // The shares have their draws in common.
+        mean.fields[field].standardError += share.probability * at.fields[field].standardError;
+      }
+      for (size_t j = 0; j < mean.residuals.size(); ++j)
+        mean.residuals[j] = std::max(mean.residuals[j], std::abs(at.residuals[j]));
+      mean.effectiveDraws = std::min(mean.effectiveDraws, at.effectiveDraws);
+      mean.reliable = mean.reliable && at.reliable;
+    }
+    return mean;
   }
 
-  // Weighted mean of points that share their draws.
-  class NodeMean {
-   public:
-    void add(double weight, const RiskPoint& point) {
-      total_ += weight;
-      if (point.status != RiskStatus::kOk) mean_.status = point.status;
-      for (int field = 0; field < kRiskFields; ++field) {
-        mean_.fields[field].value += weight * point.fields[field].value;
-        mean_.fields[field].standardError += weight * point.fields[field].standardError;
-      }
-      for (size_t j = 0; j < mean_.residuals.size(); ++j)
-        mean_.residuals[j] = std::max(mean_.residuals[j], std::abs(point.residuals[j]));
-      // Σv² of the mean is at most the mean of the Σv².
-      const double error = point.fields[kRiskError].value;
-      if (error > 0.0) squares_ += weight * error * error / point.effectiveDraws;
-    }
-    RiskPoint result() const {
-      RiskPoint mean = mean_;
-      for (RiskValue& field : mean.fields) {
-        field.value /= total_;
-        field.standardError /= total_;
-      }
-      const double error = mean.fields[kRiskError].value;
-      mean.effectiveDraws = squares_ > 0.0 ? error * error * total_ / squares_ : kInfinity;
-      mean.reliable = mean.effectiveDraws >= kLeastEffectiveDraws;
-      return mean;
-    }
+  static const Solution& nearest(const std::vector<Solution>& heads, const std::vector<double>& nodes,
+                                 double share) {
+    size_t best = 0;
+    for (size_t i = 1; i < nodes.size(); ++i)
+      if (std::abs(nodes[i] - share) < std::abs(nodes[best] - share)) best = i;
+    return heads[best];
+  }
 
-   private:
-    RiskPoint mean_{};
-    double total_ = 0.0;
-    double squares_ = 0.0;
-  };
-
-  // The averaging head is a mean over examples: in the plane it is N(E b, Cov b/n). Its coordinate along q⋆
-  // matters, that of label imbalance and the rest; the other follows it as far as they are correlated.
-  RiskPoint averagingAt(double n, double alpha, PartRunner& runner) const {
-    PlaneSums means{};
-    for (size_t batch = 0; batch < points_.batches.size(); ++batch) {
-      const PlaneSums sums = planeSums(points_, static_cast<int>(batch), 0.0);
-      means.b11 += sums.b11;
-      means.b12 += sums.b12;
-      means.b1 += sums.b1;
-      means.b2 += sums.b2;
-      means.variance += sums.variance;
-    }
-    const double perBatch = 1.0 / static_cast<double>(points_.batches.size());
-    const double b1 = perBatch * means.b1;
-    const double variance =
-        perBatch * (means.b11 + (points_.uniform ? means.variance : 0.0)) - b1 * b1;
-    const double covariance = perBatch * means.b12 - b1 * perBatch * means.b2;
-    const double deviation = std::sqrt(std::max(variance, 0.0) / n);
-    NodeMean mean;
-    const auto addNode = [&](double z, double weight) {
-      if (cancelled_) return;
-      const double along = deviation * z;
-      const double across = variance > 0.0 ? covariance / variance * along : 0.0;
-      PointSolver solver(spec_, points_, alpha, 0.0, {kNaN, kNaN}, nullptr, runner, cancelled_);
-      mean.add(weight, solver.averagingPoint({along, across}));
+  static Solution interpolated(const std::vector<Solution>& heads, const std::vector<double>& weights) {
+    const auto mix = [&](const auto& stateOf) {
+      RiskState state{};
+      double logR = 0.0;
+      double logChi = 0.0;
+      for (size_t i = 0; i < heads.size(); ++i) {
+        const RiskState& at = stateOf(heads[i]);
+        state.w1 += weights[i] * at.w1;
+        state.w2 += weights[i] * at.w2;
+        state.offset = state.offset + weights[i] * at.offset;
+        logR += weights[i] * std::log(at.r);
+        logChi += weights[i] * std::log(at.chi);
+      }
+      state.r = std::exp(logR);
+      state.chi = std::isfinite(stateOf(heads[0]).chi) ? std::exp(logChi) : stateOf(heads[0]).chi;
+      return state;
     };
-    for (int level = 0; level < kNodeLevels; ++level) forEachNode(level, addNode);
-    return mean.result();
+    Solution solution = heads[0];
+    solution.state = mix([](const Solution& head) -> const RiskState& { return head.state; });
+    if (std::isfinite(solution.chi)) solution.chi = solution.state.chi;
+    for (const Solution& head : heads)
+      for (size_t j = 0; j < head.residuals.size(); ++j)
+        solution.residuals[j] = std::max(std::abs(solution.residuals[j]), std::abs(head.residuals[j]));
+    for (size_t batch = 0; batch < solution.alone.size(); ++batch)
+      solution.alone[batch] =
+          mix([batch](const Solution& head) -> const RiskState& { return head.alone[batch]; });
+    return solution;
   }
 
   bool needsThreshold() const {
@@ -441,9 +397,9 @@ class CurveSolver {
   }
 
   RiskPoint solveAt(const RiskPoints& points, double alpha, double ridge, RiskValue threshold,
-                    std::optional<NearbySolution>* nearby, PartRunner& runner) const {
-    return PointSolver(spec_, points, alpha, ridge, ridge == 0.0 ? threshold : RiskValue{kNaN, kNaN}, nearby,
-                       runner, cancelled_)
+                    PartRunner& runner) const {
+    return PointSolver(spec_, points, alpha, ridge, ridge == 0.0 ? threshold : RiskValue{kNaN, kNaN}, runner,
+                       cancelled_)
         .solve();
   }
 

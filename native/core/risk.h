@@ -18,10 +18,9 @@
 // λ → 0, logistic and hinge: for α below the threshold of separability the limit is the direction of the hard
 // margin, above it the fixed point at λ = 0. Without noise r = 0 and w minimises a sum over (y, δ).
 //
-// Given the number n of examples, the limit is taken at their share π̂ of label +1 in place of π and every
-// outcome averaged over π̂, binomial for few examples and N(π, π(1 − π)/n) for more: label imbalance gives the
-// head a random component along q⋆ of order Q/√n, hence a term of order 1/n to every head's error (theory.md
-// §10). Averaging is itself a mean: its whole coordinate along q⋆ is averaged over.
+// Given the number n of examples, the limit is taken at their share of label +1, which is binomial, and every
+// outcome averaged over it (label_imbalance.h): label imbalance gives the head a random component along q⋆ of
+// order Q/√n, hence a term of order 1/n to every head's error (theory.md §10).
 //
 // Errors that few draws carry are integrated by risk_tail.h.
 //

@@ -73,7 +73,7 @@ class FixedPointSolver {
         cancelled_(cancelled),
         passes_(passes == nullptr ? &ownPasses_ : passes) {}
 
-  FixedPoint solve(const FixedPoint* start) {
+  FixedPoint solve() {
     const FixedPoint point = solveByNewton(start);
     if (point.converged || cancelled_) return point;
     return hardMargin_ ? marginByNesting(point) : solveByNesting(point);
@@ -81,11 +81,6 @@ class FixedPointSolver {
 
   FixedPoint solveByNewton(const FixedPoint* start) {
     const std::vector<RiskLevel> levels = riskLevels(points_);
-    if (start != nullptr) {
-      FixedPoint point = newton(levels.back(), *start, kTargetResidual);
-      point.converged = largest(point.residuals) <= kRiskTolerance;
-      if (point.converged) return point;
-    }
     FixedPoint point{};
     bool followed = false;
     for (size_t i = 0; i < levels.size(); ++i) {
@@ -436,9 +431,8 @@ std::vector<RiskLevel> riskLevels(const RiskPoints& points) {
   return levels;
 }
 
-FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner, const std::atomic<bool>& cancelled,
-                           const FixedPoint* start) {
-  return FixedPointSolver(problem, runner, cancelled).solve(start);
+FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner, const std::atomic<bool>& cancelled) {
+  return FixedPointSolver(problem, runner, cancelled).solve();
 }
 
 FixedPoint fixedPointAt(const RiskProblem& problem, const RiskState& state, PartRunner& runner) {

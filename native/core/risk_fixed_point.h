@@ -52,8 +52,7 @@ struct FixedPoint {
 
 // λ > 0, or λ = 0 for the logistic and hinge loss where the classes are not separable. `start` is the
 // solution of a problem close by, or null.
-FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner, const std::atomic<bool>& cancelled,
-                           const FixedPoint* start = nullptr);
+FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner, const std::atomic<bool>& cancelled);
 
 // The same at a state that is known.
 FixedPoint fixedPointAt(const RiskProblem& problem, const RiskState& state, PartRunner& runner);

@@ -1,0 +1,33 @@
+// The O(1/n) term that label imbalance leaves in every head (theory.md §10, "Laws").
+//
+// With n examples the share of positive labels is N₊/n, N₊ binomial, not π: the head has a component of order
+// Q/√n along q⋆, which the limit n → ∞ forgets. Conditional on N₊ the law of theory.md §6 holds with N₊/n in
+// place of π in the training means and π in the test error; what is wanted is its mean over N₊.
+//
+// The head is smooth in the share, but the error can be a step of it (Q² ≫ W²√n), where few nodes return
+// their own weights. So heads are solved at the few nodes of labelNodes and interpolated by polynomials, and
+// errors are averaged over the many of labelShares.
+//
+// labelNodes: Gauss quadrature of the binomial distribution, min(5, n + 1) nodes, all in [0, n]: eigenvalues
+// of the Jacobi matrix with diagonal π(n − j) + j(1 − π) and off-diagonal √(j π(1 − π)(n − j + 1)).
+// labelShares: the binomial probabilities of every stride-th N₊ within 6.5 standard deviations, the stride at
+// most 0.4 of one. Shares of confusion atoms within a label stay what they are in the limit.
+#pragma once
+
+#include <vector>
+
+namespace prompt_attention {
+
+struct LabelShare {
+  double positive;     // N₊/n
+  double probability;  // of the node
+};
+
+// n ≥ 1, 0 < π < 1; in increasing order.
+std::vector<double> labelNodes(double examples, double positiveRate);
+std::vector<LabelShare> labelShares(double examples, double positiveRate);
+
+// What the values at the nodes are multiplied by to interpolate them at x.
+std::vector<double> lagrangeWeights(const std::vector<double>& nodes, double x);
+
+}  // namespace prompt_attention
