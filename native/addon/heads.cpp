@@ -54,7 +54,7 @@ class HeadJob final : public PromiseJob {
         const bool averaging = spec_.head.kind == HeadKind::kAveraging;
         GivenFeatures features(spec_);
         const TrialStatus status =
-            fitHead(features, spec_.head, workspace.knownPrompt.head, head_.data(), cancelled);
+            fitHead(features, spec_.head, workspace.knownPrompt.head, head_.data(), cancelled).status;
         outcome_ = {status == TrialStatus::kOk ? LinearHeadStatus::kOk : LinearHeadStatus::kSingular, 0,
                     averaging ? 0.0 : leastSquaresResidual(V, y, n, d, ridge, head_.data())};
         return;

@@ -5,6 +5,7 @@
 #include "core/blas.h"
 #include "core/hinge_head.h"
 #include "core/linear_heads.h"
+#include "core/orthogonal_head.h"
 
 namespace prompt_attention {
 
@@ -19,6 +20,17 @@ TrialStatus solve(double* matrix, int order, double ridge, double* rightHandSide
   const double reciprocalCondition = solvePositiveDefinite(
       matrix, order, rightHandSide, workspace.scratch.data(), workspace.integerScratch.data());
   return reciprocalCondition < kLeastReciprocalCondition ? TrialStatus::kSingular : TrialStatus::kOk;
+}
+
+HeadOutcome fitOrthogonally(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace,
+                            double* w, const std::atomic<bool>& cancelled) {
+  const double n = source.examples();
+  if (orthogonalBytes(n, source.dimension(), options.ridge) > options.orthogonalMemory)
+    return {TrialStatus::kSingular, HeadSolver::kDirect};
+  for (std::vector<double>* large : {&workspace.rows, &workspace.matrix}) *large = {};
+  const OrthogonalOutcome outcome = fitOrthogonally(source, n * options.ridge, w, cancelled);
+  return {outcome.status,
+          outcome.factorisation == Factorisation::kGram ? HeadSolver::kDirect : HeadSolver::kOrthogonal};
 }
 
 // Streams the rows of V; visit(V, y, count) sees every block once. Stops early once `cancelled`.
@@ -69,7 +81,7 @@ TrialStatus fitDual(FeatureSource& source, double ridge, const std::atomic<bool>
   source.rows(0, n, workspace.rows.data(), workspace.solution.data());
   if (cancelled) return TrialStatus::kNotConverged;
   workspace.matrix.resize(static_cast<size_t>(n) * n);
-  outerGram(workspace.rows.data(), n, d, workspace.matrix.data());
+  outerGram(workspace.rows.data(), n, d, d, workspace.matrix.data());
   if (cancelled) return TrialStatus::kNotConverged;
   const TrialStatus status =
       solve(workspace.matrix.data(), n, n * ridge, workspace.solution.data(), workspace);
@@ -118,20 +130,23 @@ double headBytes(HeadKind kind, double n, double d) {
   return sizeof(double) * (n >= d ? block + d * d : n * d + n * n);
 }
 
-TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
+HeadOutcome fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
                     const std::atomic<bool>& cancelled) {
   switch (options.kind) {
     case HeadKind::kAveraging:
       fitAveraging(source, cancelled, workspace, w);
-      return TrialStatus::kOk;
+      return {TrialStatus::kOk, HeadSolver::kNone};
     case HeadKind::kLogistic:
     case HeadKind::kHinge:
-      return fitByIteration(source, options, workspace, w, cancelled);
+      return {fitByIteration(source, options, workspace, w, cancelled), HeadSolver::kDirect};
     case HeadKind::kLeastSquares:
       break;
   }
-  return source.examples() >= source.dimension() ? fitPrimal(source, options.ridge, cancelled, workspace, w)
-                                                 : fitDual(source, options.ridge, cancelled, workspace, w);
+  const TrialStatus status = source.examples() >= source.dimension()
+                                 ? fitPrimal(source, options.ridge, cancelled, workspace, w)
+                                 : fitDual(source, options.ridge, cancelled, workspace, w);
+  if (status != TrialStatus::kSingular) return {status, HeadSolver::kDirect};
+  return fitOrthogonally(source, options, workspace, w, cancelled);
 }
 
 }  // namespace prompt_attention

@@ -6,13 +6,15 @@
 //   logistic, hinge as in linear_heads.h and hinge_head.h
 //
 // Least squares factorises the smaller Gram matrix: VᵀV + nλI for n ≥ d (rows of V are streamed, memory d²),
-// VVᵀ + nλI for n < d (memory n·d). Logistic and hinge hold all features (memory n·d) and are converged by
-// their residual, or have the status kSeparable or kNotConverged. A matrix that is not positive definite, or
-// whose reciprocal condition number is below kLeastReciprocalCondition so that fewer than about four digits
-// of w would be right, is a status, never a result.
+// VVᵀ + nλI for n < d (memory n·d). If its reciprocal condition number is below kLeastReciprocalCondition the
+// factor is thrown away for the solvers of orthogonal_head.h, which are right to ten digits, or give the head of
+// least norm; kSingular if they need too much memory or time. Logistic and hinge hold all features (memory n·d)
+// and are converged by their residual, or have the status kSeparable or kNotConverged.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "core/trial.h"
@@ -24,9 +26,25 @@ enum class HeadKind { kAveraging, kLeastSquares, kLogistic, kHinge };
 struct HeadOptions {
   HeadKind kind;
   double ridge;  // λ ≥ 0, > 0 for the hinge; not read by averaging
+  // Bytes that the orthogonal factorisation may take.
+  double orthogonalMemory = std::numeric_limits<double>::infinity();
 };
 
-constexpr double kLeastReciprocalCondition = 1e-12;
+// What found the head.
+enum class HeadSolver : uint8_t {
+  kNone = 0,       // nothing to solve
+  kIterative = 1,  // conjugate gradients
+  kDirect = 2,     // a Gram matrix, refined if need be; Newton's or an interior-point method
+  kOrthogonal = 3  // an orthogonal factorisation of the features
+};
+
+struct HeadOutcome {
+  TrialStatus status;
+  HeadSolver solver;
+};
+
+// Of the Gram matrix, below which least squares go on as in orthogonal_head.h: ten digits of w are right above.
+constexpr double kLeastReciprocalCondition = 1e-6;
 
 // Features of a training sample, made where they are used.
 class FeatureSource {
@@ -52,7 +70,7 @@ double headBytes(HeadKind kind, double examples, double dimension);
 
 // Fits the head on all examples of `source` into w[d]. If the status is not kOk, or once `cancelled`, w holds
 // no result. A product or factorisation under way is not interrupted.
-TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
+HeadOutcome fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
                     const std::atomic<bool>& cancelled);
 
 }  // namespace prompt_attention

@@ -191,10 +191,10 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
     TrialStatus status;
     if (spec.method == Method::kProjected) {
       ProjectedFeatures features(spec, trial, cancelled, workspace);
-      status = fitHead(features, spec.head, workspace.head, w.data(), cancelled);
+      status = fitHead(features, spec.head, workspace.head, w.data(), cancelled).status;
     } else {
       DenseFeatures features(spec, q, trial, cancelled, workspace);
-      status = fitHead(features, spec.head, workspace.head, w.data(), cancelled);
+      status = fitHead(features, spec.head, workspace.head, w.data(), cancelled).status;
     }
     if (status != TrialStatus::kOk) return status;
     head = {{w[0], d > 1 ? w[1] : 0.0}, d > 2 ? std::sqrt(dot(w.data() + 2, w.data() + 2, d - 2)) : 0.0};

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "core/blas.h"
-#include "core/head.h"
 
 namespace prompt_attention {
 
@@ -17,6 +16,7 @@ constexpr int kMaximumNewtonSteps = 100;
 constexpr int kMaximumHalvings = 40;
 constexpr double kSufficientDecrease = 1e-4;
 constexpr double kLift = 1e-8;
+constexpr double kLeastNewtonCondition = 1e-12;  // reciprocal
 constexpr int kRowsPerBlock = 256;
 
 double norm(const std::vector<double>& x) {
@@ -109,7 +109,7 @@ class NewtonSolver {
       }
       const double reciprocalCondition =
           solvePositiveDefinite(factor_.data(), d_, p.data(), work_.data(), iwork_.data());
-      if (reciprocalCondition < kLeastReciprocalCondition) continue;
+      if (reciprocalCondition < kLeastNewtonCondition) continue;
       for (int i = 0; i < d_; ++i) p[i] *= scale_[i];
       return true;
     }
