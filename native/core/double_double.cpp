@@ -96,7 +96,8 @@ HWY_EXPORT(addScaledLanes);
 
 namespace {
 
-constexpr size_t kMostLanes = HWY_MAX_BYTES / sizeof(double);
+// Of any target, not only of the one that this part is compiled for.
+constexpr size_t kMostLanes = 32;
 
 // a + b exactly, |a| ≥ |b|.
 DoubleDouble normalised(double a, double b) {
