@@ -37,6 +37,9 @@ export interface TrialResults {
   readonly path?: Readonly<Record<string, Float64Array>> | undefined;
   /** One code per trial: 0 if it ran through, else it failed and its metrics are NaN. */
   readonly status: Uint8Array;
+  /** Codes of what found the head of each trial, and of why it was not the first choice; known prompt only. */
+  readonly solverUsed?: Uint8Array | undefined;
+  readonly solverFallback?: Uint8Array | undefined;
 }
 
 /** A value and its standard error. */
@@ -109,18 +112,28 @@ const kKinds: Kinds = {
       ...(resolveSolver(experiment, method) === 'iterative' ? ['solverIterations', 'solverResidual'] : []),
     ],
     recordedSteps: () => new Float64Array(),
-    simulate: (experiment, request) =>
-      runJob(
+    simulate: async (experiment, request) => {
+      const solver = resolveSolver(experiment, request.method) ?? 'direct';
+      const { metrics, ...others } = await runJob(
         () =>
           native.simulateKnownPrompt({
             ...common(experiment, request),
             examples: experiment.examples,
             inverseTemperature: experiment.inverseTemperature,
             head: toNativeHead(experiment.head),
-            solver: resolveSolver(experiment, request.method) ?? 'direct',
+            // Chosen for its cost, it may give way to a surer one.
+            solver: solver === 'iterative' && experiment.solver !== 'iterative' ? 'auto' : solver,
           }),
         request,
-      ),
+      );
+      const { solverUsed, solverFallback, ...measured } = metrics as Record<string, Float64Array>;
+      return {
+        ...others,
+        metrics: measured,
+        solverUsed: Uint8Array.from(solverUsed as Float64Array),
+        solverFallback: Uint8Array.from(solverFallback as Float64Array),
+      };
+    },
     async theory(experiment, options) {
       if (experiment.mixture.noise !== 'gaussian') return null;
       const law = await knownPrompt({ ...experiment, ...options });

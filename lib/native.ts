@@ -52,7 +52,7 @@ export interface NativeAddon {
         readonly inverseTemperature: number;
         readonly head: NativeHead;
         /** Not read for the averaging head. */
-        readonly solver: 'direct' | 'iterative';
+        readonly solver: 'direct' | 'iterative' | 'auto';
       },
   ): NativeJob<NativeTrials>;
   /** Projected for vector models and rules other than Adam only. */

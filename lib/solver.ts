@@ -1,7 +1,11 @@
 import { OptionRangeError } from './errors.js';
 import type { Head, ResolvedExperiment, SimulationMethod } from './experiment.js';
 
-/** `'direct'`: factorises the Gram matrix of the features. `'iterative'`: conjugate gradients on lazily drawn noise. */
+/**
+ * `'direct'`: factorises the Gram matrix of the features, or the features themselves where that is too ill-conditioned.
+ * `'iterative'`: conjugate gradients on lazily drawn noise; chosen by `'auto'`, a trial for which they are predicted to take
+ * too long, or that they do not solve, is solved directly.
+ */
 export type HeadSolver = 'direct' | 'iterative';
 
 /** Conjugate gradients give up after so many iterations. */

@@ -3,7 +3,6 @@
 #include "addon/environment.h"
 #include "addon/unpack.h"
 #include "core/head.h"
-#include "core/hinge_head.h"
 #include "core/linear_heads.h"
 
 namespace prompt_attention {
@@ -44,11 +43,11 @@ class HeadJob final : public PromiseJob {
     const double ridge = spec_.head.ridge;
     switch (spec_.head.kind) {
       case HeadKind::kLogistic:
-        outcome_ = fitLogisticHead(V, y, n, d, ridge, head_.data(), cancelled);
+      case HeadKind::kHinge: {
+        std::vector<double> features(spec_.features);
+        outcome_ = fitMarginHead(features.data(), y, n, d, spec_.head, head_.data(), cancelled);
         return;
-      case HeadKind::kHinge:
-        outcome_ = fitHingeHead(V, y, nullptr, n, d, ridge, head_.data(), cancelled);
-        return;
+      }
       case HeadKind::kAveraging:
       case HeadKind::kLeastSquares: {
         const bool averaging = spec_.head.kind == HeadKind::kAveraging;

@@ -13,21 +13,24 @@ constexpr MetricField<KnownPromptMetrics> kKnownPromptFields[] = {
     {"error", &KnownPromptMetrics::error},
     {"relevantAttention", &KnownPromptMetrics::relevantAttention},
     {"headNorm", &KnownPromptMetrics::headNorm},
+    {"solverUsed", &KnownPromptMetrics::solver},
+    {"solverFallback", &KnownPromptMetrics::fallback},
     // Of the iterative solver only.
     {"solverIterations", &KnownPromptMetrics::iterations},
     {"solverResidual", &KnownPromptMetrics::residual},
 };
-constexpr size_t kDirectFields = 3;
+constexpr size_t kDirectFields = 5;
 
 Solver readSolver(const Request& request, const KnownPromptSpec& spec) {
   const std::string solver = request.text("solver");
   if (solver == "direct") return Solver::kDirect;
-  if (solver != "iterative") request.failRange("solver", "'direct' or 'iterative'");
+  if (solver != "iterative" && solver != "auto")
+    request.failRange("solver", "'direct', 'iterative' or 'auto'");
   const bool isLogistic = spec.head.kind == HeadKind::kLogistic;
   if (spec.method == Method::kDense || spec.head.kind == HeadKind::kHinge ||
       (isLogistic && spec.head.ridge == 0.0))
     request.failRange("solver", "'direct' for this method or head");
-  return Solver::kIterative;
+  return solver == "auto" ? Solver::kAuto : Solver::kIterative;
 }
 
 class FeaturesJob final : public PromiseJob {
@@ -131,10 +134,16 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
   spec.head = readFittedHead(request);
   spec.method = readMethod(request, spec.mixture);
   spec.solver = readSolver(request, spec);
-  const bool isIterative = spec.solver == Solver::kIterative && spec.head.kind != HeadKind::kAveraging;
+  const bool isIterative = spec.solver != Solver::kDirect && spec.head.kind != HeadKind::kAveraging;
   spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));
   spec.key = readKey(request);
   const double trialBytes = knownPromptBytes(spec);
+  // What is left beside the trials, if there are as many threads as asked for.
+  const auto memory = static_cast<double>(request.integer("memory", 0, kMaximumInteger));
+  const auto threads = static_cast<double>(request.integer("threads", 1, kMaximumThreads));
+  spec.memory = std::make_shared<MemoryShare>();
+  spec.memory->all = std::max(memory - trialBytes, 0.0);
+  spec.memory->freely = std::max(memory / threads - trialBytes, 0.0);
   const auto fields = std::span(kKnownPromptFields);
   return startTrials<KnownPromptMetrics>(
       info.Env(), request, isIterative ? fields : fields.first(kDirectFields),

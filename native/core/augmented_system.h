@@ -30,6 +30,8 @@ namespace prompt_attention {
 enum class Factorisation { kGram, kOrthogonal, kExtended };
 
 constexpr double kRefinementTolerance = 1e-10;
+// Of the extended factorisation: seconds, not minutes.
+constexpr double kMostExtendedWork = 6e9;
 
 class AugmentedSystem {
  public:

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/blas.h"
-#include "core/hinge_head.h"
+#include "core/hinge_polish.h"
 #include "core/linear_heads.h"
 #include "core/orthogonal_head.h"
 
@@ -25,8 +25,8 @@ TrialStatus solve(double* matrix, int order, double ridge, double* rightHandSide
 HeadOutcome fitOrthogonally(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace,
                             double* w, const std::atomic<bool>& cancelled) {
   const double n = source.examples();
-  if (orthogonalBytes(n, source.dimension(), options.ridge) > options.orthogonalMemory)
-    return {TrialStatus::kSingular, HeadSolver::kDirect};
+  const MemoryHold hold(options.memory, orthogonalBytes(n, source.dimension(), options.ridge));
+  if (!hold) return {TrialStatus::kSingular, HeadSolver::kDirect};
   for (std::vector<double>* large : {&workspace.rows, &workspace.matrix}) *large = {};
   const OrthogonalOutcome outcome = fitOrthogonally(source, n * options.ridge, w, cancelled);
   return {outcome.status,
@@ -114,13 +114,34 @@ TrialStatus fitByIteration(FeatureSource& source, const HeadOptions& options, He
   double* y = workspace.labels.data();
   source.rows(0, n, V, y);
   if (cancelled) return TrialStatus::kNotConverged;
-  const bool logistic = options.kind == HeadKind::kLogistic;
-  return statusOf((logistic ? fitLogisticHead(V, y, n, d, options.ridge, w, cancelled)
-                            : fitHingeHead(V, y, nullptr, n, d, options.ridge, w, cancelled))
-                      .status);
+  return statusOf(fitMarginHead(V, y, n, d, options, w, cancelled).status);
 }
 
 }  // namespace
+
+MemoryHold::MemoryHold(MemoryShare* share, double bytes) : fits_(share == nullptr || bytes <= share->all) {
+  if (fits_ && share != nullptr && bytes > share->freely) lock_ = std::unique_lock(share->oneAtATime);
+}
+
+LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const HeadOptions& options, double* w,
+                               const std::atomic<bool>& cancelled) {
+  const auto fit = [&](const double* features, int dimension, double* head) {
+    return options.kind == HeadKind::kLogistic
+               ? fitLogisticHead(features, y, n, dimension, options.ridge, head, cancelled)
+               : fitPolishedHingeHead(features, y, n, dimension, options.ridge, head, cancelled);
+  };
+  if (n >= d) return fit(V, d, w);
+  std::vector<double> tau(n);
+  plainQr(V, d, n, tau.data());
+  std::vector<double> reduced(static_cast<size_t>(n) * n, 0.0);
+  for (int i = 0; i < n; ++i)
+    std::copy_n(V + static_cast<size_t>(i) * d, i + 1, reduced.data() + static_cast<size_t>(i) * n);
+  std::fill(w, w + d, 0.0);
+  if (cancelled) return {LinearHeadStatus::kNotConverged, 0, 1.0};
+  const LinearHeadResult result = fit(reduced.data(), n, w);
+  applyQ(false, V, d, n, tau.data(), w);
+  return result;
+}
 
 double headBytes(HeadKind kind, double n, double d) {
   const double block = std::min<double>(kRowsPerBlock, n) * d;

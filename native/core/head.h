@@ -14,20 +14,28 @@
 
 #include <atomic>
 #include <cstdint>
-#include <limits>
+#include <mutex>
 #include <vector>
 
+#include "core/linear_heads.h"
 #include "core/trial.h"
 
 namespace prompt_attention {
 
 enum class HeadKind { kAveraging, kLeastSquares, kLogistic, kHinge };
 
+// Memory that a job's trials have for rare large factorisations: up to `freely` bytes all threads at a time, more
+// than that one at a time.
+struct MemoryShare {
+  double freely;
+  double all;
+  std::mutex oneAtATime;
+};
+
 struct HeadOptions {
   HeadKind kind;
   double ridge;  // λ ≥ 0, > 0 for the hinge; not read by averaging
-  // Bytes that the orthogonal factorisation may take.
-  double orthogonalMemory = std::numeric_limits<double>::infinity();
+  MemoryShare* memory = nullptr;  // for what ordinary heads do not need; null: as much as there is
 };
 
 // What found the head.
@@ -65,7 +73,24 @@ struct HeadWorkspace {
   std::vector<int> integerScratch;  // [order]
 };
 
-// Bytes that fitHead needs at most, to leading order.
+// Logistic or hinge head on given features V[n×d], which are destroyed. With n < d it is sought in the span of the
+// features: Vᵀ = Q R, so that w = Q z with z the head on the n×n features Rᵀ; exact, and n²d + n³ per step.
+LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const HeadOptions& options, double* w,
+                               const std::atomic<bool>& cancelled);
+
+// Holds what `bytes` need of the share; false if they are not there.
+class MemoryHold {
+ public:
+  MemoryHold(MemoryShare* share, double bytes);
+  explicit operator bool() const { return fits_; }
+  bool isExclusive() const { return lock_.owns_lock(); }
+
+ private:
+  std::unique_lock<std::mutex> lock_;
+  bool fits_;
+};
+
+// Bytes that fitHead needs at most, to leading order, but for ill-conditioned least squares.
 double headBytes(HeadKind kind, double examples, double dimension);
 
 // Fits the head on all examples of `source` into w[d]. If the status is not kOk, or once `cancelled`, w holds

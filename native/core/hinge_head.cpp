@@ -76,6 +76,9 @@ class HingeSolver {
     return result;
   }
 
+  // Of the last iterate.
+  const std::vector<double>& multipliers() const { return a_; }
+
  private:
   double dual(int i) const { return cost_[i] - a_[i]; }
 
@@ -233,8 +236,11 @@ class HingeSolver {
 }  // namespace
 
 LinearHeadResult fitHingeHead(const double* V, const double* y, const double* weights, int n, int d,
-                              double ridge, double* w, const std::atomic<bool>& cancelled) {
-  return HingeSolver(V, y, weights, n, d, ridge, w).solve(cancelled);
+                              double ridge, double* w, const std::atomic<bool>& cancelled, double* a) {
+  HingeSolver solver(V, y, weights, n, d, ridge, w);
+  const LinearHeadResult result = solver.solve(cancelled);
+  if (a != nullptr) std::copy(solver.multipliers().begin(), solver.multipliers().end(), a);
+  return result;
 }
 
 }  // namespace prompt_attention

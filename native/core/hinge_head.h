@@ -23,8 +23,9 @@ namespace prompt_attention {
 
 constexpr double kHingeTolerance = 1e-8;
 
-// Into w[d]; weights[n] or null. Stops early once `cancelled`.
+// Into w[d]; weights[n] or null; the multipliers into a[n] unless null. Stops early once `cancelled`.
 LinearHeadResult fitHingeHead(const double* V, const double* y, const double* weights, int n, int d,
-                              double ridge, double* w, const std::atomic<bool>& cancelled);
+                              double ridge, double* w, const std::atomic<bool>& cancelled,
+                              double* a = nullptr);
 
 }  // namespace prompt_attention

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/blas.h"
+#include "core/noise_floor.h"
 
 namespace prompt_attention {
 
@@ -11,10 +12,15 @@ namespace {
 
 constexpr size_t kBytesKept = size_t{256} << 20;  // larger noise is given back after the trial
 constexpr int kMostRestarts = 4;
+constexpr double kLeastTolerance = 1e-15;
 constexpr int kMostNewtonSteps = 100;
 constexpr int kMostHalvings = 40;
 constexpr double kSufficientDecrease = 1e-4;
 constexpr double kRankTolerance = 1e-12;
+
+// What a bound on the error of w must be below, relative to w, and one on that of V w relative to y.
+constexpr double kHeadAccuracy = 5e-7;
+constexpr double kScoreAccuracy = 1e-8;
 
 using Vector = std::vector<double>;
 
@@ -40,6 +46,7 @@ class LazyFeatures {
   LazyFeatures(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
                KnownPromptWorkspace& workspace)
       : n_(spec.examples),
+        dimension_(spec.mixture.dimension),
         hasNoise_(!spec.mixture.isNoiseless()),
         frame_(spec.mixture.dimension - 1, std::min(spec.mixture.dimension - 1, 1), frameCapacity(spec),
                LazyDraws(spec.key, Field::kFeature, trial)),
@@ -87,20 +94,51 @@ class LazyFeatures {
     if (g.size() > 1) g[1] += dot(u2_, r);
   }
 
-  // Whether VᵀV (n ≥ d) or VVᵀ (n < d) is singular.
-  bool isSingular(int dimension) const {
-    if (hasNoise_) return false;
-    const double a = dot(u1_, u1_);
-    const double b = dot(u1_, u2_);
-    const double c = dot(u2_, u2_);
-    const double mean = 0.5 * (a + c);
-    const double spread = std::hypot(0.5 * (a - c), b);
-    const int rank = mean + spread <= 0.0 ? 0 : mean - spread <= kRankTolerance * (mean + spread) ? 1 : 2;
-    return std::min(n_, dimension) > rank;
+  // A lower bound, sure but for a probability far below 1e-6, on the least squared singular value of
+  // diag(√weights) V on the rows' span: noise_floor.h. Null weights are ones.
+  double leastSquare(const double* weights) const {
+    if (!hasNoise_) return leastPlaneSquare(weights);
+    return noiseFloor(deviations_, u1_, weights, dimension_, FloorKind::kSure);
   }
+  // A guess of the squared condition number of V with `penalty` added to all squares.
+  double predictedCondition(double penalty) const {
+    if (!hasNoise_) return 1.0;
+    const double least = noiseFloor(deviations_, u1_, nullptr, dimension_, FloorKind::kTypical);
+    const double ends = std::sqrt(static_cast<double>(n_)) + std::sqrt(static_cast<double>(dimension_));
+    const double largest = dot(deviations_, deviations_) / n_ * ends * ends;
+    return (largest + penalty) / (least + penalty);
+  }
+  // ‖diag(1/s) r‖ over the least singular value of the noise of unit rows, n ≤ d: a bound on the error of the least
+  // norm solution whose residual is r, because adding columns does not lower that value.
+  double interpolationBound(const Vector& r) const {
+    double sum = 0.0;
+    for (int i = 0; i < n_; ++i) {
+      const double ratio = r[i] / deviations_[i];
+      sum += r[i] == 0.0 ? 0.0 : ratio * ratio;
+    }
+    return std::sqrt(sum / unitFloor(dimension_ - 2.0, n_, FloorKind::kSure));
+  }
+  bool interpolates() const { return hasNoise_ && n_ <= dimension_ - 2; }
 
  private:
+  // The least squared singular value above rounding of features without noise, whose rank is at most 2.
+  double leastPlaneSquare(const double* weights) const {
+    double a = 0.0;
+    double b = 0.0;
+    double c = 0.0;
+    for (int i = 0; i < n_; ++i) {
+      const double weight = weights == nullptr ? 1.0 : weights[i];
+      a += weight * u1_[i] * u1_[i];
+      b += weight * u1_[i] * u2_[i];
+      c += weight * u2_[i] * u2_[i];
+    }
+    const double mean = 0.5 * (a + c);
+    const double spread = std::hypot(0.5 * (a - c), b);
+    return mean - spread > kRankTolerance * (mean + spread) ? mean - spread : mean + spread;
+  }
+
   const int n_;
+  const int dimension_;
   const bool hasNoise_;
   LazyFrame frame_;
   LazyNoise& noise_;
@@ -151,12 +189,17 @@ class LeastSquares {
     start();
     first_ = norm(g_);
     residual_ = first_ > 0.0 ? 1.0 : 0.0;
-    for (int run = 0; run < kMostRestarts && residual_ > kHeadTolerance && !cancelled_; ++run) {
+    tolerance_ = kHeadTolerance;
+    for (int run = 0; run < kMostRestarts && !isAccurate() && !cancelled_; ++run) {
+      const double before = residual_;
       descend();
       start();
       residual_ = norm(g_) / first_;
+      // Small, but it does not bound the error: as far as rounding lets it fall.
+      if (residual_ <= tolerance_) tolerance_ = kLeastTolerance;
+      if (run > 0 && residual_ > 0.5 * before) break;
     }
-    return residual_ <= kHeadTolerance;
+    return isAccurate();
   }
 
   const Vector& w() const { return w_; }
@@ -164,6 +207,18 @@ class LeastSquares {
   double residual() const { return residual_; }
 
  private:
+  // Whether the gradient, or the residual where w interpolates, bounds the error of w and of V w.
+  bool isAccurate() const {
+    if (residual_ > kHeadTolerance) return false;
+    if (residual_ == 0.0) return true;
+    const double size = norm(w_);
+    const double labels = norm(features_.labels());
+    if (penalty_ == 0.0 && features_.interpolates())
+      return features_.interpolationBound(r_) <= kHeadAccuracy * size && norm(r_) <= kScoreAccuracy * labels;
+    const double gradient = norm(g_);
+    const double bound = gradient / (features_.leastSquare(nullptr) + penalty_);
+    return bound <= kHeadAccuracy * size && std::sqrt(gradient * bound) <= kScoreAccuracy * labels;
+  }
   // r and g at w, afresh.
   void start() {
     features_.apply(w_, f_);
@@ -190,7 +245,7 @@ class LeastSquares {
       gradients_.removeFrom(g_);
       const double next = dot(g_, g_);
       // Half, so that the gradient computed afresh is within the tolerance too.
-      if (!(std::sqrt(next) > 0.5 * kHeadTolerance * first_)) return;
+      if (!(std::sqrt(next) > 0.5 * tolerance_ * first_)) return;
       for (size_t j = 0; j < p_.size(); ++j) p_[j] = g_[j] + next / square * p_[j];
       square = next;
     }
@@ -206,6 +261,7 @@ class LeastSquares {
   Vector g_;  // Vᵀr − penalty w
   Vector p_;
   double first_ = 0.0;
+  double tolerance_ = kHeadTolerance;
   double residual_ = 0.0;
   int iterations_ = 0;
 };
@@ -245,7 +301,7 @@ class Logistic {
       updateGradient();
       residual_ = norm(g_) / first;
     }
-    return residual_ <= kHeadTolerance;
+    return residual_ <= kHeadTolerance && isAccurate();
   }
 
   const Vector& w() const { return w_; }
@@ -253,6 +309,13 @@ class Logistic {
   double residual() const { return residual_; }
 
  private:
+  // The loss is convex, with a Hessian that is known at w: twice the Newton bound.
+  bool isAccurate() const {
+    const double gradient = norm(g_);
+    if (gradient == 0.0) return true;
+    const double bound = 2.0 * gradient / (features_.leastSquare(curvature_.data()) + ridge_);
+    return bound <= kHeadAccuracy * norm(w_);
+  }
   double value(const Vector& f, double square) const {
     double loss = 0.0;
     for (int i = 0; i < n_; ++i) {
@@ -366,10 +429,19 @@ double lazyHeadBytes(const KnownPromptSpec& spec) {
 }
 
 TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
-                      KnownPromptWorkspace& workspace, LazyHead& head) {
-  head = {{0.0, 0.0}, 0.0, 0, 0.0};
+                      KnownPromptWorkspace& workspace, bool predicts, LazyHead& head) {
+  head = {{0.0, 0.0}, 0.0, 0, 0.0, false};
   LazyFeatures features(spec, trial, cancelled, workspace);
-  if (spec.head.ridge == 0.0 && features.isSingular(spec.mixture.dimension)) return TrialStatus::kSingular;
+  const double ridge = spec.head.ridge;
+  if (predicts) {
+    // The logistic Hessian is that of least squares with weights p(1 − p) ≤ 1/4.
+    const bool isLogistic = spec.head.kind == HeadKind::kLogistic;
+    const double condition = features.predictedCondition((isLogistic ? 4.0 : 1.0) * spec.examples * ridge);
+    const double iterations = 0.5 * std::sqrt(condition) * std::log(2.0 / kHeadTolerance);
+    head.isHopeless = !(std::min<double>(iterations, std::min(spec.examples, spec.mixture.dimension)) <=
+                        kMostIterations);
+    if (head.isHopeless) return TrialStatus::kNotConverged;
+  }
   const TrialStatus status =
       spec.head.kind == HeadKind::kLogistic
           ? solve(Logistic(features, spec.head.ridge, cancelled), head)

@@ -18,9 +18,6 @@
 
 namespace prompt_attention {
 
-// Seconds of work, not minutes.
-constexpr double kMostExtendedWork = 6e9;
-
 // Most bytes, to leading order.
 double orthogonalBytes(double examples, double dimension, double ridge);
 
