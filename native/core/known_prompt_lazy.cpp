@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kBytesKept = size_t{256} << 20;  // larger noise is given back after the trial
 constexpr int kMostRestarts = 4;
+constexpr double kRounding = 1e-16;
 constexpr double kLeastTolerance = 1e-15;
 constexpr int kMostNewtonSteps = 100;
 constexpr int kMostHalvings = 40;
@@ -117,6 +118,12 @@ class LazyFeatures {
       sum += r[i] == 0.0 ? 0.0 : ratio * ratio;
     }
     return std::sqrt(sum / unitFloor(dimension_ - 2.0, n_, FloorKind::kSure));
+  }
+  // Whether rounding of the residual alone, a share of the features' size, leaves no bound that would do.
+  bool isBeyondRounding() const {
+    Vector rounding(n_);
+    for (int i = 0; i < n_; ++i) rounding[i] = kRounding * std::hypot(u1_[i], u2_[i]);
+    return interpolationBound(rounding) > kHeadAccuracy;
   }
   bool interpolates() const { return hasNoise_ && n_ <= dimension_ - 2; }
 
@@ -439,7 +446,8 @@ TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::at
     const double condition = features.predictedCondition((isLogistic ? 4.0 : 1.0) * spec.examples * ridge);
     const double iterations = 0.5 * std::sqrt(condition) * std::log(2.0 / kHeadTolerance);
     head.isHopeless = !(std::min<double>(iterations, std::min(spec.examples, spec.mixture.dimension)) <=
-                        kMostIterations);
+                        kMostIterations) ||
+                      (!isLogistic && ridge == 0.0 && features.interpolates() && features.isBeyondRounding());
     if (head.isHopeless) return TrialStatus::kNotConverged;
   }
   const TrialStatus status =

@@ -10,7 +10,9 @@ double unitFloor(double longer, double shorter, FloorKind kind) {
   const bool isSure = kind == FloorKind::kSure;
   longer = std::max(longer, shorter);
   const double inBulk = std::sqrt(longer) - std::sqrt(shorter) - (isSure ? 5.0 : 0.0);
-  const double atEdge = (isSure ? 1e-3 : 0.5) * (std::sqrt(longer) - std::sqrt(std::max(shorter - 1.0, 0.0)));
+  // (5ε)^(M−N+1) = 1e-9, but for a nearly square matrix.
+  const double share = isSure ? std::max(1e-4, 0.2 * std::pow(1e-9, 1.0 / (longer - shorter + 1.0))) : 0.5;
+  const double atEdge = share * (std::sqrt(longer) - std::sqrt(std::max(shorter - 1.0, 0.0)));
   const double least = std::max(inBulk, atEdge);
   return least * least;
 }

@@ -13,7 +13,7 @@
 namespace prompt_attention {
 
 enum class FloorKind {
-  kSure,    // t = 5, ε = 1e-3
+  kSure,    // t = 5, (5ε)^(M−N+1) = 1e-9 but ε ≥ 1e-4
   kTypical  // t = 0, ε = ½
 };
 
