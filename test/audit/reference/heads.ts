@@ -108,3 +108,90 @@ export function leastSquares(V: Float64Array, y: Float64Array, penalty: number):
 function sizeOf(V: Float64Array, i: number, d: number): number {
   return V.subarray(i * d, (i + 1) * d).reduce((sum, x) => sum + x * x, 0);
 }
+
+/** argmin of least squares with given columns and right-hand side of full column rank, or null. */
+function solveTall(columns: Pair[][], f: Pair[]): Float64Array | null {
+  const k = columns.length;
+  const factor = reflect(columns, f);
+  if (factor === null) return null;
+  const x = new Array<Pair>(k).fill(zero);
+  for (let j = k - 1; j >= 0; --j) {
+    let sum = f[j] as Pair;
+    for (let i = j + 1; i < k; ++i) sum = subtract(sum, multiply((columns[i] as Pair[])[j] as Pair, x[i] as Pair));
+    x[j] = divide(sum, (columns[j] as Pair[])[j] as Pair);
+  }
+  const w = new Float64Array(k);
+  factor.pivots.forEach((column, j) => {
+    w[column] = (x[j] as Pair)[0];
+  });
+  return w;
+}
+
+/** Norm of the Newton step of the logistic objective at w, or null where the Hessian is singular. */
+export function newtonStep(V: Float64Array, y: Float64Array, ridge: number, w: Float64Array): number | null {
+  const n = y.length;
+  const d = w.length;
+  if (ridge === 0 && n < d) return null;
+  const margins = Array.from(y, (label, i) => {
+    let sum = zero;
+    for (let j = 0; j < d; ++j) sum = add(sum, multiply([V[i * d + j] as number, 0], [w[j] as number, 0]));
+    return label * sum[0];
+  });
+  const weights = margins.map((m) => Math.sqrt(1 / (1 + Math.exp(m)) / (1 + Math.exp(-m)) / n));
+  const rows = ridge > 0 ? d : 0;
+  const order = Array.from({ length: n }, (_, i) => i).sort(
+    (a, b) => (weights[b] as number) ** 2 * sizeOf(V, b, d) - (weights[a] as number) ** 2 * sizeOf(V, a, d),
+  );
+  const extra = root([ridge, 0]);
+  const columns = Array.from({ length: d }, (_, j) => [
+    ...order.map((i) => multiply([weights[i] as number, 0], [V[i * d + j] as number, 0])),
+    ...Array.from({ length: rows }, (_, i) => (i === j ? extra : zero)),
+  ]);
+  const f: Pair[] = [
+    ...order.map((i): Pair => {
+      const weight = weights[i] as number;
+      return [weight > 0 ? (-(y[i] as number) / (1 + Math.exp(margins[i] as number)) / n / weight) : 0, 0];
+    }),
+    ...Array.from({ length: rows }, (_, j) => multiply(extra, [w[j] as number, 0])),
+  ];
+  const step = solveTall(columns, f);
+  return step && Math.hypot(...step);
+}
+
+/**
+ * Distance of a hinge head from the one with the same examples on the kink, below and above it, if that proves optimal, relative
+ * to its norm: null where it does not or cancellation hides it.
+ */
+export function largestSlack(V: Float64Array, y: Float64Array, ridge: number, w: Float64Array): number | null {
+  const n = y.length;
+  const d = w.length;
+  const marginOf = (x: Float64Array, i: number) => {
+    let sum = zero;
+    for (let j = 0; j < d; ++j) sum = add(sum, multiply([V[i * d + j] as number, 0], [x[j] as number, 0]));
+    return sum[0] * (y[i] as number);
+  };
+  const at: number[] = [];
+  const f = new Array<Pair>(d).fill(zero);
+  for (let i = 0; i < n; ++i) {
+    const excess = marginOf(w, i) - 1;
+    if (Math.abs(excess) < 1e-6) at.push(i);
+    else if (excess < 0)
+      for (let j = 0; j < d; ++j)
+        f[j] = add(f[j] as Pair, divide([(y[i] as number) * (V[i * d + j] as number), 0], multiply([n, 0], [ridge, 0])));
+  }
+  if (at.length > d) return null;
+  // a = argmin ‖λ(w − f) − Σ_B a y v‖: all of w but f is in the span of the kink.
+  const columns = at.map((i) => Array.from({ length: d }, (_, j): Pair => [(y[i] as number) * (V[i * d + j] as number), 0]));
+  const target = f.map((x, j) => subtract([w[j] as number, 0], x));
+  const kept = columns.map((column) => [...column]);
+  const a = at.length > 0 ? solveTall(columns, [...target]) : new Float64Array(0);
+  if (a === null) return null;
+  let slack = 0;
+  for (const value of a) slack = Math.max(slack, -value * ridge * n, value * ridge * n - 1);
+  const rest = target.map((x, j) => kept.reduce((sum, column, i) => subtract(sum, multiply(column[j] as Pair, [a[i] as number, 0])), x));
+  const size = Math.hypot(...w);
+  const scale = Math.hypot(...f.map(([x]) => x));
+  // Rounding of w and of a.
+  if (scale * 1e-16 > 1e-8 * size) return null;
+  return Math.max(slack, size > 0 ? Math.hypot(...rest.map(([x]) => x)) / size : 0);
+}
