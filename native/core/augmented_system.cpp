@@ -194,10 +194,11 @@ void AugmentedSystem::correct(const ExtendedVector& f, const ExtendedVector& g, 
   extended_->apply(ds);
 }
 
-bool AugmentedSystem::solve(const double* f, const double* g, Target target, double* s, double* t) {
+bool AugmentedSystem::solve(const double* f, const double* g, Target target, double* s, double* t,
+                            const double* fLow) {
   ExtendedVector given(m_), rightHandSide(k_), sum(m_), solution(k_), fRest(m_), gRest(k_), ds(m_), dt(k_);
   if (f != nullptr)
-    for (int i = 0; i < m_; ++i) given.hi[i] = f[rows_[i]];
+    for (int i = 0; i < m_; ++i) given.set(i, {f[rows_[i]], fLow == nullptr ? 0.0 : fLow[rows_[i]]});
   if (g != nullptr)
     for (int j = 0; j < k_; ++j) rightHandSide.hi[j] = scale_[j] * g[j];
   // Sizes of t as the caller sees it.

@@ -46,8 +46,9 @@ class AugmentedSystem {
 
   // Which of the two is the solution that must be right; the other follows.
   enum class Target { kS, kT };
-  // s[m], t[k] for f[m] and g[k], each null for zeros. False if refinement does not contract.
-  bool solve(const double* f, const double* g, Target target, double* s, double* t);
+  // s[m], t[k] for f[m] (and its low parts) and g[k], each null for zeros. False if refinement does not contract.
+  bool solve(const double* f, const double* g, Target target, double* s, double* t,
+             const double* fLow = nullptr);
 
   // With the factorisation kExtended, which may have found the rank r < k: t = argmin ‖f − A t‖ of least norm.
   bool solveDeficient(const double* f, double* t);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/blas.h"
+#include "core/hinge_head.h"
 #include "core/hinge_polish.h"
 #include "core/linear_heads.h"
 #include "core/orthogonal_head.h"
@@ -125,12 +126,19 @@ MemoryHold::MemoryHold(MemoryShare* share, double bytes) : fits_(share == nullpt
 
 LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const HeadOptions& options, double* w,
                                const std::atomic<bool>& cancelled) {
-  const auto fit = [&](const double* features, int dimension, double* head) {
-    return options.kind == HeadKind::kLogistic
-               ? fitLogisticHead(features, y, n, dimension, options.ridge, head, cancelled)
-               : fitPolishedHingeHead(features, y, n, dimension, options.ridge, head, cancelled);
+  const bool isHinge = options.kind == HeadKind::kHinge;
+  std::vector<double> multipliers(isHinge ? n : 0);
+  const auto fit = [&](const double* features, int dimension) {
+    return isHinge ? fitHingeHead(features, y, nullptr, n, dimension, options.ridge, w, cancelled,
+                                  multipliers.data())
+                   : fitLogisticHead(features, y, n, dimension, options.ridge, w, cancelled);
   };
-  if (n >= d) return fit(V, d, w);
+  const auto polish = [&](const LinearHeadResult& result, const double* features) {
+    return isHinge ? polishHingeHead(result, features, y, n, d, options.ridge, multipliers, w, cancelled) : result;
+  };
+  if (n >= d) return polish(fit(V, d), V);
+  // The features themselves: rounding would tell examples apart that are the same.
+  const std::vector<double> given(V, isHinge ? V + static_cast<size_t>(n) * d : V);
   std::vector<double> tau(n);
   plainQr(V, d, n, tau.data());
   std::vector<double> reduced(static_cast<size_t>(n) * n, 0.0);
@@ -138,16 +146,18 @@ LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const H
     std::copy_n(V + static_cast<size_t>(i) * d, i + 1, reduced.data() + static_cast<size_t>(i) * n);
   std::fill(w, w + d, 0.0);
   if (cancelled) return {LinearHeadStatus::kNotConverged, 0, 1.0};
-  const LinearHeadResult result = fit(reduced.data(), n, w);
+  const LinearHeadResult result = fit(reduced.data(), n);
   applyQ(false, V, d, n, tau.data(), w);
-  return result;
+  return polish(result, given.data());
 }
 
 double headBytes(HeadKind kind, double n, double d) {
   const double block = std::min<double>(kRowsPerBlock, n) * d;
   if (kind == HeadKind::kAveraging) return sizeof(double) * block;
-  // Logistic and hinge: the features, a block of them weighted, and the matrix of the Newton step.
-  if (kind != HeadKind::kLeastSquares) return sizeof(double) * (n * d + block + 2.0 * d * d);
+  // Logistic and hinge: the features, twice with n < d, a block of them weighted, and the matrix of the Newton step.
+  const double smaller = std::min(n, d);
+  if (kind != HeadKind::kLeastSquares)
+    return sizeof(double) * ((n < d ? 2.0 : 1.0) * n * d + block + 3.0 * smaller * smaller);
   return sizeof(double) * (n >= d ? block + d * d : n * d + n * n);
 }
 

@@ -7,7 +7,7 @@
 
 #include "core/augmented_system.h"
 #include "core/blas.h"
-#include "core/hinge_head.h"
+#include "core/double_double.h"
 
 namespace prompt_attention {
 
@@ -16,8 +16,8 @@ namespace {
 constexpr int kMostChanges = 40;
 constexpr double kSlack = 1e-9;
 constexpr double kAccuracy = 1e-6;
-// What rounding of f = (1/λ) Σ_U … may leave in w.
-constexpr double kMostCancellation = 1e8;
+// Of f = (1/λ) Σ_U …, which is known to 1e-30 of its size, in w.
+constexpr double kMostCancellation = 1e20;
 
 enum class Side : signed char { kBelow, kAt, kAbove };
 
@@ -29,8 +29,9 @@ class HingePolish {
   // From an approximate head w[d] and multipliers a[n]; true with the exact head in w.
   bool polish(double* w, const std::vector<double>& a) {
     margins(w);
+    shares_ = a;
     for (int i = 0; i < n_; ++i) {
-      const double share = a[i] * n_;
+      const double share = shares_[i] *= n_;
       const double excess = margins_[i] - 1.0;
       sides_[i] = excess > share ? Side::kAbove : -excess > 1.0 - share ? Side::kBelow : Side::kAt;
     }
@@ -73,34 +74,72 @@ class HingePolish {
   }
 
   bool solve(std::vector<double>& head) {
-    std::vector<double> f(d_, 0.0);
+    ExtendedVector f(d_);
+    const DoubleDouble unit = DoubleDouble{1.0, 0.0} / (DoubleDouble{static_cast<double>(n_), 0.0} *
+                                                        DoubleDouble{ridge_, 0.0});
     at_.clear();
     for (int i = 0; i < n_; ++i) {
-      if (sides_[i] == Side::kBelow) addScaled(y_[i] / (n_ * ridge_), V_ + static_cast<size_t>(i) * d_, d_, f.data());
+      if (sides_[i] == Side::kBelow)
+        extendedAddScaled({y_[i] * unit.hi, y_[i] * unit.lo}, V_ + static_cast<size_t>(i) * d_, nullptr, d_,
+                          f.hi.data(), f.lo.data());
       if (sides_[i] == Side::kAt) at_.push_back(i);
     }
     const int k = static_cast<int>(at_.size());
-    if (k > d_) return false;
     multipliers_.assign(k, 0.0);
     if (k == 0) {
-      head = f;
+      head = f.hi;
       return true;
     }
-    std::vector<double> A(static_cast<size_t>(d_) * k);
+    // Rows of zeros where there are more examples than dimensions, which are then dependent.
+    const int m = std::max(d_, k);
+    std::vector<double> A(static_cast<size_t>(m) * k, 0.0);
     for (int j = 0; j < k; ++j)
       for (int i = 0; i < d_; ++i)
-        A[static_cast<size_t>(j) * d_ + i] = y_[at_[j]] * V_[static_cast<size_t>(at_[j]) * d_ + i];
-    AugmentedSystem system(std::move(A), d_, k, cancelled_);
+        A[static_cast<size_t>(j) * m + i] = y_[at_[j]] * V_[static_cast<size_t>(at_[j]) * d_ + i];
+    AugmentedSystem system(std::move(A), m, k, cancelled_);
     const std::vector<double> ones(k, 1.0);
+    f.hi.resize(m, 0.0);
+    f.lo.resize(m, 0.0);
+    std::vector<double> s(m);
+    bool isSolved = false;
     for (const Factorisation factorisation : {Factorisation::kOrthogonal, Factorisation::kExtended}) {
       if (!system.factor(factorisation, kMostExtendedWork) ||
-          !system.solve(f.data(), ones.data(), AugmentedSystem::Target::kS, head.data(), multipliers_.data()))
+          !system.solve(f.hi.data(), ones.data(), AugmentedSystem::Target::kS, s.data(), multipliers_.data(),
+                        f.lo.data()))
         continue;
       for (double& t : multipliers_) t *= -ridge_ * n_;
-      return k == d_ || std::sqrt(dot(f.data(), f.data(), d_)) <=
-                            kMostCancellation * std::sqrt(dot(head.data(), head.data(), d_));
+      isSolved = true;
+      break;
     }
-    return false;
+    if (!isSolved && !(system.isDeficient() && solveDependent(system, f, s))) return false;
+    std::copy_n(s.begin(), d_, head.begin());
+    return k >= d_ || std::sqrt(dot(f.hi.data(), f.hi.data(), d_)) <=
+                          kMostCancellation * std::sqrt(dot(head.data(), head.data(), d_));
+  }
+
+  // The same where examples on the kink are dependent: w is f and the least norm step to the kink, and of the
+  // multipliers the ones next to those of the interior point are taken.
+  bool solveDependent(AugmentedSystem& system, const ExtendedVector& f, std::vector<double>& s) {
+    const int k = static_cast<int>(at_.size());
+    std::vector<double> rest(k);
+    for (int j = 0; j < k; ++j)
+      rest[j] = (DoubleDouble{1.0, 0.0} - DoubleDouble{y_[at_[j]], 0.0} *
+                                             extendedDot(V_ + static_cast<size_t>(at_[j]) * d_, nullptr,
+                                                         f.hi.data(), f.lo.data(), d_))
+                    .hi;
+    if (!system.solveDeficientTransposed(rest.data(), s.data())) return false;
+    std::vector<double> missing(s.size(), 0.0);
+    for (int i = 0; i < d_; ++i) missing[i] = ridge_ * n_ * s[i];
+    for (int j = 0; j < k; ++j)
+      addScaled(-shares_[at_[j]] * y_[at_[j]], V_ + static_cast<size_t>(at_[j]) * d_, d_, missing.data());
+    if (!system.solveDeficient(missing.data(), multipliers_.data())) return false;
+    for (int j = 0; j < k; ++j) multipliers_[j] += shares_[at_[j]];
+    for (size_t i = 0; i < s.size(); ++i) s[i] += f.hi[i];
+    for (int j = 0; j < k; ++j) {
+      const double margin = y_[at_[j]] * dot(V_ + static_cast<size_t>(at_[j]) * d_, s.data(), d_);
+      if (!(std::abs(margin - 1.0) <= kSlack)) return false;
+    }
+    return true;
   }
 
   // Moves the examples that are not where they should be; true if there are none.
@@ -131,24 +170,25 @@ class HingePolish {
   const std::atomic<bool>& cancelled_;
   std::vector<Side> sides_;          // [n]
   std::vector<double> margins_;      // [n]
+  std::vector<double> shares_;       // [n] a_i/c_i of the interior point
   std::vector<int> at_;              // B
   std::vector<double> multipliers_;  // a_i/c_i on B
 };
 
 }  // namespace
 
-LinearHeadResult fitPolishedHingeHead(const double* V, const double* y, int n, int d, double ridge, double* w,
-                                      const std::atomic<bool>& cancelled) {
-  std::vector<double> a(n);
-  LinearHeadResult result = fitHingeHead(V, y, nullptr, n, d, ridge, w, cancelled, a.data());
+LinearHeadResult polishHingeHead(const LinearHeadResult& fitted, const double* V, const double* y, int n, int d,
+                                 double ridge, const std::vector<double>& multipliers, double* w,
+                                 const std::atomic<bool>& cancelled) {
+  LinearHeadResult result = fitted;
   if (cancelled || result.residual == 0.0) return result;
   HingePolish polish(V, y, n, d, ridge, cancelled);
-  if (polish.polish(w, a)) {
+  if (polish.polish(w, multipliers)) {
     result.status = LinearHeadStatus::kOk;
     result.residual = std::min(result.residual, kSlack);
-    return result;
+  } else if (polish.errorBound(w, multipliers) > kAccuracy * std::sqrt(dot(w, w, d))) {
+    result.status = LinearHeadStatus::kNotConverged;
   }
-  if (polish.errorBound(w, a) > kAccuracy * std::sqrt(dot(w, w, d))) result.status = LinearHeadStatus::kNotConverged;
   return result;
 }
 

@@ -12,13 +12,16 @@
 #pragma once
 
 #include <atomic>
+#include <vector>
 
 #include "core/linear_heads.h"
 
 namespace prompt_attention {
 
-// Into w[d], from features V[n×d], costs 1/n.
-LinearHeadResult fitPolishedHingeHead(const double* V, const double* y, int n, int d, double ridge, double* w,
-                                      const std::atomic<bool>& cancelled);
+// From what fitHingeHead found on the features V[n×d], or on what they are in the span of the rows: w[d], which becomes
+// the exact head, and multipliers[n]; costs 1/n.
+LinearHeadResult polishHingeHead(const LinearHeadResult& fitted, const double* V, const double* y, int n, int d,
+                                 double ridge, const std::vector<double>& multipliers, double* w,
+                                 const std::atomic<bool>& cancelled);
 
 }  // namespace prompt_attention

@@ -10,7 +10,11 @@ const zero: Pair = [0, 0];
 const kRankTolerance = 1e-24;
 
 /** R and the reflected right-hand sides of a tall matrix given by columns, with pivoting; null if columns are dependent. */
-function reflect(columns: Pair[][], rightHandSide: Pair[]): { pivots: number[]; vectors: Pair[][] } | null {
+function reflect(
+  columns: Pair[][],
+  rightHandSide: Pair[],
+  rankTolerance = kRankTolerance,
+): { pivots: number[]; vectors: Pair[][] } | null {
   const m = rightHandSide.length;
   const k = columns.length;
   const pivots = columns.map((_, j) => j);
@@ -27,7 +31,7 @@ function reflect(columns: Pair[][], rightHandSide: Pair[]): { pivots: number[]; 
     for (let i = j; i < m; ++i) square = add(square, multiply(column[i] as Pair, column[i] as Pair));
     const norm = root(square);
     first = Math.max(first, norm[0]);
-    if (!(norm[0] > kRankTolerance * first)) return null;
+    if (!(norm[0] > rankTolerance * first)) return null;
     const top = column[j] as Pair;
     const diagonal = top[0] >= 0 ? negative(norm) : norm;
     const v = column.map((x, i) => (i < j ? zero : i === j ? subtract(top, diagonal) : x));
@@ -110,9 +114,9 @@ function sizeOf(V: Float64Array, i: number, d: number): number {
 }
 
 /** argmin of least squares with given columns and right-hand side of full column rank, or null. */
-function solveTall(columns: Pair[][], f: Pair[]): Float64Array | null {
+function solveTall(columns: Pair[][], f: Pair[], rankTolerance = kRankTolerance): Float64Array | null {
   const k = columns.length;
-  const factor = reflect(columns, f);
+  const factor = reflect(columns, f, rankTolerance);
   if (factor === null) return null;
   const x = new Array<Pair>(k).fill(zero);
   for (let j = k - 1; j >= 0; --j) {
@@ -184,7 +188,7 @@ export function largestSlack(V: Float64Array, y: Float64Array, ridge: number, w:
   const columns = at.map((i) => Array.from({ length: d }, (_, j): Pair => [(y[i] as number) * (V[i * d + j] as number), 0]));
   const target = f.map((x, j) => subtract([w[j] as number, 0], x));
   const kept = columns.map((column) => [...column]);
-  const a = at.length > 0 ? solveTall(columns, [...target]) : new Float64Array(0);
+  const a = at.length > 0 ? solveTall(columns, [...target], 1e-6) : new Float64Array(0);
   if (a === null) return null;
   let slack = 0;
   for (const value of a) slack = Math.max(slack, -value * ridge * n, value * ridge * n - 1);
