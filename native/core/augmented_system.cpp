@@ -15,6 +15,8 @@ constexpr int kMostPasses = 20;
 constexpr double kContraction = 0.5;
 // Passes end below this share of the solution: nothing is gained beyond.
 constexpr double kFinalCorrection = 1e-13;
+// Of f, in units in which the columns of A have norm 1.
+constexpr double kNegligible = 1e-15;
 constexpr int kLargeRows = 2;
 constexpr double kLeastGramCondition = 1e-13;  // reciprocal
 constexpr double kRankTolerance = 1e-15;       // of the largest pivot, columns of unit norm
@@ -210,6 +212,7 @@ bool AugmentedSystem::solve(const double* f, const double* g, Target target, dou
   const auto size = [&](const ExtendedVector& ofS, const ExtendedVector& ofT) {
     return target == Target::kS ? norm(ofS.hi) : norm(unscaled(ofT.hi));
   };
+  const double sizeOfF = norm(given.hi);
   double previous = std::numeric_limits<double>::infinity();
   bool isRight = false;
   for (int pass = 0; pass < kMostPasses && !cancelled_; ++pass) {
@@ -217,7 +220,11 @@ bool AugmentedSystem::solve(const double* f, const double* g, Target target, dou
     correct(fRest, gRest, ds, dt);
     const double change = size(ds, dt);
     if (!std::isfinite(change)) break;
-    if (pass > 0 && !(change <= kContraction * previous)) break;
+    if (pass > 0 && !(change <= kContraction * previous)) {
+      // The solution may be 0 beside what it is made of.
+      isRight = isRight || norm(target == Target::kS ? ds.hi : dt.hi) <= kNegligible * sizeOfF;
+      break;
+    }
     for (int i = 0; i < m_; ++i) sum.set(i, sum[i] + ds[i]);
     for (int j = 0; j < k_; ++j) solution.set(j, solution[j] + dt[j]);
     const double total = size(sum, solution);

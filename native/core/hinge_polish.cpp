@@ -13,7 +13,7 @@ namespace prompt_attention {
 
 namespace {
 
-constexpr int kMostChanges = 40;
+constexpr int kMostChanges = 100;
 constexpr double kSlack = 1e-9;
 constexpr double kAccuracy = 1e-6;
 // Of f = (1/λ) Σ_U …, which is known to 1e-30 of its size, in w.
@@ -146,16 +146,28 @@ class HingePolish {
   bool settle(const double* head) {
     margins(head);
     bool isSettled = true;
+    Side where = Side::kAt;
     const auto move = [&](int i, Side side) {
       sides_[i] = side;
       isSettled = false;
     };
+    // The worst multiplier alone: among examples that nearly coincide the others follow from it.
+    double worst = kSlack;
+    int worstExample = -1;
     for (size_t j = 0; j < at_.size(); ++j) {
-      if (multipliers_[j] < -kSlack) move(at_[j], Side::kAbove);
-      if (multipliers_[j] > 1.0 + kSlack) move(at_[j], Side::kBelow);
+      const double excess = std::max(-multipliers_[j], multipliers_[j] - 1.0);
+      if (excess > worst) {
+        worst = excess;
+        worstExample = at_[j];
+        where = multipliers_[j] < 0.0 ? Side::kAbove : Side::kBelow;
+      }
+    }
+    if (worstExample >= 0) {
+      move(worstExample, where);
+      return false;
     }
     for (int i = 0; i < n_; ++i) {
-      if (sides_[i] == Side::kAt || std::find(at_.begin(), at_.end(), i) != at_.end()) continue;
+      if (sides_[i] == Side::kAt) continue;
       if (sides_[i] == Side::kAbove && margins_[i] < 1.0 - kSlack) move(i, Side::kAt);
       if (sides_[i] == Side::kBelow && margins_[i] > 1.0 + kSlack) move(i, Side::kAt);
     }

@@ -87,7 +87,8 @@ for (let trial = 0; trial < Number(options.trials); ++trial) {
   );
   if ((simulated.status[0] === 0) !== (status === 'ok')) complain('status of trial', experiment, trial, status);
   else if (status === 'ok' && !(Math.abs((simulated.metrics.headNorm?.[0] as number) / Math.hypot(...w) - 1) < 1e-9))
-    if (Math.hypot(...w) > 0) complain('head of trial', experiment, trial, [simulated.metrics.headNorm?.[0], Math.hypot(...w)]);
+    if (Math.hypot(...w) > 0)
+      complain('head of trial', experiment, trial, [simulated.metrics.headNorm?.[0], Math.hypot(...w)]);
   const n = labels.length;
   if (head.kind === 'least-squares') {
     const reference = leastSquares(features, labels, n * head.ridge);

@@ -64,7 +64,10 @@ export function leastSquares(V: Float64Array, y: Float64Array, penalty: number):
       ...order.map((i) => entry(i, j)),
       ...(penalty > 0 ? Array.from({ length: d }, (_, i) => (i === j ? extra : zero)) : []),
     ]);
-    const f: Pair[] = [...order.map((i): Pair => [y[i] as number, 0]), ...(penalty > 0 ? new Array<Pair>(d).fill(zero) : [])];
+    const f: Pair[] = [
+      ...order.map((i): Pair => [y[i] as number, 0]),
+      ...(penalty > 0 ? new Array<Pair>(d).fill(zero) : []),
+    ];
     const factor = reflect(columns, f);
     if (factor === null) return null;
     const x = new Array<Pair>(d).fill(zero);
@@ -154,7 +157,7 @@ export function newtonStep(V: Float64Array, y: Float64Array, ridge: number, w: F
   const f: Pair[] = [
     ...order.map((i): Pair => {
       const weight = weights[i] as number;
-      return [weight > 0 ? (-(y[i] as number) / (1 + Math.exp(margins[i] as number)) / n / weight) : 0, 0];
+      return [weight > 0 ? -(y[i] as number) / (1 + Math.exp(margins[i] as number)) / n / weight : 0, 0];
     }),
     ...Array.from({ length: rows }, (_, j) => multiply(extra, [w[j] as number, 0])),
   ];
@@ -181,18 +184,25 @@ export function largestSlack(V: Float64Array, y: Float64Array, ridge: number, w:
     if (Math.abs(excess) < 1e-6) at.push(i);
     else if (excess < 0)
       for (let j = 0; j < d; ++j)
-        f[j] = add(f[j] as Pair, divide([(y[i] as number) * (V[i * d + j] as number), 0], multiply([n, 0], [ridge, 0])));
+        f[j] = add(
+          f[j] as Pair,
+          divide([(y[i] as number) * (V[i * d + j] as number), 0], multiply([n, 0], [ridge, 0])),
+        );
   }
   if (at.length > d) return null;
   // a = argmin ‖λ(w − f) − Σ_B a y v‖: all of w but f is in the span of the kink.
-  const columns = at.map((i) => Array.from({ length: d }, (_, j): Pair => [(y[i] as number) * (V[i * d + j] as number), 0]));
+  const columns = at.map((i) =>
+    Array.from({ length: d }, (_, j): Pair => [(y[i] as number) * (V[i * d + j] as number), 0]),
+  );
   const target = f.map((x, j) => subtract([w[j] as number, 0], x));
   const kept = columns.map((column) => [...column]);
   const a = at.length > 0 ? solveTall(columns, [...target], 1e-6) : new Float64Array(0);
   if (a === null) return null;
   let slack = 0;
   for (const value of a) slack = Math.max(slack, -value * ridge * n, value * ridge * n - 1);
-  const rest = target.map((x, j) => kept.reduce((sum, column, i) => subtract(sum, multiply(column[j] as Pair, [a[i] as number, 0])), x));
+  const rest = target.map((x, j) =>
+    kept.reduce((sum, column, i) => subtract(sum, multiply(column[j] as Pair, [a[i] as number, 0])), x),
+  );
   const size = Math.hypot(...w);
   const scale = Math.hypot(...f.map(([x]) => x));
   // Rounding of w and of a.
