@@ -56,8 +56,8 @@ double solvePositiveDefinite(double* A, int n, double* b, double* work, int* int
 // Solves A x = b in place by the factor that solvePositiveDefinite left in A[n×n].
 void solveFactored(const double* A, int n, double* b);
 
-// Householder QR factorisation with column pivoting of A[m×k], column-major, m ≥ k: A P = Q R in place, R in the
-// upper triangle; column j of A P is column pivots[j] of A. tau[k].
+// Householder QR factorisation with column pivoting of A[m×k], column-major, m ≥ k: A P = Q R in place, R in
+// the upper triangle; column j of A P is column pivots[j] of A. tau[k].
 void pivotedQr(double* A, int m, int k, int* pivots, double* tau);
 
 // The same without pivoting, of any shape; tau[min(m, k)].

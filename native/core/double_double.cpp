@@ -74,8 +74,8 @@ size_t addScaledLanes(double aHi, double aLo, const double* xHi, const double* x
   for (; i + lanes <= count; i += lanes) {
     auto sHi = hn::LoadU(tag, yHi + i);
     auto sLo = hn::LoadU(tag, yLo + i);
-    addProduct(scaleHi, scaleLo, hn::LoadU(tag, xHi + i), xLo == nullptr ? zero : hn::LoadU(tag, xLo + i), sHi,
-               sLo);
+    addProduct(scaleHi, scaleLo, hn::LoadU(tag, xHi + i), xLo == nullptr ? zero : hn::LoadU(tag, xLo + i),
+               sHi, sLo);
     hn::StoreU(sHi, tag, yHi + i);
     hn::StoreU(sLo, tag, yLo + i);
   }
@@ -169,7 +169,8 @@ DoubleDouble extendedDot(const double* xHi, const double* xLo, const double* yHi
 
 void extendedAddScaled(DoubleDouble a, const double* xHi, const double* xLo, size_t count, double* yHi,
                        double* yLo) {
-  for (size_t i = HWY_DYNAMIC_DISPATCH(addScaledLanes)(a.hi, a.lo, xHi, xLo, count, yHi, yLo); i < count; ++i) {
+  for (size_t i = HWY_DYNAMIC_DISPATCH(addScaledLanes)(a.hi, a.lo, xHi, xLo, count, yHi, yLo); i < count;
+       ++i) {
     const DoubleDouble sum =
         DoubleDouble{yHi[i], yLo[i]} + a * DoubleDouble{xHi[i], xLo == nullptr ? 0.0 : xLo[i]};
     yHi[i] = sum.hi;

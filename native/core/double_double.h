@@ -1,4 +1,5 @@
-// Numbers and vectors of twice the precision: unevaluated sums hi + lo of two doubles, 106 bits (Dekker 1971).
+// Numbers and vectors of twice the precision: unevaluated sums hi + lo of two doubles, 106 bits (Dekker
+// 1971).
 //
 // Sums are "sloppy": their error is 2⁻¹⁰⁴ of the operands, not of the result, which is what sums of products
 // and eliminations need. Products are exact before they are added, by a fused multiplication where the

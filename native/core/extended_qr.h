@@ -1,10 +1,11 @@
-// Householder QR factorisation with column pivoting in double-double arithmetic: A P = Q R, A[m×k] of doubles,
-// column-major, m ≥ k. What is left when LAPACK's factorisation cannot tell a small pivot from rounding.
+// Householder QR factorisation with column pivoting in double-double arithmetic: A P = Q R, A[m×k] of
+// doubles, column-major, m ≥ k. What is left when LAPACK's factorisation cannot tell a small pivot from
+// rounding.
 //
 // Columns are told dependent from kExtendedRankTolerance of the largest pivot down, so callers scale them.
 // Cost about 40 m k² elementary operations, at 1e9 entries per second and thread with fused multiplication;
-// memory 16 m k bytes. Failure: std::bad_alloc; given up, with a useless factor, once `cancelled` or beyond the
-// work m · k · rank that it is allowed.
+// memory 16 m k bytes. Failure: std::bad_alloc; given up, with a useless factor, once `cancelled` or beyond
+// the work m · k · rank that it is allowed.
 #pragma once
 
 #include <atomic>

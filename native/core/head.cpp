@@ -124,8 +124,8 @@ MemoryHold::MemoryHold(MemoryShare* share, double bytes) : fits_(share == nullpt
   if (fits_ && share != nullptr && bytes > share->freely) lock_ = std::unique_lock(share->oneAtATime);
 }
 
-LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const HeadOptions& options, double* w,
-                               const std::atomic<bool>& cancelled) {
+LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const HeadOptions& options,
+                               double* w, const std::atomic<bool>& cancelled) {
   const bool isHinge = options.kind == HeadKind::kHinge;
   std::vector<double> multipliers(isHinge ? n : 0);
   const auto fit = [&](const double* features, int dimension) {
@@ -134,7 +134,8 @@ LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const H
                    : fitLogisticHead(features, y, n, dimension, options.ridge, w, cancelled);
   };
   const auto polish = [&](const LinearHeadResult& result, const double* features) {
-    return isHinge ? polishHingeHead(result, features, y, n, d, options.ridge, multipliers, w, cancelled) : result;
+    return isHinge ? polishHingeHead(result, features, y, n, d, options.ridge, multipliers, w, cancelled)
+                   : result;
   };
   if (n >= d) return polish(fit(V, d), V);
   // The features themselves: rounding would tell examples apart that are the same.
@@ -154,7 +155,8 @@ LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const H
 double headBytes(HeadKind kind, double n, double d) {
   const double block = std::min<double>(kRowsPerBlock, n) * d;
   if (kind == HeadKind::kAveraging) return sizeof(double) * block;
-  // Logistic and hinge: the features, twice with n < d, a block of them weighted, and the matrix of the Newton step.
+  // Logistic and hinge: the features, twice with n < d, a block of them weighted, and the matrix of the
+  // Newton step.
   const double smaller = std::min(n, d);
   if (kind != HeadKind::kLeastSquares)
     return sizeof(double) * ((n < d ? 2.0 : 1.0) * n * d + block + 3.0 * smaller * smaller);

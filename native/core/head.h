@@ -7,9 +7,9 @@
 //
 // Least squares factorises the smaller Gram matrix: VᵀV + nλI for n ≥ d (rows of V are streamed, memory d²),
 // VVᵀ + nλI for n < d (memory n·d). If its reciprocal condition number is below kLeastReciprocalCondition the
-// factor is thrown away for the solvers of orthogonal_head.h, which are right to ten digits, or give the head of
-// least norm; kSingular if they need too much memory or time. Logistic and hinge hold all features (memory n·d)
-// and are converged by their residual, or have the status kSeparable or kNotConverged.
+// factor is thrown away for the solvers of orthogonal_head.h, which are right to ten digits, or give the head
+// of least norm; kSingular if they need too much memory or time. Logistic and hinge hold all features (memory
+// n·d) and are converged by their residual, or have the status kSeparable or kNotConverged.
 #pragma once
 
 #include <atomic>
@@ -24,8 +24,8 @@ namespace prompt_attention {
 
 enum class HeadKind { kAveraging, kLeastSquares, kLogistic, kHinge };
 
-// Memory that a job's trials have for rare large factorisations: up to `freely` bytes all threads at a time, more
-// than that one at a time.
+// Memory that a job's trials have for rare large factorisations: up to `freely` bytes all threads at a time,
+// more than that one at a time.
 struct MemoryShare {
   double freely;
   double all;
@@ -34,7 +34,7 @@ struct MemoryShare {
 
 struct HeadOptions {
   HeadKind kind;
-  double ridge;  // λ ≥ 0, > 0 for the hinge; not read by averaging
+  double ridge;                   // λ ≥ 0, > 0 for the hinge; not read by averaging
   MemoryShare* memory = nullptr;  // for what ordinary heads do not need; null: as much as there is
 };
 
@@ -51,7 +51,8 @@ struct HeadOutcome {
   HeadSolver solver;
 };
 
-// Of the Gram matrix, below which least squares go on as in orthogonal_head.h: ten digits of w are right above.
+// Of the Gram matrix, below which least squares go on as in orthogonal_head.h: ten digits of w are right
+// above.
 constexpr double kLeastReciprocalCondition = 1e-6;
 
 // Features of a training sample, made where they are used.
@@ -73,10 +74,11 @@ struct HeadWorkspace {
   std::vector<int> integerScratch;  // [order]
 };
 
-// Logistic or hinge head on given features V[n×d], which are destroyed. With n < d it is sought in the span of the
-// features: Vᵀ = Q R, so that w = Q z with z the head on the n×n features Rᵀ; exact, and n²d + n³ per step.
-LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const HeadOptions& options, double* w,
-                               const std::atomic<bool>& cancelled);
+// Logistic or hinge head on given features V[n×d], which are destroyed. With n < d it is sought in the span
+// of the features: Vᵀ = Q R, so that w = Q z with z the head on the n×n features Rᵀ; exact, and n²d + n³ per
+// step.
+LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const HeadOptions& options,
+                               double* w, const std::atomic<bool>& cancelled);
 
 // Holds what `bytes` need of the share; false if they are not there.
 class MemoryHold {

@@ -23,7 +23,8 @@ enum class Side : signed char { kBelow, kAt, kAbove };
 
 class HingePolish {
  public:
-  HingePolish(const double* V, const double* y, int n, int d, double ridge, const std::atomic<bool>& cancelled)
+  HingePolish(const double* V, const double* y, int n, int d, double ridge,
+              const std::atomic<bool>& cancelled)
       : V_(V), y_(y), n_(n), d_(d), ridge_(ridge), cancelled_(cancelled), sides_(n), margins_(n) {}
 
   // From an approximate head w[d] and multipliers a[n]; true with the exact head in w.
@@ -75,8 +76,8 @@ class HingePolish {
 
   bool solve(std::vector<double>& head) {
     ExtendedVector f(d_);
-    const DoubleDouble unit = DoubleDouble{1.0, 0.0} / (DoubleDouble{static_cast<double>(n_), 0.0} *
-                                                        DoubleDouble{ridge_, 0.0});
+    const DoubleDouble unit =
+        DoubleDouble{1.0, 0.0} / (DoubleDouble{static_cast<double>(n_), 0.0} * DoubleDouble{ridge_, 0.0});
     at_.clear();
     for (int i = 0; i < n_; ++i) {
       if (sides_[i] == Side::kBelow)
@@ -123,9 +124,9 @@ class HingePolish {
     const int k = static_cast<int>(at_.size());
     std::vector<double> rest(k);
     for (int j = 0; j < k; ++j)
-      rest[j] = (DoubleDouble{1.0, 0.0} - DoubleDouble{y_[at_[j]], 0.0} *
-                                             extendedDot(V_ + static_cast<size_t>(at_[j]) * d_, nullptr,
-                                                         f.hi.data(), f.lo.data(), d_))
+      rest[j] = (DoubleDouble{1.0, 0.0} -
+                 DoubleDouble{y_[at_[j]], 0.0} * extendedDot(V_ + static_cast<size_t>(at_[j]) * d_, nullptr,
+                                                             f.hi.data(), f.lo.data(), d_))
                     .hi;
     if (!system.solveDeficientTransposed(rest.data(), s.data())) return false;
     std::vector<double> missing(s.size(), 0.0);
@@ -189,8 +190,8 @@ class HingePolish {
 
 }  // namespace
 
-LinearHeadResult polishHingeHead(const LinearHeadResult& fitted, const double* V, const double* y, int n, int d,
-                                 double ridge, const std::vector<double>& multipliers, double* w,
+LinearHeadResult polishHingeHead(const LinearHeadResult& fitted, const double* V, const double* y, int n,
+                                 int d, double ridge, const std::vector<double>& multipliers, double* w,
                                  const std::atomic<bool>& cancelled) {
   LinearHeadResult result = fitted;
   if (cancelled || result.residual == 0.0) return result;

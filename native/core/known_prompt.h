@@ -28,9 +28,10 @@
 
 namespace prompt_attention {
 
-// How the head is found: by factorising a Gram matrix (or the features, head.h), or by conjugate gradients on lazily
-// drawn noise (projected method only). kAuto: by conjugate gradients, and where those are predicted to need too many
-// iterations or end without a head that is right, by factorising. The averaging head needs neither.
+// How the head is found: by factorising a Gram matrix (or the features, head.h), or by conjugate gradients on
+// lazily drawn noise (projected method only). kAuto: by conjugate gradients, and where those are predicted to
+// need too many iterations or end without a head that is right, by factorising. The averaging head needs
+// neither.
 enum class Solver { kDirect, kIterative, kAuto };
 
 // Why a trial's solver is not the first that was to find its head.
@@ -85,7 +86,8 @@ void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, const std
                           KnownPromptWorkspace& workspace,
                           const std::function<void(int, const PooledExample&)>& visit);
 
-// Features V[n×d] and labels y[n] of the training sample that the direct solver of a projected trial is given.
+// Features V[n×d] and labels y[n] of the training sample that the direct solver of a projected trial is
+// given.
 void projectedFeatures(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
                        KnownPromptWorkspace& workspace, double* V, double* y);
 

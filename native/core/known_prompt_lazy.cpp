@@ -109,8 +109,8 @@ class LazyFeatures {
     const double largest = dot(deviations_, deviations_) / n_ * ends * ends;
     return (largest + penalty) / (least + penalty);
   }
-  // ‖diag(1/s) r‖ over the least singular value of the noise of unit rows, n ≤ d: a bound on the error of the least
-  // norm solution whose residual is r, because adding columns does not lower that value.
+  // ‖diag(1/s) r‖ over the least singular value of the noise of unit rows, n ≤ d: a bound on the error of the
+  // least norm solution whose residual is r, because adding columns does not lower that value.
   double interpolationBound(const Vector& r) const {
     double sum = 0.0;
     for (int i = 0; i < n_; ++i) {
@@ -445,9 +445,9 @@ TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::at
     const bool isLogistic = spec.head.kind == HeadKind::kLogistic;
     const double condition = features.predictedCondition((isLogistic ? 4.0 : 1.0) * spec.examples * ridge);
     const double iterations = 0.5 * std::sqrt(condition) * std::log(2.0 / kHeadTolerance);
-    head.isHopeless = !(std::min<double>(iterations, std::min(spec.examples, spec.mixture.dimension)) <=
-                        kMostIterations) ||
-                      (!isLogistic && ridge == 0.0 && features.interpolates() && features.isBeyondRounding());
+    head.isHopeless =
+        !(std::min<double>(iterations, std::min(spec.examples, spec.mixture.dimension)) <= kMostIterations) ||
+        (!isLogistic && ridge == 0.0 && features.interpolates() && features.isBeyondRounding());
     if (head.isHopeless) return TrialStatus::kNotConverged;
   }
   const TrialStatus status =

@@ -17,6 +17,7 @@ constexpr double kStepTolerance = 1e-7;
 constexpr int kMaximumNewtonSteps = 100;
 constexpr int kMaximumHalvings = 40;
 constexpr double kSufficientDecrease = 1e-4;
+constexpr double kLift = 1e-8;
 constexpr double kLeastNewtonCondition = 1e-12;  // reciprocal
 constexpr int kRowsPerBlock = 256;
 
@@ -95,8 +96,8 @@ class LogisticObjective {
   std::vector<double> rows_;     // block of scaled features
 };
 
-// The Newton direction as a least squares problem, p = argmin ‖√D V p − slope/√D‖² + λ‖p − w‖², of least norm: right
-// where the Hessian's condition is not fit for its factor. False if it needs too much work.
+// The Newton direction as a least squares problem, p = argmin ‖√D V p − slope/√D‖² + λ‖p − w‖², of least
+// norm: right where the Hessian's condition is not fit for its factor. False if it needs too much work.
 bool orthogonalDirection(const LogisticObjective& objective, const double* V, int n, int d, double ridge,
                          const double* w, std::vector<double>& p, const std::atomic<bool>& cancelled) {
   const int m = n + (ridge > 0.0 ? d : 0);
@@ -128,7 +129,7 @@ class NewtonSolver {
   explicit NewtonSolver(int d)
       : d_(d), scale_(d), factor_(static_cast<size_t>(d) * d), work_(3 * static_cast<size_t>(d)), iwork_(d) {}
 
-  // False if H is too ill-conditioned.
+  // False if H is too ill-conditioned; it is scaled then, for solveLifted.
   bool solve(std::vector<double>& H, const std::vector<double>& g, std::vector<double>& p) {
     for (int i = 0; i < d_; ++i) {
       const double diagonal = H[static_cast<size_t>(i) * d_ + i];
@@ -136,8 +137,17 @@ class NewtonSolver {
     }
     for (int i = 0; i < d_; ++i)
       for (int j = 0; j <= i; ++j) H[static_cast<size_t>(i) * d_ + j] *= scale_[i] * scale_[j];
+    return solveLifted(H, 0.0, g, p);
+  }
+
+  // With `lift` added to the scaled diagonal: a direction of descent.
+  bool solveLifted(const std::vector<double>& H, double lift, const std::vector<double>& g,
+                   std::vector<double>& p) {
     factor_ = H;
-    for (int i = 0; i < d_; ++i) p[i] = scale_[i] * g[i];
+    for (int i = 0; i < d_; ++i) {
+      factor_[static_cast<size_t>(i) * d_ + i] += lift;
+      p[i] = scale_[i] * g[i];
+    }
     if (solvePositiveDefinite(factor_.data(), d_, p.data(), work_.data(), iwork_.data()) <
         kLeastNewtonCondition)
       return false;
@@ -173,8 +183,10 @@ LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d,
   for (int step = 1; step <= kMaximumNewtonSteps && !cancelled; ++step) {
     objective.hessian(H, cancelled);
     if (cancelled) break;
-    if (!solver.solve(H, g, p) && !orthogonalDirection(objective, V, n, d, ridge, w, p, cancelled))
-      return {LinearHeadStatus::kNotConverged, step, residual};
+    // Only a step of Newton's method tells how far the minimiser is.
+    const bool isNewton =
+        solver.solve(H, g, p) || orthogonalDirection(objective, V, n, d, ridge, w, p, cancelled);
+    if (!isNewton && !solver.solveLifted(H, kLift, g, p)) break;
     const double slope = -dot(g.data(), p.data(), d);
     std::copy(w, w + d, current.begin());
     // Rounding of the value hides the decrease of the last steps.
@@ -191,7 +203,7 @@ LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d,
     residual = norm(g) / unit;
     if (ridge == 0.0 && objective.separates()) return {LinearHeadStatus::kSeparable, step, residual};
     const double size = std::sqrt(dot(w, w, d));
-    if (residual <= kGradientTolerance && length * norm(p) <= kStepTolerance * size)
+    if (isNewton && residual <= kGradientTolerance && length * norm(p) <= kStepTolerance * size)
       return {LinearHeadStatus::kOk, step, residual};
   }
   const bool vanished = ridge == 0.0 && residual <= kGradientTolerance;

@@ -1,11 +1,12 @@
 // Least squares heads whose Gram matrix is too ill-conditioned for its Cholesky factor alone:
 //
-//   w = argmin Σ (y_i − wᵀv_i)² + p‖w‖²,   p = nλ ≥ 0;  of least norm if it is not unique          theory.md §10
+//   w = argmin Σ (y_i − wᵀv_i)² + p‖w‖²,   p = nλ ≥ 0;  of least norm if it is not unique          theory.md
+//   §10
 //
-// as an augmented system (augmented_system.h) with A = Vᵀ, or [Vᵀ; √p I], for n ≤ d (w of least norm with V w = y,
-// whose rows may be scaled at will) and with A = V, or [V; √p I], for n > d. Factorisations are tried from the
-// cheapest to the surest. Columns of A that are dependent even in double-double arithmetic are taken for exactly
-// dependent: the head of least norm among the least squares ones.
+// as an augmented system (augmented_system.h) with A = Vᵀ, or [Vᵀ; √p I], for n ≤ d (w of least norm with V w
+// = y, whose rows may be scaled at will) and with A = V, or [V; √p I], for n > d. Factorisations are tried
+// from the cheapest to the surest. Columns of A that are dependent even in double-double arithmetic are taken
+// for exactly dependent: the head of least norm among the least squares ones.
 //
 // Cost: see augmented_system.h; the extended factorisation is tried as long as it takes no more than
 // kMostExtendedWork = m · k · rank. Memory: orthogonalBytes. Failure: std::bad_alloc, or not kOk.
