@@ -12,7 +12,7 @@ import { memoryLimit } from './memory.js';
 import { type NativeModel, native, toNativeHead, toNativeMixture, toNativeThreeStep } from './native.js';
 import { knownPrompt } from './risk/known-prompt.js';
 import { threeStep } from './risk/three-step.js';
-import { resolveSolver } from './solver.js';
+import { resolveSolver, worthwhileIterations } from './solver.js';
 import { toNativeOptimizer } from './training/optimizer.js';
 import { recordedSteps } from './training/records.js';
 
@@ -123,6 +123,7 @@ const kKinds: Kinds = {
             head: toNativeHead(experiment.head),
             // Chosen for its cost, it may give way to a surer one.
             solver: solver === 'iterative' && experiment.solver !== 'iterative' ? 'auto' : solver,
+            mostIterations: worthwhileIterations(experiment),
           }),
         request,
       );

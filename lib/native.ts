@@ -53,6 +53,8 @@ export interface NativeAddon {
         readonly head: NativeHead;
         /** Not read for the averaging head. */
         readonly solver: 'direct' | 'iterative' | 'auto';
+        /** Of conjugate gradients, as predicted, beyond which 'auto' factorises at once; read with 'auto' only. */
+        readonly mostIterations?: number | undefined;
       },
   ): NativeJob<NativeTrials>;
   /** Projected for vector models and rules other than Adam only. */

@@ -34,6 +34,23 @@ function predictedIterations(examples: number, dimension: number, ridge: number)
   return Math.min(iterations, examples, dimension);
 }
 
+/** Predicted nanoseconds of a trial with so many iterations: each reads all that is stored of n × iterations numbers seven times over. */
+function iterativeCost(examples: number, iterations: number): number {
+  return 3.5 * kRead * examples * iterations ** 2 + kNormal * examples * iterations;
+}
+
+/**
+ * Iterations up to which conjugate gradients are worth while beside a factorisation. A trial whose features' scales, known before
+ * anything is solved, say that it would need more is solved directly.
+ */
+export function worthwhileIterations(experiment: Extract<ResolvedExperiment, { kind: 'known-prompt' }>): number {
+  const { direct } = predictedCost(experiment.examples, experiment.mixture.dimension, experiment.head);
+  const quadratic = 3.5 * kRead * experiment.examples;
+  const linear = kNormal * experiment.examples;
+  const iterations = (Math.sqrt(linear ** 2 + 4 * quadratic * direct) - linear) / (2 * quadratic);
+  return Math.min(kMostIterations, Math.floor(iterations));
+}
+
 /** Predicted nanoseconds of one trial by each solver. */
 function predictedCost(examples: number, dimension: number, head: Head): Readonly<Record<HeadSolver, number>> {
   const isLogistic = head.kind === 'logistic';
@@ -46,11 +63,7 @@ function predictedCost(examples: number, dimension: number, head: Head): Readonl
   const logistic = kOperation * kNewtonSteps * (examples * dimension ** 2 + dimension ** 3 / 3);
   return {
     direct: normals + (isLogistic ? logistic : factorisation),
-    // An iteration reads all that is stored of n × iterations numbers seven times over.
-    iterative:
-      iterations < kMostIterations
-        ? 3.5 * kRead * examples * iterations ** 2 + kNormal * examples * iterations
-        : Number.POSITIVE_INFINITY,
+    iterative: iterations < kMostIterations ? iterativeCost(examples, iterations) : Number.POSITIVE_INFINITY,
   };
 }
 

@@ -134,6 +134,8 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
   spec.head = readFittedHead(request);
   spec.method = readMethod(request, spec.mixture);
   spec.solver = readSolver(request, spec);
+  if (spec.solver == Solver::kAuto)
+    spec.mostIterations = static_cast<int>(request.integer("mostIterations", 0, kMaximumCount));
   const bool isIterative = spec.solver != Solver::kDirect && spec.head.kind != HeadKind::kAveraging;
   spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));
   spec.key = readKey(request);

@@ -49,6 +49,7 @@ struct KnownPromptSpec {
   HeadOptions head;
   Method method;
   Solver solver;
+  int mostIterations;                   // predicted, beyond which kAuto factorises at once
   std::shared_ptr<MemoryShare> memory;  // also head.memory
   int testDraws;
   StreamKey key;
