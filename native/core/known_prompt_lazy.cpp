@@ -292,9 +292,9 @@ TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::at
     const bool isLogistic = spec.head.kind == HeadKind::kLogistic;
     const double condition = features.predictedCondition((isLogistic ? 4.0 : 1.0) * spec.examples * ridge);
     const double iterations = 0.5 * std::sqrt(condition) * std::log(2.0 / kHeadTolerance);
-    head.isHopeless =
-        !(std::min<double>(iterations, std::min(spec.examples, spec.mixture.dimension)) <= kMostIterations) ||
-        (!isLogistic && ridge == 0.0 && features.interpolates() && features.isBeyondRounding());
+    head.isHopeless = !(std::min<double>(iterations, std::min(spec.examples, spec.mixture.dimension)) <=
+                        spec.mostIterations) ||
+                      (!isLogistic && ridge == 0.0 && features.interpolates() && features.isBeyondRounding());
     if (head.isHopeless) return TrialStatus::kNotConverged;
   }
   const TrialStatus status =

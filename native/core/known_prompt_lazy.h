@@ -41,7 +41,7 @@ struct LazyHead {
   double rest;
   int iterations;
   double residual;
-  bool isHopeless;  // predicted to need more than kMostIterations, and not tried
+  bool isHopeless;  // predicted to need more iterations than are worth while, and not tried
 };
 
 // Most bytes of a trial.
