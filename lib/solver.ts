@@ -16,6 +16,8 @@ const kNewtonSteps = 8;
 const kTolerance = 1e-10;
 /** Features of examples have different noise, which spreads the spectrum beyond that of equal ones: measured. */
 const kSpread = 1.5;
+/** The scales of a trial's features bound its iterations from above: more are predicted than are needed, by as much. */
+const kPessimism = 1.5;
 /** Nanoseconds, one thread of the machine of docs/lazy-noise.md: a normal, an operation of BLAS 3, a number read from memory. */
 const kNormal = 2;
 const kOperation = 0.025;
@@ -48,7 +50,7 @@ export function worthwhileIterations(experiment: Extract<ResolvedExperiment, { k
   const quadratic = 3.5 * kRead * experiment.examples;
   const linear = kNormal * experiment.examples;
   const iterations = (Math.sqrt(linear ** 2 + 4 * quadratic * direct) - linear) / (2 * quadratic);
-  return Math.min(kMostIterations, Math.floor(iterations));
+  return Math.min(kMostIterations, Math.floor(kPessimism * iterations));
 }
 
 /** Predicted nanoseconds of one trial by each solver. */

@@ -114,19 +114,19 @@ test('heads of trials with scales of all sizes equal a reference in double-doubl
 test('dependent features have the least squares head of least norm', async (t) => {
   const close = (w: Float64Array, expected: readonly number[]) =>
     t.true(Math.hypot(...w.map((x, j) => x - (expected[j] as number))) < 1e-12, `${w}`);
-  const fit = async (V: readonly number[], y: readonly number[]) => {
+  const leastNorm = async (V: readonly number[], y: readonly number[]) => {
     const { head, status } = await fitHead(Float64Array.from(V), Float64Array.from(y), { kind: 'least-squares' });
     t.is(status, 'ok');
     return head;
   };
   // A repeated column shares its weight; a repeated row with both labels asks for their mean; both at once.
-  close(await fit([1, 1, 2, 2, 3, 3], [1, -1, 1]), [1 / 14, 1 / 14]);
-  close(await fit([1, 2, 0, 1, 2, 0], [1, -1]), [0, 0, 0]);
-  close(await fit([1, 0, 0, 1, 0, 0, 0, 3, 3], [1, 1, -1]), [1, -1 / 6, -1 / 6]);
-  close(await fit([1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0], [1, 1, -1]), [1 / 6, 1 / 6, 0, 0]);
-  close(await fit([0, 0, 0, 0], [1, -1]), [0, 0]);
+  close(await leastNorm([1, 1, 2, 2, 3, 3], [1, -1, 1]), [1 / 14, 1 / 14]);
+  close(await leastNorm([1, 2, 0, 1, 2, 0], [1, -1]), [0, 0, 0]);
+  close(await leastNorm([1, 0, 0, 1, 0, 0, 0, 3, 3], [1, 1, -1]), [1, -1 / 6, -1 / 6]);
+  close(await leastNorm([1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0], [1, 1, -1]), [1 / 6, 1 / 6, 0, 0]);
+  close(await leastNorm([0, 0, 0, 0], [1, -1]), [0, 0]);
   // Columns of very different scales are not dependent.
-  const scaled = await fit([1e-60, 0, 0, 1e60, 1e-60, 1e60], [1, 1, -1]);
+  const scaled = await leastNorm([1e-60, 0, 0, 1e60, 1e-60, 1e60], [1, 1, -1]);
   close(Float64Array.of((scaled[0] as number) * 1e-60, (scaled[1] as number) * 1e60), [0, 0]);
 });
 
