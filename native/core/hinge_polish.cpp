@@ -8,6 +8,7 @@
 #include "core/augmented_system.h"
 #include "core/blas.h"
 #include "core/double_double.h"
+#include "core/hinge_head.h"
 
 namespace prompt_attention {
 
@@ -16,6 +17,9 @@ namespace {
 constexpr int kMostChanges = 100;
 constexpr double kSlack = 1e-9;
 constexpr double kAccuracy = 1e-6;
+constexpr double kFurtherTarget = 1e-15;
+// Wider features, whose matrix is d×d here, are left as they are.
+constexpr int kMostColumnsPerRow = 4;
 // Of f = (1/λ) Σ_U …, which is known to 1e-30 of its size, in w.
 constexpr double kMostCancellation = 1e20;
 
@@ -63,7 +67,7 @@ class HingePolish {
     const double penalty = 0.5 * ridge_ * dot(w, w, d_);
     const double dualPenalty = 0.5 * dot(combination.data(), combination.data(), d_) / ridge_;
     const double rounding =
-        16.0 * std::numeric_limits<double>::epsilon() * (loss + penalty + sum + dualPenalty);
+        4.0 * std::numeric_limits<double>::epsilon() * (loss + penalty + sum + dualPenalty);
     const double gap = std::max(loss + penalty - sum + dualPenalty, rounding);
     return std::sqrt(2.0 * gap / ridge_);
   }
@@ -199,9 +203,25 @@ LinearHeadResult polishHingeHead(const LinearHeadResult& fitted, const double* V
   if (polish.polish(w, multipliers)) {
     result.status = LinearHeadStatus::kOk;
     result.residual = std::min(result.residual, kSlack);
-  } else if (polish.errorBound(w, multipliers) > kAccuracy * std::sqrt(dot(w, w, d))) {
-    result.status = LinearHeadStatus::kNotConverged;
+    return result;
   }
+  // Examples that nearly coincide have no multipliers of their own: as far as the iteration gets.
+  std::vector<double> a(multipliers);
+  std::vector<double> head(w, w + d);
+  if (d <= kMostColumnsPerRow * n) {
+    const LinearHeadResult further =
+        fitHingeHead(V, y, nullptr, n, d, ridge, head.data(), cancelled, a.data(), kFurtherTarget);
+    result.iterations += further.iterations;
+    if (polish.errorBound(head.data(), a) < polish.errorBound(w, multipliers)) {
+      std::copy(head.begin(), head.end(), w);
+      result.residual = further.residual;
+      result.status = further.status;
+    } else {
+      a = multipliers;
+    }
+  }
+  if (polish.errorBound(w, a) > kAccuracy * std::sqrt(dot(w, w, d)))
+    result.status = LinearHeadStatus::kNotConverged;
   return result;
 }
 
