@@ -12,7 +12,7 @@ import { memoryLimit } from './memory.js';
 import { type NativeModel, native, toNativeHead, toNativeMixture, toNativeThreeStep } from './native.js';
 import { knownPrompt } from './risk/known-prompt.js';
 import { threeStep } from './risk/three-step.js';
-import { resolveSolver } from './solver.js';
+import { resolveSolver, worthwhileIterations } from './solver.js';
 import { toNativeOptimizer } from './training/optimizer.js';
 import { recordedSteps } from './training/records.js';
 
@@ -39,6 +39,9 @@ export interface TrialResults {
   readonly status: Uint8Array;
   /** How well the test error of each trial is known; absent where it is measured on a fixed set of examples. */
   readonly testError?: TrialAccuracy | undefined;
+  /** Codes of what found the head of each trial, and of why it was not the first choice; known prompt only. */
+  readonly solverUsed?: Uint8Array | undefined;
+  readonly solverFallback?: Uint8Array | undefined;
 }
 
 /** How well the test errors of trials are known: one number per trial. */
@@ -136,18 +139,29 @@ const kKinds: Kinds = {
       ...(resolveSolver(experiment, method) === 'iterative' ? ['solverIterations', 'solverResidual'] : []),
     ],
     recordedSteps: () => new Float64Array(),
-    simulate: (experiment, request) =>
-      runJob(
+    simulate: async (experiment, request) => {
+      const solver = resolveSolver(experiment, request.method) ?? 'direct';
+      const { metrics, ...others } = await runJob(
         () =>
           native.simulateKnownPrompt({
             ...common(experiment, request),
             examples: experiment.examples,
             inverseTemperature: experiment.inverseTemperature,
             head: toNativeHead(experiment.head),
-            solver: resolveSolver(experiment, request.method) ?? 'direct',
+            // Chosen for its cost, it may give way to a surer one.
+            solver: solver === 'iterative' && experiment.solver !== 'iterative' ? 'auto' : solver,
+            mostIterations: worthwhileIterations(experiment),
           }),
         request,
-      ),
+      );
+      const { solverUsed, solverFallback, ...measured } = metrics as Record<string, Float64Array>;
+      return {
+        ...others,
+        metrics: measured,
+        solverUsed: Uint8Array.from(solverUsed as Float64Array),
+        solverFallback: Uint8Array.from(solverFallback as Float64Array),
+      };
+    },
     async theory(experiment, options) {
       if (experiment.mixture.noise !== 'gaussian') return null;
       const law = await knownPrompt({ ...experiment, ...options });

@@ -50,8 +50,7 @@ struct FixedPoint {
   bool converged;                   // residuals ≤ kRiskTolerance
 };
 
-// λ > 0, or λ = 0 for the logistic and hinge loss where the classes are not separable. `start` is the
-// solution of a problem close by, or null.
+// λ > 0, or λ = 0 for the logistic and hinge loss where the classes are not separable.
 FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner, const std::atomic<bool>& cancelled);
 
 // The same at a state that is known.
