@@ -85,6 +85,17 @@ class ConditionalErrors {
   PoolingWorkspace& workspace_;
 };
 
+// Largest squared skewness of a mean whose interval is trusted; found by calibration
+// (test/audit/test-error.ts).
+constexpr double kLargestSkewness = 0.3;
+
+// How much longer a standard error must be for ±1.96 of them to cover 95 % although the mean is skewed: by
+// the Edgeworth expansion of a Studentised mean (Hall 1992, §2.6) the coverage falls short by 2 z φ(z) γ² (z⁴
+// + 2z² − 3)/18, γ the skewness of the mean.
+double forSkewness(double squaredSkewness) {
+  return 1.0 + 1.08 * squaredSkewness;
+}
+
 // Moments E[v^k], k = 1 … 4, of a sample of errors and of what it did not see, relative to powers of `scale`.
 class PlainMoments {
  public:
@@ -123,22 +134,18 @@ class PlainMoments {
            third * third <= kLargestSkewness * draws * variance * variance * variance &&
            fourth <= kLargestKurtosis * draws * variance * variance;
   }
-  // What makes ±1.96 standard errors cover 95 % where the mean is skewed: by the Edgeworth expansion of the
-  // Studentised mean (Hall 1992, §2.6) its coverage falls short by 2 z φ(z) γ² (z⁴ + 2z² − 3)/18, γ the
-  // skewness of the mean, which a standard error 1.08 γ² longer makes good.
-  double forSkewness() const {
+  double squaredSkewness() const {
     const double mean = sums_[0] / draws_;
     const double variance = sums_[1] / draws_ - mean * mean;
-    if (variance <= 1e-7 * mean * mean) return 1.0;
+    if (variance <= 1e-7 * mean * mean) return 0.0;
     const double third = sums_[2] / draws_ - 3.0 * mean * sums_[1] / draws_ + 2.0 * mean * mean * mean;
-    return 1.0 + 1.08 * third * third / (draws_ * variance * variance * variance);
+    return third * third / (draws_ * variance * variance * variance);
   }
 
  private:
   // Found by calibration (test/audit/test-error.ts). Fewer effective draws than a ladder needs will do: what
   // was not seen is accounted for, and so is skewness.
   static constexpr double kLeastPlainDraws = 30.0;
-  static constexpr double kLargestSkewness = 0.3;
   static constexpr double kLargestKurtosis = 1.0;
   double perScale_;
   double draws_ = 0.0;
@@ -183,10 +190,13 @@ TestError ladderTestError(const Mixture& mixture, const Readout& readout, const 
       first += count;
     }
     const double effective = error.effectiveDraws();
-    const bool reliable = effective >= kLeastEffectiveDraws && error.mean() > kLeastError;
+    const double skewness = error.squaredSkewness();
+    const bool reliable =
+        effective >= kLeastEffectiveDraws && skewness <= kLargestSkewness && error.mean() > kLeastError;
     // Where nothing was found, more of the same finds nothing.
     if (reliable || effective == 0.0 || end == most || cancelled)
-      return {error.mean(), error.standardError(), attention / weight, effective, reliable};
+      return {error.mean(), error.standardError() * forSkewness(skewness), attention / weight, effective,
+              reliable};
   }
 }
 
@@ -259,7 +269,7 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
   }
   if (!moments.suffice(draws, UnseenMoments{}) && !cancelled)
     return ladderTestError(mixture, readout, scores, draws, cancelled, workspace);
-  const double standardError = unit * error.standardError() * moments.forSkewness();
+  const double standardError = unit * error.standardError() * forSkewness(moments.squaredSkewness());
   return {unit * error.mean(), standardError, attention / draws, moments.effectiveDraws()};
 }
 
