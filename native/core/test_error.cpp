@@ -130,7 +130,7 @@ class PlainMoments {
     const double third = moment[2] - 3.0 * mean * moment[1] + 2.0 * mean * mean * mean;
     const double fourth =
         moment[3] - 4.0 * mean * third - 6.0 * mean * mean * variance - mean * mean * mean * mean;
-    return draws * mean * mean >= kLeastPlainDraws * moment[1] &&
+    return draws * mean * mean >= std::max(kLeastPlainDraws, kLeastPlainShare * draws) * moment[1] &&
            third * third <= kLargestSkewness * draws * variance * variance * variance &&
            fourth <= kLargestKurtosis * draws * variance * variance;
   }
@@ -146,6 +146,9 @@ class PlainMoments {
   // Found by calibration (test/audit/test-error.ts). Fewer effective draws than a ladder needs will do: what
   // was not seen is accounted for, and so is skewness.
   static constexpr double kLeastPlainDraws = 30.0;
+  // A ladder costs about five times as much a draw, and a quarter of its draws are effective or more: it pays
+  // long before.
+  static constexpr double kLeastPlainShare = 0.005;
   static constexpr double kLargestKurtosis = 1.0;
   double perScale_;
   double draws_ = 0.0;
