@@ -136,12 +136,14 @@ export interface Simulation {
   readonly testError?: TrialAccuracy | undefined;
   /**
    * Draws behind the mean test error: (Σ_i e_i)²/Σ_i(e_i²/n_i) over trials of status ok with errors e_i of n_i effective draws.
-   * Infinity where every error is closed form, 0 where none was above 0 or no trial is ok, NaN without `testError`.
+   * Infinity where every error is closed form, 0 where none was above 0 or no trial is ok. Experiments on images, whose trials share
+   * one test set: the number of errors that the mean trial makes on it.
    */
   readonly effectiveDraws: number;
   /**
    * False if the mean test error cannot be trusted for what its trials know of theirs: trials whose own error is not reliable may
-   * carry more than 5 % of it; where errors are counted, if all trials together saw fewer than 10. The spread between trials is another
+   * carry more than 5 % of it; where errors are counted, if all trials together saw fewer than 10, and on images, if the mean trial
+   * makes fewer than 10 errors, or 10 right predictions, on the test set. The spread between trials is another
    * matter: a mean that one trial carries is not marked here.
    */
   readonly reliable: boolean;
@@ -168,6 +170,18 @@ const optionsSchema = z.strictObject({
 const kLeastErrorsSeen = 10;
 const kUnreliableShare = 0.05;
 
+/**
+ * What a test set says that all trials share: as many errors as the mean trial made on it, or right predictions if those are fewer.
+ * More trials do not add to it.
+ */
+function heldOutAccuracy(experiment: ResolvedExperiment, error: Float64Array, status: Uint8Array) {
+  const ok = error.filter((_, trial) => status[trial] === TrialStatus.ok);
+  if (ok.length === 0 || !('testExamples' in experiment)) return { effectiveDraws: 0, reliable: false };
+  const mean = ok.reduce((sum, value) => sum + value) / ok.length;
+  const rarer = Math.min(mean, 1 - mean) * experiment.testExamples;
+  return { effectiveDraws: mean * experiment.testExamples, reliable: rarer >= kLeastErrorsSeen };
+}
+
 /** What the trials' own accuracy says of their mean error. */
 function meanAccuracy(
   experiment: ResolvedExperiment,
@@ -175,7 +189,7 @@ function meanAccuracy(
   status: Uint8Array,
   accuracy: TrialAccuracy | undefined,
 ) {
-  if (accuracy === undefined) return { effectiveDraws: Number.NaN, reliable: true };
+  if (accuracy === undefined) return heldOutAccuracy(experiment, error, status);
   const { standardError, effectiveDraws, reliable } = accuracy;
   let total = 0;
   let squares = 0;

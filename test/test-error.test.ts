@@ -34,15 +34,16 @@ const kReferences = [
 test('errors that rare scores carry are right at default draws', async (t) => {
   for (const [setting, truth] of kReferences) {
     let squares = 0;
-    for (let seed = 0; seed < 20; seed++) {
+    const seeds = setting.tokens === 2 ? 20 : 6;
+    for (let seed = 0; seed < seeds; seed++) {
       const { error, standardError, effectiveDraws, reliable } = await estimate(setting, seed, 100_000);
       t.true(reliable);
       t.true(effectiveDraws > 1000);
       t.true(Math.abs(error / truth - 1) < 0.05, `${error} for ${truth}`);
       squares += ((error - truth) / Math.hypot(standardError, 1e-3 * truth)) ** 2;
     }
-    // χ² of 20 degrees: 45.3 has probability 0.001.
-    t.true(squares < 45.3, `χ² ${squares} at ${truth}`);
+    // χ² of 20 and of 6 degrees: probability 0.001.
+    t.true(squares < (seeds === 20 ? 45.3 : 22.5), `χ² ${squares} at ${truth}`);
   }
 });
 
@@ -62,7 +63,7 @@ test('one and two irrelevant tokens: quadrature', async (t) => {
     coreSetting(3, 1, 5, 1.5, 0.7),
   ];
   for (const setting of settings) {
-    const truth = quadrature(setting, setting.tokens - setting.relevantTokens === 1 ? 1 / 512 : 1 / 24);
+    const truth = quadrature(setting, setting.tokens - setting.relevantTokens === 1 ? 1 / 256 : 1 / 14);
     for (const draws of [640, 100_000])
       for (let seed = 0; seed < 3; seed++) {
         const { error, standardError, reliable } = await estimate(setting, seed, draws);
@@ -76,7 +77,7 @@ test('one and two irrelevant tokens: quadrature', async (t) => {
 });
 
 test('intervals cover at few draws, and few are marked', async (t) => {
-  const { rows } = await calibrate(16, 25, 640, 3000);
+  const { rows } = await calibrate(20, 25, 640, 3000, [2, 3]);
   const total = { intervals: 0, covered: 0, marked: 0 };
   for (const [, row] of rows) for (const key of ['intervals', 'covered', 'marked'] as const) total[key] += row[key];
   t.true(total.marked <= 0.05 * (total.intervals + total.marked), JSON.stringify(total));
@@ -105,6 +106,22 @@ test('an error that is too small to be seen says so', async (t) => {
     ...given,
   });
   t.deepEqual([exact.error, exact.standardError, exact.effectiveDraws, exact.reliable], [0, 0, Infinity, true]);
+});
+
+test('errors near the smallest double: standard errors, or a mark', async (t) => {
+  const setting: Setting = { ...coreSetting(2, 1, 1, 30, 1), prompt: [1e-4, 0, 0] };
+  const truth = quadrature(setting, 1 / 256);
+  t.true(truth > 1e-199 && truth < 1e-196);
+  for (const draws of [640, 5000]) {
+    const { error, standardError, reliable } = await estimate(setting, 1, draws);
+    t.true(reliable && standardError > 1e-4 * error && standardError < 0.05 * error, `${error} ± ${standardError}`);
+    t.true(Math.abs(error - truth) < 4 * standardError, `${error} ± ${standardError} for ${truth}`);
+  }
+  // Underflow, by the closed form of mean pooling and by draws.
+  for (const prompt of [0, 1e-4]) {
+    const { error, reliable } = await estimate({ ...setting, signalNorm: 60, prompt: [prompt, 0, 0] }, 1, 640);
+    t.deepEqual([error, reliable], [0, false]);
+  }
 });
 
 test('trials resolve the same errors, and tell how well', async (t) => {

@@ -128,7 +128,8 @@ TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout
   if (mixture.isNoiseless() || readout.promptNorm == 0.0) return {errors(0.0, 0.0)};
   ScoreIntegral integral(errors, m, cancelled);
   integral.look();
-  if (integral.isZero()) return {};
+  // An error too small for a double, or a region too small for the grid.
+  if (integral.isZero()) return {0.0, 0.0, 0.0, 0.0, false};
   constexpr double kAgreement = 1e-4;
   constexpr int kHalvings = 5;
   double step = 0.4;
@@ -137,10 +138,9 @@ TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout
     step *= 0.5;
     const double error = integral.withStep(step);
     const double change = std::abs(error - before);
-    if (change <= kAgreement * error || cancelled) return {error, change};
-    if (halving == kHalvings) {
+    if (change <= kAgreement * error || halving == kHalvings || cancelled) {
       TestError result{error, change};
-      result.reliable = change <= 0.05 * error;
+      result.reliable = error > kLeastError && change <= 0.05 * error;
       return result;
     }
     before = error;
