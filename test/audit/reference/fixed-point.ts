@@ -147,7 +147,7 @@ function residualsAt(nodes: Nodes, loss: Loss, alpha: number, lambda: number, x:
   const [r, chi] = [Math.exp(x[2]), Math.exp(x[3])];
   const spread = Math.hypot(w2, r);
   const moments = { first: 0, second: 0, slope: 0 };
-  const sums = new Float64Array(6);
+  const sums: [number, number, number, number, number, number] = [0, 0, 0, 0, 0, 0];
   for (let i = 0; i < nodes.weight.length; i++) {
     const [weight, y, m1, m2, s] = [nodes.weight, nodes.y, nodes.m1, nodes.m2, nodes.s].map((v) => v[i]) as [
       number,
@@ -164,7 +164,7 @@ function residualsAt(nodes: Nodes, loss: Loss, alpha: number, lambda: number, x:
     sums[4] += weight * Math.abs(m1 * moments.first);
     sums[5] += weight * Math.abs(m2 * moments.first);
   }
-  const [e1, e2, e3, e4, size1, size2] = sums as unknown as [number, number, number, number, number, number];
+  const [e1, e2, e3, e4, size1, size2] = sums;
   const scale2 = Math.abs(w2) + alpha * chi * size2 + 1e-300;
   return [
     (lambda * w1 + e1) / (lambda * Math.abs(w1) + size1 + 1e-300),

@@ -1,0 +1,96 @@
+// npm run audit: the package's numbers against references that share no kernel with it.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { type Case, markdownOf, tabulate, zOf } from './calibration.js';
+import {
+  type Extent,
+  headsOnFeatures,
+  knownPromptLaws,
+  sampleComplexities,
+  testErrors,
+  threeStepLaws,
+} from './parts.js';
+
+const kParts: Readonly<Record<string, (extent: Extent) => AsyncGenerator<Case>>> = {
+  'test-error': testErrors,
+  'known-prompt': knownPromptLaws,
+  'three-step': threeStepLaws,
+  'sample-complexity': sampleComplexities,
+  heads: headsOnFeatures,
+};
+
+const kUsage = `npm run audit -- [--part ${Object.keys(kParts).join(',')}] [--settings 400] [--seeds 100] [--threads 2]
+  [--seed 1] [--draws N] [--json FILE] [--worst 10] [--write]
+--draws: draws of the package's calls (default: its defaults); --json: every setting with what came and what is right;
+--worst: prints so many settings that miss most; --write: renews the tables of docs/trust.md.`;
+
+const { values } = parseArgs({
+  options: {
+    part: { type: 'string', default: Object.keys(kParts).join(',') },
+    settings: { type: 'string', default: '400' },
+    seeds: { type: 'string', default: '100' },
+    threads: { type: 'string', default: '2' },
+    seed: { type: 'string', default: '1' },
+    draws: { type: 'string' },
+    json: { type: 'string' },
+    worst: { type: 'string', default: '10' },
+    write: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (values.help) {
+  console.log(kUsage);
+  process.exit(0);
+}
+
+function integer(name: 'settings' | 'seeds' | 'threads' | 'seed' | 'worst' | 'draws'): number {
+  const value = Number(values[name]);
+  if (!Number.isInteger(value) || value < 0) throw new RangeError(`--${name} must be an integer ≥ 0`);
+  return value;
+}
+
+const extent: Extent = {
+  settings: integer('settings'),
+  seeds: integer('seeds'),
+  threads: Math.max(1, integer('threads')),
+  seed: integer('seed'),
+  draws: values.draws === undefined ? undefined : integer('draws'),
+};
+
+const cases: Case[] = [];
+for (const part of values.part.split(',')) {
+  const run = kParts[part];
+  if (run === undefined) throw new RangeError(`--part: ${part} is none of ${Object.keys(kParts).join(', ')}`);
+  const before = cases.length;
+  for await (const entry of run(extent)) cases.push(entry);
+  console.log(`${markdownOf(tabulate(cases.slice(before)))}\n`);
+}
+
+const misses = cases
+  .map((entry) => {
+    const sizes = entry.runs.filter(({ reliable }) => reliable).map((run) => Math.abs(zOf(run, entry)));
+    return { entry, mean: sizes.reduce((sum, z) => sum + Math.min(z, 1e6), 0) / sizes.length };
+  })
+  .filter(({ mean }) => mean > 2)
+  .sort((a, b) => b.mean - a.mean)
+  .slice(0, integer('worst'));
+for (const { entry, mean } of misses) {
+  const { part, setting, truth, truthError, runs } = entry;
+  const got = runs.slice(0, 3).map(({ value, standardError }) => `${value} ± ${standardError}`);
+  console.log(`${part}: mean |z| ${mean.toFixed(1)}, right ${truth} ± ${truthError}, got ${got.join('; ')}`);
+  console.log(`  ${JSON.stringify(setting)}`);
+}
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(cases, null, 1)}\n`);
+
+if (values.write) {
+  const page = new URL('../../docs/trust.md', import.meta.url);
+  const text = readFileSync(page, 'utf8');
+  const name = values.draws === undefined ? 'default' : values.draws;
+  const block = new RegExp(`(<!-- audit ${name} -->\\n)[^]*?(<!-- end -->)`);
+  if (!block.test(text)) throw new RangeError(`docs/trust.md has no table for draws: ${name}`);
+  const machine = `${cpus().length} cores of ${cpus()[0]?.model ?? 'an unknown processor'}, Node.js ${process.versions.node}`;
+  const command = `npm run audit -- ${process.argv.slice(2).join(' ')}`;
+  const table = `\`${command}\` (${machine}):\n\n${markdownOf(tabulate(cases))}\n`;
+  writeFileSync(page, text.replace(block, (_, start: string, end: string) => `${start}\n${table}\n${end}`));
+}
