@@ -52,7 +52,14 @@ export {
 } from './mixture.js';
 export * from './models/index.js';
 export * as risk from './risk/index.js';
-export { type Simulation, type SimulationOptions, type SimulationPath, simulate, TrialStatus } from './simulate.js';
+export {
+  type Simulation,
+  type SimulationOptions,
+  type SimulationPath,
+  simulate,
+  type TrialAccuracy,
+  TrialStatus,
+} from './simulate.js';
 export type { HeadSolver } from './solver.js';
 export * as study from './study/index.js';
 export { type TestErrorEstimate, type TestErrorOptions, testError } from './test-error.js';

@@ -37,6 +37,21 @@ export interface TrialResults {
   readonly path?: Readonly<Record<string, Float64Array>> | undefined;
   /** One code per trial: 0 if it ran through, else it failed and its metrics are NaN. */
   readonly status: Uint8Array;
+  /** How well the test error of each trial is known; absent where it is measured on a fixed set of examples. */
+  readonly testError?: TrialAccuracy | undefined;
+}
+
+/** How well the test errors of trials are known: one number per trial. */
+export interface TrialAccuracy {
+  /** Standard error of the trial's own test error, over the draws that estimate it; NaN where the trial failed. */
+  readonly standardError: Float64Array;
+  /**
+   * Draws that its test error amounts to: (Σv)²/Σv² over the weighted draws behind it, the number of errors where errors are
+   * counted, Infinity where it is closed form; NaN where the trial failed.
+   */
+  readonly effectiveDraws: Float64Array;
+  /** 1 where error ± 1.96 `standardError` can be trusted, else 0. */
+  readonly reliable: Uint8Array;
 }
 
 /** A value and its standard error. */

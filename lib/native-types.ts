@@ -82,6 +82,12 @@ export interface NativeTrialRange {
 
 export interface NativeTrials {
   readonly metrics: Record<string, Float64Array>;
+  /** One number per trial: standard error and effective draws of its test error, and 1 where they can be trusted. */
+  readonly testError: {
+    readonly standardError: Float64Array;
+    readonly effectiveDraws: Float64Array;
+    readonly reliable: Uint8Array;
+  };
   readonly status: Uint8Array;
 }
 

@@ -124,7 +124,12 @@ export interface NativeAddon {
       readonly intercept?: number | undefined;
       readonly draws: number;
     },
-  ): NativeJob<{ readonly error: number; readonly standardError: number }>;
+  ): NativeJob<{
+    readonly error: number;
+    readonly standardError: number;
+    readonly effectiveDraws: number;
+    readonly reliable: boolean;
+  }>;
   knownPromptRisk(
     request: NativeKey & {
       readonly mixture: NativeMixture;

@@ -1,13 +1,20 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { type EngineInfo, engineInfo } from './engine.js';
-import { type Experiment, parseExperiment, resolveMethod, type SimulationMethod } from './experiment.js';
+import {
+  type Experiment,
+  parseExperiment,
+  type ResolvedExperiment,
+  resolveMethod,
+  type SimulationMethod,
+} from './experiment.js';
 import type { JobOptions } from './job.js';
-import { kindOf } from './kinds.js';
+import { kindOf, type TrialAccuracy } from './kinds.js';
 import { abortSignal, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from './options.js';
 import { type HeadSolver, resolveSolver } from './solver.js';
 
 export type { SimulationMethod } from './experiment.js';
+export type { TrialAccuracy } from './kinds.js';
 
 /** Outcome of one trial, as found in {@link Simulation.status}. */
 export const TrialStatus = Object.freeze({
@@ -88,6 +95,22 @@ export interface Simulation {
   readonly path?: SimulationPath | undefined;
   /** One {@link TrialStatus} code per trial. */
   readonly status: Uint8Array;
+  /**
+   * How well the test error of each trial is known, one number per trial: over its `testDraws` draws, so for the metric `error` only and
+   * without the spread between trials. Absent for experiments on images, which test on examples of their own.
+   */
+  readonly testError?: TrialAccuracy | undefined;
+  /**
+   * Draws behind the mean test error: (Σ_i e_i)²/Σ_i(e_i²/n_i) over trials of status ok with errors e_i of n_i effective draws.
+   * Infinity where every error is closed form, 0 where none was above 0 or no trial is ok, NaN without `testError`.
+   */
+  readonly effectiveDraws: number;
+  /**
+   * False if the mean test error cannot be trusted for what its trials know of theirs: trials whose own error is not reliable may
+   * carry more than 5 % of it; where errors are counted, if all trials together saw fewer than 10. The spread between trials is another
+   * matter: a mean that one trial carries is not marked here.
+   */
+  readonly reliable: boolean;
   /** What computed it. */
   readonly engine: EngineInfo;
 }
@@ -107,6 +130,45 @@ const optionsSchema = z.strictObject({
     .optional(),
 });
 
+/** Errors that all trials together must have seen where errors are counted; their share that may be unreliable. */
+const kLeastErrorsSeen = 10;
+const kUnreliableShare = 0.05;
+
+/** What the trials' own accuracy says of their mean error. */
+function meanAccuracy(
+  experiment: ResolvedExperiment,
+  error: Float64Array,
+  status: Uint8Array,
+  accuracy: TrialAccuracy | undefined,
+) {
+  if (accuracy === undefined) return { effectiveDraws: Number.NaN, reliable: true };
+  const { standardError, effectiveDraws, reliable } = accuracy;
+  let total = 0;
+  let squares = 0;
+  let doubtful = 0;
+  let isExact = true;
+  for (let i = 0; i < status.length; i++) {
+    if (status[i] !== TrialStatus.ok) continue;
+    const e = error[i] as number;
+    const n = effectiveDraws[i] as number;
+    total += e;
+    if (n > 0) squares += e * (e / n);
+    if (n !== Number.POSITIVE_INFINITY) isExact = false;
+    if (reliable[i] === 0) doubtful += e + 1.96 * (standardError[i] as number);
+  }
+  if (isExact)
+    return { effectiveDraws: status.includes(TrialStatus.ok) ? Number.POSITIVE_INFINITY : 0, reliable: true };
+  const draws = squares > 0 ? (total * total) / squares : 0;
+  const isCounted =
+    experiment.kind === 'gradient-descent' && experiment.model === 'self-attention'
+      ? true
+      : 'mixture' in experiment && experiment.mixture.noise !== 'gaussian';
+  return {
+    effectiveDraws: draws,
+    reliable: isCounted ? draws >= kLeastErrorsSeen : doubtful <= kUnreliableShare * total,
+  };
+}
+
 /**
  * Run Monte Carlo trials of an experiment on the addon's own threads.
  *
@@ -115,8 +177,8 @@ const optionsSchema = z.strictObject({
  * `method`, `head`, `debias`, `model`, `loss`, `optimizer`, `data` and `steps` do not enter the random numbers, so they are
  * compared on common labels.
  *
- * The test error under Gaussian noise is an average of normal tail probabilities over `testDraws` draws, so that rates
- * far below 1/`testDraws` are resolved; under other noise, and for self-attention, it is the share of `testDraws`
+ * The test error under Gaussian noise is an average of normal tail probabilities over `testDraws` draws, importance sampled where
+ * rare scores carry it (see {@link testError}); `testError` of the result tells how well each is known. Under other noise, and for self-attention, it is the share of `testDraws`
  * fresh examples misclassified.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; a RangeError with the bytes if a trial of a
@@ -142,7 +204,7 @@ export async function simulate(experiment: Experiment, options: SimulationOption
   );
   const method = resolveMethod(resolved, rest.method);
   const solver = resolveSolver(resolved, method);
-  const { metrics, path, status } = await kindOf(resolved).simulate(resolved, {
+  const { metrics, path, status, testError } = await kindOf(resolved).simulate(resolved, {
     seed,
     method,
     firstTrial,
@@ -161,6 +223,8 @@ export async function simulate(experiment: Experiment, options: SimulationOption
     metrics: metrics as Simulation['metrics'],
     ...(path !== undefined && { path: { steps: kindOf(resolved).recordedSteps(resolved), metrics: path } }),
     status,
+    ...(testError !== undefined && { testError }),
+    ...meanAccuracy(resolved, metrics.error as Float64Array, status, testError),
     engine: engineInfo(),
   };
 }

@@ -16,7 +16,10 @@ export interface TestErrorOptions extends JobOptions {
   readonly head: Float64Array;
   /** b: predictions are sign(f − b). Default 0. */
   readonly intercept?: number | undefined;
-  /** Number of draws: an integer ≥ 1. Default 100 000. */
+  /**
+   * Number of draws: an integer ≥ 1. Default 100 000. Under Gaussian noise, where rare scores carry the error and too few draws are
+   * effective, they double up to 64 times as many and up to 2²⁰.
+   */
   readonly draws?: number | undefined;
   /** Default 0. */
   readonly seed?: number | bigint | undefined;
@@ -26,8 +29,18 @@ export interface TestErrorOptions extends JobOptions {
 export interface TestErrorEstimate {
   /** The error, in [0, 1]. */
   readonly error: number;
-  /** Its standard error; 0 where the error is closed form. */
+  /** Its standard error: error ± 1.96 of them covers 95 % where `reliable`. 0 where the error is closed form. */
   readonly standardError: number;
+  /**
+   * Number of draws that the error amounts to: (Σv)²/Σv² over the weighted draws v behind it, the number of errors seen where errors
+   * are counted, Infinity where it is closed form.
+   */
+  readonly effectiveDraws: number;
+  /**
+   * Whether the interval can be trusted: at least 100 effective draws, or where errors are counted at least 10 errors and 10
+   * right predictions. An error of 0 that is not reliable is one too small to be seen.
+   */
+  readonly reliable: boolean;
 }
 
 const schema = z.strictObject({
@@ -44,7 +57,8 @@ const schema = z.strictObject({
  * Test error of softmax prompt-attention sign(⟨w, Xᵀφ(Xq)⟩ − b) with given prompt q, head w and intercept b.
  *
  * Under Gaussian noise the score given the label and the scores along q is Gaussian, so the error is an average of normal
- * tail probabilities Φ(−y(mean − b)/sd): no event is counted, and errors far below 1/draws are resolved. For q = 0 it is closed
+ * tail probabilities Φ(−y(mean − b)/sd), and no event is counted. Where rare scores carry the error (large signals, few tokens)
+ * draws are importance sampled, from a mixture that shifts one score or all of them. For q = 0, and without noise, it is closed
  * form. Under other noise it is the share of `draws` fresh examples misclassified, a tie counting one half.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option.

@@ -58,6 +58,7 @@ class DescentJob final : public PromiseJob {
         records_(recordCount(spec_)),
         metrics_(fields.size() * trials),
         path_(spec_.recordEvery > 0 ? fields.size() * trials * records_ : 0),
+        accuracy_(trials),
         status_(trials) {
     units = trials;
   }
@@ -65,6 +66,7 @@ class DescentJob final : public PromiseJob {
     std::vector<Metrics> records(records_);
     status_[unit] = static_cast<uint8_t>(
         runDescentTrial(spec_, firstTrial_ + unit, cancelled, workspace.descent, records.data()));
+    accuracy_.set(unit, records.back().test);
     for (size_t i = 0; i < fields_.size(); ++i) {
       metrics_[i * units + unit] = records.back().*fields_[i].value;
       if (path_.empty()) continue;
@@ -77,6 +79,7 @@ class DescentJob final : public PromiseJob {
     Napi::Object result = Napi::Object::New(env);
     result.Set("metrics", byName(env, metrics_, units));
     if (!path_.empty()) result.Set("path", byName(env, path_, units * records_));
+    result.Set("testError", accuracy_.packed(env));
     result.Set("status", environment.uint8Array(env, status_.data(), units));
     return result;
   }
@@ -95,6 +98,7 @@ class DescentJob final : public PromiseJob {
   const size_t records_;
   ResultArray<double> metrics_;  // [fields×trials], of the last record
   ResultArray<double> path_;     // [fields×trials×records], or empty
+  AccuracyArrays accuracy_;      // of the last record
   ResultArray<uint8_t> status_;  // [trials]
 };
 

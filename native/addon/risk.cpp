@@ -37,6 +37,8 @@ class TestErrorJob final : public PromiseJob {
     Napi::Object result = Napi::Object::New(env);
     result.Set("error", result_.error);
     result.Set("standardError", result_.standardError);
+    result.Set("effectiveDraws", result_.effectiveDraws);
+    result.Set("reliable", result_.reliable);
     return result;
   }
 

@@ -10,6 +10,7 @@
 #include "addon/environment.h"
 #include "addon/result_array.h"
 #include "addon/unpack.h"
+#include "core/test_error.h"
 #include "core/trial.h"
 
 namespace prompt_attention {
@@ -19,6 +20,33 @@ template <class Metrics>
 struct MetricField {
   const char* name;
   double Metrics::*value;
+};
+
+// How well the test error of every trial is known.
+class AccuracyArrays {
+ public:
+  static constexpr size_t kBytes = 2 * sizeof(double) + 1;  // of a trial
+  explicit AccuracyArrays(size_t trials)
+      : standardError_(trials), effectiveDraws_(trials), reliable_(trials), trials_(trials) {}
+  void set(size_t trial, const TestAccuracy& accuracy) {
+    standardError_[trial] = accuracy.standardError;
+    effectiveDraws_[trial] = accuracy.effectiveDraws;
+    reliable_[trial] = accuracy.reliable > 0.0 ? 1 : 0;
+  }
+  Napi::Object packed(Napi::Env env) const {
+    const Environment& environment = Environment::of(env);
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("standardError", environment.float64Array(env, standardError_.data(), trials_));
+    object.Set("effectiveDraws", environment.float64Array(env, effectiveDraws_.data(), trials_));
+    object.Set("reliable", environment.uint8Array(env, reliable_.data(), trials_));
+    return object;
+  }
+
+ private:
+  ResultArray<double> standardError_;
+  ResultArray<double> effectiveDraws_;
+  ResultArray<uint8_t> reliable_;
+  const size_t trials_;
 };
 
 template <class Metrics>
@@ -32,6 +60,7 @@ class TrialsJob final : public PromiseJob {
         runTrial_(std::move(runTrial)),
         firstTrial_(firstTrial),
         metrics_(fields.size() * trials),
+        accuracy_(trials),
         status_(trials) {
     units = trials;
   }
@@ -39,6 +68,7 @@ class TrialsJob final : public PromiseJob {
     Metrics metrics;
     status_[unit] = static_cast<uint8_t>(runTrial_(firstTrial_ + unit, cancelled, workspace, metrics));
     for (size_t i = 0; i < fields_.size(); ++i) metrics_[i * units + unit] = metrics.*fields_[i].value;
+    accuracy_.set(unit, metrics.test);
   }
   Napi::Value result(Napi::Env env) override {
     const Environment& environment = Environment::of(env);
@@ -47,6 +77,7 @@ class TrialsJob final : public PromiseJob {
       metrics.Set(fields_[i].name, environment.float64Array(env, metrics_.data() + i * units, units));
     Napi::Object result = Napi::Object::New(env);
     result.Set("metrics", metrics);
+    result.Set("testError", accuracy_.packed(env));
     result.Set("status", environment.uint8Array(env, status_.data(), units));
     return result;
   }
@@ -56,6 +87,7 @@ class TrialsJob final : public PromiseJob {
   const RunTrial runTrial_;
   const uint64_t firstTrial_;
   ResultArray<double> metrics_;  // [fields×trials]
+  AccuracyArrays accuracy_;
   ResultArray<uint8_t> status_;  // [trials]
 };
 
@@ -67,7 +99,7 @@ Napi::Value startTrials(Napi::Env env, const Request& request, std::span<const M
   const uint64_t firstTrial = request.integer("firstTrial", 0, kMaximumInteger);
   const size_t trials = request.integer("trials", 1, kMaximumCount);
   const int threads = threadsThatFit(request, trialBytes, trials);
-  auto job = allocating(env, (fields.size() * sizeof(double) + 1) * trials, [&] {
+  auto job = allocating(env, (fields.size() * sizeof(double) + AccuracyArrays::kBytes + 1) * trials, [&] {
     return std::make_shared<TrialsJob<Metrics>>(fields, std::move(runTrial), firstTrial, trials);
   });
   job->maximumThreads = threads;

@@ -80,8 +80,7 @@ TestError countedError(const DescentSpec& spec, uint64_t trial, const std::atomi
                  {count, workspace.testX.data(), workspace.testY.data(), workspace.relevance.data()}, 0.0,
                  sums, nullptr, workspace.model);
   }
-  const double error = sums.errors / spec.testDraws;
-  return {error, std::sqrt(error * (1.0 - error) / spec.testDraws), sums.relevant / spec.testDraws};
+  return countedShare(sums.errors, spec.testDraws, sums.relevant / spec.testDraws);
 }
 
 bool hasGaussianMetrics(const DescentSpec& spec) {
@@ -110,6 +109,7 @@ DescentMetrics denseMetrics(const DescentSpec& spec, uint64_t trial, const Evalu
   metrics.weightNorm = norm(theta + model.promptSize(), model.weightSize());
   const TestError test = countedError(spec, trial, cancelled, workspace);
   metrics.error = test.error;
+  metrics.test = test.accuracy();
   metrics.relevantAttention = test.relevantAttention;
   return metrics;
 }
@@ -162,7 +162,7 @@ TrialStatus finishRecords(const DescentSpec& spec, int recorded, DescentMetrics*
   const int count = recordCount(spec);
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   for (int i = recorded; i < count; ++i)
-    records[i] = {kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone};
+    records[i] = {kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, {kNone, kNone, 0.0}};
   return recorded == count ? TrialStatus::kOk : TrialStatus::kDiverged;
 }
 
@@ -172,10 +172,12 @@ DescentMetrics gaussianMetrics(const DescentSpec& spec, uint64_t trial, const do
   DescentMetrics metrics = parameterMetrics(spec, q, w, axes, training);
   const Readout readout = readoutOf(q, w, axes);
   const Stream draws(spec.key, Sample::kTest, Field::kScore, trial);
-  const auto law =
-      spec.model.kind == ModelKind::kLinearAttention ? gaussianLinearTestError : gaussianTestError;
-  const TestError test = law(spec.mixture, readout, draws, spec.testDraws, cancelled, pooling);
+  const TestError test =
+      spec.model.kind == ModelKind::kLinearAttention
+          ? gaussianLinearTestError(spec.mixture, readout, cancelled, pooling)
+          : gaussianTestError(spec.mixture, readout, draws, spec.testDraws, cancelled, pooling);
   metrics.error = test.error;
+  metrics.test = test.accuracy();
   metrics.relevantAttention = test.relevantAttention;
   return metrics;
 }

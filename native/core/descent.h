@@ -55,6 +55,7 @@ struct DescentMetrics {
   double contextOverlap;  // ⟨q, q⋆⟩
   double signalOverlap;   // ⟨q, w⋆⟩
   double weightNorm;      // ‖B‖; 0 without attention weights
+  TestAccuracy test;      // of the error
 };
 
 // Scratch of lazy_descent.h.

@@ -163,7 +163,7 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
                                 const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
                                 KnownPromptMetrics& metrics) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  metrics = {kNone, kNone, kNone, 0.0, 0.0};
+  metrics = {kNone, kNone, kNone, 0.0, 0.0, {kNone, kNone, 0.0}};
   const int d = spec.mixture.dimension;
   const PlaneVector prompt = spec.inverseTemperature * spec.mixture.contextVector();
   const bool averaging = spec.head.kind == HeadKind::kAveraging;
@@ -196,7 +196,8 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
     if (spec.mixture.noise != NoiseKind::kGaussian) {
       const TestError test = countedTestError(spec.mixture, q, w.data(), 0.0, spec.key, trial, spec.testDraws,
                                               cancelled, workspace.example);
-      metrics = {test.error, test.relevantAttention, std::sqrt(dot(w.data(), w.data(), d)), 0.0, 0.0};
+      metrics = {test.error, test.relevantAttention, std::sqrt(dot(w.data(), w.data(), d)), 0.0,
+                 0.0,        test.accuracy()};
       return status;
     }
   }
@@ -211,6 +212,7 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
       gaussianTestError(spec.mixture, readout, Stream(spec.key, Sample::kTest, Field::kScore, trial),
                         spec.testDraws, cancelled, workspace.pooling);
   metrics.error = test.error;
+  metrics.test = test.accuracy();
   metrics.relevantAttention = test.relevantAttention;
   metrics.headNorm = norm;
   return TrialStatus::kOk;

@@ -48,6 +48,7 @@ struct KnownPromptMetrics {
   double headNorm;
   double iterations;  // of the iterative solver; as is the next
   double residual;    // norm of the gradient at the head, over that at w = 0
+  TestAccuracy test;  // of the error
 };
 
 // Scratch of one thread, kept over trials.

@@ -15,6 +15,7 @@
 
 #include "core/normal-tail-inl.h"
 #include "core/random-inl.h"
+#include "core/score-chunks-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace prompt_attention {
@@ -27,8 +28,6 @@ using Floats = hn::Repartition<float, Reals>;
 using FloatVector = hn::Vec<Floats>;
 using HalfFloats = hn::Half<Floats>;
 
-// Tokens whose normals are made at a time: they stay in the first-level cache.
-constexpr int kChunk = 32;
 // Tokens that are added in single precision before their sum goes to the double one: it rounds no more than
 // the exponentials themselves.
 constexpr int kRun = 4;
@@ -77,25 +76,6 @@ HWY_INLINE const float* atToken(const float* normals, int t) {
   return normals + static_cast<size_t>(t) * kPooledGroup;
 }
 
-// Calls visit(chunk, tokens, group) with the normals [tokens×kPooledGroup] of all m tokens of every group,
-// a chunk of tokens after the other.
-template <class Visit>
-HWY_INLINE void forEachChunk(const StreamAddress& stream, uint64_t first, int count, int m,
-                             const std::atomic<bool>& cancelled, Visit visit) {
-  constexpr uint64_t kBlocksPerToken = kPooledGroup / 4;
-  HWY_ALIGN float normals[kChunk * kPooledGroup];
-  const int groups = (count + kPooledGroup - 1) / kPooledGroup;
-  for (int group = 0; group < groups; ++group) {
-    const uint64_t firstToken = (first / kPooledGroup + group) * m;
-    for (int t = 0, tokens; t < m; t += tokens) {
-      if (cancelled.load(std::memory_order_relaxed)) return;
-      tokens = std::min(kChunk, m - t);
-      fillSingleNormals((firstToken + t) * kBlocksPerToken, tokens * kBlocksPerToken, stream, normals);
-      visit(normals, tokens, group * kPooledGroup, t == 0);
-    }
-  }
-}
-
 void scoreSumsOf(const StreamAddress& stream, uint64_t first, int count, int m, double c,
                  const std::atomic<bool>& cancelled, ScoreSums& sums) {
   const Floats floats;
@@ -104,7 +84,8 @@ void scoreSumsOf(const StreamAddress& stream, uint64_t first, int count, int m, 
   const float scale = static_cast<float>(std::min(std::abs(c), 1e30));
   const auto scales = hn::Set(floats, scale);
   HWY_ALIGN float largest[kPooledGroup];
-  const auto visit = [&](const float* normals, int tokens, int example, bool isFirst) {
+  const auto visit = [&](const float* normals, int tokens, int example, int firstToken) {
+    const bool isFirst = firstToken == 0;
     for (size_t lane = 0; lane < kPooledGroup; lane += lanes) {
       const float* g = normals + lane;
       const size_t at = example + lane;
@@ -152,7 +133,8 @@ void powerSumsOf(const StreamAddress& stream, uint64_t first, int count, int m,
   const Floats floats;
   const size_t lanes = hn::Lanes(floats);
   forEachChunk(stream, first, count, m, cancelled,
-               [&](const float* normals, int tokens, int example, bool isFirst) {
+               [&](const float* normals, int tokens, int example, int firstToken) {
+                 const bool isFirst = firstToken == 0;
                  for (size_t lane = 0; lane < kPooledGroup; lane += lanes) {
                    const size_t at = example + lane;
                    const auto zero = hn::Zero(Reals());

@@ -48,6 +48,7 @@ enum class Field : uint32_t {
   kSummaryNorm = 7,     // normals for the norm of such noise
   kSummaryUniform = 8,  // uniforms for the norm of such noise
   kResidual = 9,        // one normal per example: its pooled noise along an earlier head
+  kShift = 10,          // one uniform per example: which of its scores a ladder shifts
   kInitial = 12,        // one normal per parameter: where training starts
   kBatchOrder = 13,     // n uniforms per pass over the examples (in place of trials)
   kPixel = 14,          // H·W uniforms per canvas (in place of trials): its noise

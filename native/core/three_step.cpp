@@ -55,6 +55,7 @@ ThreeStepMetrics metricsOf(const Mixture& mixture, const ThreeStepIterates& iter
   const auto norm = [d](const std::vector<double>& v) { return std::sqrt(dot(v.data(), v.data(), d)); };
   ThreeStepMetrics metrics{};
   metrics.error = test.error;
+  metrics.test = test.accuracy();
   metrics.relevantAttention = test.relevantAttention;
   metrics.contextOverlap = dot(plane(iterates.q1), mixture.contextVector());
   metrics.signalOverlap = dot(plane(iterates.q1), mixture.signalVector());
@@ -66,6 +67,23 @@ ThreeStepMetrics metricsOf(const Mixture& mixture, const ThreeStepIterates& iter
   planeCosines(mixture, plane(iterates.w2), norm(iterates.w2), metrics.w2ContextCosine,
                metrics.w2SignalCosine);
   return metrics;
+}
+
+// Bound on the rounding of w2 where tokens have no noise: of its sum of n3 features of size R, times
+// residuals 1 + ‖w1‖R, which inherit that of w1.
+double headRounding(const ThreeStepSpec& spec, const ThreeStepIterates& iterates) {
+  double size = 0.0;
+  for (const LabelTerm& term : labelTerms(spec.mixture))
+    size = std::max({size, std::hypot(term.r.e1, term.r.e2), std::hypot(term.mu.e1, term.mu.e2)});
+  const int d = static_cast<int>(iterates.w1.size());
+  const double w1 = std::sqrt(dot(iterates.w1.data(), iterates.w1.data(), d));
+  const double ofFirst = spec.options.head == ThreeStepHead::kFresh
+                             ? 0.0
+                             : spec.examples[0] * std::abs(spec.options.stepSizes[0]) * size * size;
+  const double ofResiduals = spec.examples[2] * (1.0 + w1 * size) + ofFirst;
+  const double carried = spec.options.head == ThreeStepHead::kContinued ? w1 : 0.0;
+  return 4.0 * std::numeric_limits<double>::epsilon() *
+         (std::abs(spec.options.stepSizes[2]) * ofResiduals * size + carried);
 }
 
 // Finite, with finite norms.
@@ -148,14 +166,15 @@ TrialStatus runThreeStepTrial(const ThreeStepSpec& spec, uint64_t trial, const s
   }
   if (!isFinite(iterates)) {
     const double none = std::numeric_limits<double>::quiet_NaN();
-    metrics = {none, none, none, none, none, none, none, none, none, none, none};
+    metrics = {none, none, none, none, none, none, none, none, none, none, none, {none, none, 0.0}};
     return TrialStatus::kDiverged;
   }
   TestError test;
-  if (mixture.noise == NoiseKind::kGaussian) {
+  if (mixture.noise == NoiseKind::kGaussian || mixture.isNoiseless()) {
     Readout readout =
         makeReadout(iterates.q1.data(), iterates.w2.data(), static_cast<int>(iterates.q1.size()));
     readout.intercept = iterates.intercept;
+    if (mixture.isNoiseless()) readout.headRounding = headRounding(spec, iterates);
     test = gaussianTestError(mixture, readout, Stream(spec.key, Sample::kTest, Field::kScore, trial),
                              spec.testDraws, cancelled, workspace.pooling);
   } else {

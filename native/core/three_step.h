@@ -85,6 +85,7 @@ struct ThreeStepMetrics {
   double q1SignalCosine;
   double w2ContextCosine;
   double w2SignalCosine;
+  TestAccuracy test;  // of the error
 };
 
 // Bytes that a trial needs at most, to leading order.

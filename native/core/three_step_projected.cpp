@@ -46,6 +46,8 @@ class ProjectedTrial {
   }
 
   FrameVector firstPrompt(const FrameVector& w1) {
+    // Tokens that are all alike leave attention nothing to choose: rounding shall not either.
+    if (m_ == 0 || mixture_.tokens == 1) return FrameVector{};
     const int n = spec_.examples[1];
     const FrameVector unit = unitVector(w1);
     const double slope = mixture_.noiseLevel * std::sqrt(dot(w1, w1)) * perToken_;
