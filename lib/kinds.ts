@@ -105,7 +105,7 @@ function descentModel({ model, mixture }: ResolvedGradientDescent): NativeModel 
   return { kind: 'matrix-attention', ...size, ...head, trainsAttention: true, trainsWeights: true };
 }
 
-const kPromptMetrics = ['contextOverlap', 'signalOverlap', 'promptNorm'];
+const kPromptMetrics = ['contextOverlap', 'signalOverlap', 'promptNorm'] as const;
 const kIterateCosines = ['w1', 'q1', 'w2'].flatMap((iterate) => [`${iterate}ContextCosine`, `${iterate}SignalCosine`]);
 
 /** Metrics of gradient descent beside `error`, `trainingLoss`, `trainingError` and `headNorm`. */
@@ -166,7 +166,7 @@ const kKinds: Kinds = {
       return {
         error: { mean: law.error, standardError: law.standardError },
         ...Object.fromEntries(
-          others.map((name) => [name, { mean: law[name as keyof typeof law], standardError: Number.NaN }]),
+          others.map((name) => [name, { mean: law[name], standardError: law[`${name}StandardError`] }]),
         ),
       };
     },

@@ -64,9 +64,15 @@ export interface NativeThreeStepRisk {
   readonly error: number;
   readonly standardError: number;
   readonly contextOverlap: number;
+  readonly contextOverlapStandardError: number;
   readonly signalOverlap: number;
+  readonly signalOverlapStandardError: number;
   readonly promptNorm: number;
+  readonly promptNormStandardError: number;
   readonly relevantAttention: number;
+  readonly relevantAttentionStandardError: number;
+  readonly effectiveDraws: number;
+  readonly reliable: boolean;
 }
 
 /** Which trials to run, and how. */

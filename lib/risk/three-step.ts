@@ -10,30 +10,49 @@ export interface ThreeStepRiskOptions extends Omit<ThreeStepExperiment, 'kind'>,
   /** May be given, so that a three-step experiment can be passed as it is. */
   readonly kind?: 'three-step' | undefined;
   /**
-   * `true`: expectations at the given n and d, right up to terms smaller than 1/n (needs d ≥ 5). `false`: the limit
-   * n, d → ∞, which depends on n1/d, n2/d, n3/d only. Default `true`.
+   * `true`: expectations at the given n and d (needs d ≥ 5). `false`: the limit n, d → ∞, which depends on n1/d, n2/d,
+   * n3/d only. Default `true`.
    */
   readonly fluctuations?: boolean | undefined;
-  /** Draws over the scores of irrelevant tokens: an integer in [32, 2³¹). Default 20 000. */
+  /**
+   * How much is drawn, an integer in [32, 2³¹). At most draws/4 trajectories (fewer where they are long: 25 000 scores a draw),
+   * at least 64, each with 64 or 256 test examples. Without fluctuations 32 × draws draws of the scores. Default 20 000.
+   */
   readonly draws?: number | undefined;
   /** Seed of the draws. Default 0. */
   readonly seed?: number | bigint | undefined;
 }
 
-/** Expected outcome of a three-step trajectory. */
+/** Expected outcome of a three-step trajectory. Every standard error covers trajectories and scores alike. */
 export interface ThreeStepRisk {
   /** Test error, in [0, 1]. */
   readonly error: number;
-  /** Standard error of `error` from the finite number of draws. */
+  /** Standard error of `error`: `error` ± 1.96 of it is a 95 % interval where the result is `reliable`. */
   readonly standardError: number;
   /** ⟨q1, q⋆⟩. */
   readonly contextOverlap: number;
+  /** Standard error of `contextOverlap`. */
+  readonly contextOverlapStandardError: number;
   /** ⟨q1, w⋆⟩. */
   readonly signalOverlap: number;
+  /** Standard error of `signalOverlap`. */
+  readonly signalOverlapStandardError: number;
   /** ‖q1‖. */
   readonly promptNorm: number;
+  /** Standard error of `promptNorm`. */
+  readonly promptNormStandardError: number;
   /** Attention mass on relevant tokens under q1, in [0, 1]. */
   readonly relevantAttention: number;
+  /** Standard error of `relevantAttention`. */
+  readonly relevantAttentionStandardError: number;
+  /** How many trajectories carry `error`: (Σv)²/Σv² over their errors v; 0 if no one errs. Infinity where `error` is exact. */
+  readonly effectiveDraws: number;
+  /**
+   * Whether the interval of `error` can be trusted. False if, after four times the usual number of trajectories, fewer than
+   * 30 are effective, or trajectories too rare to be among them may carry more than 5 % of it; or if noise of the moments of
+   * a very large third sample may.
+   */
+  readonly reliable: boolean;
 }
 
 const schema = z.strictObject({
@@ -48,12 +67,12 @@ const schema = z.strictObject({
 /**
  * The law of the three-step trajectory: what the means of {@link simulate}'s metrics tend to, without simulating.
  *
- * The trajectory is a function of averages over examples and of norms of Gaussian remainders. In the limit n, d → ∞ with
- * n/d fixed the averages become expectations and the norms √d times their scale (`fluctuations: false`). With
- * fluctuations, all of them vary as their joint normal law of covariance/n says, and the outcome is averaged over that by
- * Gauss–Hermite quadrature: every term of order 1/n is kept, what is left out is of order 1/n². At small n (below about
- * 100) the correction is only indicative. Derived for this package from the model of Oymak et al. 2023; compared with
- * simulation in docs/three-step.md and in the tests.
+ * With fluctuations it is the mean over trajectories that are drawn with everything random in them, exact in distribution
+ * at any n and d ≥ 5; only samples of more than 5·10⁶ scores (n (m + 16), with m irrelevant tokens) are replaced by the
+ * normal law of their means. Without, averages over examples are expectations and norms of Gaussian remainders √d times
+ * their scale: the limit n, d → ∞ with n/d fixed. Random numbers do not depend on n: laws at different n are functions of
+ * the same draws, but for the n at which the number of trajectories halves. Derived for this package from the model of Oymak
+ * et al. 2023; compared with simulation in docs/three-step.md and in the tests.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option, if the noise is not Gaussian, and if
  * fluctuations are asked for below dimension 5; {@link ConvergenceError} if the trajectory overflows (its step sizes, or the
@@ -89,6 +108,7 @@ export async function threeStep(options: ThreeStepRiskOptions): Promise<ThreeSte
       }),
     { signal },
   );
-  if (!Object.values(law).every(Number.isFinite)) throw new ConvergenceError('the trajectory overflows', { ...law });
+  const { reliable: _, effectiveDraws: __, ...values } = law;
+  if (!Object.values(values).every(Number.isFinite)) throw new ConvergenceError('the trajectory overflows', values);
   return law;
 }

@@ -5,6 +5,7 @@
 
 #include "addon/entry_points.h"
 #include "addon/trials.h"
+#include "core/population_gradient.h"
 #include "core/three_step_law.h"
 #include "core/three_step_projected.h"
 
@@ -116,9 +117,15 @@ class LawJob final : public PromiseJob {
     result.Set("error", law_.error);
     result.Set("standardError", law_.standardError);
     result.Set("contextOverlap", law_.contextOverlap);
+    result.Set("contextOverlapStandardError", law_.contextOverlapStandardError);
     result.Set("signalOverlap", law_.signalOverlap);
+    result.Set("signalOverlapStandardError", law_.signalOverlapStandardError);
     result.Set("promptNorm", law_.promptNorm);
+    result.Set("promptNormStandardError", law_.promptNormStandardError);
     result.Set("relevantAttention", law_.relevantAttention);
+    result.Set("relevantAttentionStandardError", law_.relevantAttentionStandardError);
+    result.Set("effectiveDraws", law_.effectiveDraws);
+    result.Set("reliable", law_.reliable);
     return result;
   }
 
@@ -159,7 +166,7 @@ Napi::Value threeStepRisk(const Napi::CallbackInfo& info) {
   spec.fluctuations = request.boolean("fluctuations");
   if (spec.fluctuations && spec.mixture.dimension < kLeastProjectedDimension)
     request.failRange("fluctuations", "false for a dimension below 5");
-  spec.draws = static_cast<int>(request.integer("draws", 2 * int64_t{kLawBatches}, kMaximumCount));
+  spec.draws = static_cast<int>(request.integer("draws", kLeastLawDraws, kMaximumCount));
   spec.key = readKey(request);
   return Environment::of(info.Env()).start(info.Env(), std::make_shared<LawJob>(std::move(spec)));
 }

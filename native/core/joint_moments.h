@@ -1,7 +1,6 @@
-// Mean and covariance of a few weighted statistics, and the normal law of their mean over n examples.
+// Mean and covariance of a few weighted statistics, and the normal law of their mean over examples.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -12,8 +11,9 @@ class JointMoments {
  public:
   using Vector = std::array<double, N>;
 
-  // One value of the statistics; the weights of all calls sum to 1.
+  // One value of the statistics with its weight.
   void add(double weight, const Vector& value) {
+    if (weight == 0.0) return;
     total_ += weight;
     Vector change;
     for (int i = 0; i < N; ++i) {
@@ -21,33 +21,30 @@ class JointMoments {
       mean_[i] += weight / total_ * change[i];
     }
     for (int i = 0; i < N; ++i)
-      for (int j = 0; j <= i; ++j) covariance_[i][j] += weight * (value[i] - mean_[i]) * change[j];
+      for (int j = 0; j <= i; ++j) products_[i][j] += weight * (value[i] - mean_[i]) * change[j];
   }
-
-  // Adds to the covariance of statistics i ≥ j.
-  void addNoise(int i, int j, double covariance) { covariance_[i][j] += covariance; }
 
   const Vector& mean() const { return mean_; }
 
-  // mean + L z/√n, LLᵀ the covariance, z[N]. Statistics that are functions of the earlier ones have zero
-  // columns in L. The factor is not formed for z = 0.
-  Vector sampleMean(double n, const double* z) const {
-    Vector value = mean_;
-    if (std::all_of(z, z + N, [](double x) { return x == 0.0; })) return value;
+  // scale · L z with L Lᵀ the covariance, z[N]. Statistics that are functions of the earlier ones have zero
+  // columns in L.
+  Vector fluctuation(double scale, const double* z) const {
     std::array<Vector, N> L{};
     for (int j = 0; j < N; ++j) {
-      double pivot = covariance_[j][j];
+      double pivot = products_[j][j];
       for (int k = 0; k < j; ++k) pivot -= L[j][k] * L[j][k];
-      if (pivot <= kRankTolerance * covariance_[j][j]) continue;
+      if (!(pivot > kRankTolerance * products_[j][j])) continue;
       L[j][j] = std::sqrt(pivot);
       for (int i = j + 1; i < N; ++i) {
-        double sum = covariance_[i][j];
+        double sum = products_[i][j];
         for (int k = 0; k < j; ++k) sum -= L[i][k] * L[j][k];
         L[i][j] = sum / L[j][j];
       }
     }
+    Vector value{};
+    const double factor = total_ > 0.0 ? scale / std::sqrt(total_) : 0.0;
     for (int i = 0; i < N; ++i)
-      for (int j = 0; j <= i; ++j) value[i] += L[i][j] * z[j] / std::sqrt(n);
+      for (int j = 0; j <= i; ++j) value[i] += factor * L[i][j] * z[j];
     return value;
   }
 
@@ -55,7 +52,7 @@ class JointMoments {
   static constexpr double kRankTolerance = 1e-12;
   double total_ = 0.0;
   Vector mean_{};
-  std::array<Vector, N> covariance_{};  // lower triangle
+  std::array<Vector, N> products_{};  // lower triangle of the covariance times total_
 };
 
 }  // namespace prompt_attention

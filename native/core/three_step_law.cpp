@@ -2,369 +2,291 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
 #include <vector>
 
-#include "core/blas.h"
-#include "core/frame.h"
-#include "core/joint_moments.h"
+#include "core/readout_errors.h"
 #include "core/running_mean.h"
+#include "core/three_step_large.h"
+#include "core/three_step_limit.h"
+#include "core/three_step_projected.h"
 
 namespace prompt_attention {
 
 namespace {
 
-// Coordinates of z: which fluctuation is which.
-constexpr int kFirstPlane = 0;    // 2
-constexpr int kFirstNorm = 2;     // 1
-constexpr int kSecondJoint = 3;   // 4
-constexpr int kSecondNorm = 7;    // 1
-constexpr int kThirdNorm = 8;     // 1
-constexpr int kThirdJoint = 9;    // 5, or 10 with an intercept
-constexpr int kThirdBeyond = 19;  // 1, with an intercept
-constexpr int kFluctuations = 20;
-using Fluctuations = std::array<double, kFluctuations>;
+// Work is counted in scores: what an example costs beside them, at its label, and in all.
+constexpr double kExampleWork = 16.0;
+constexpr double kLabelWork = 4.0;
+// Larger samples are not drawn.
+constexpr double kLargestDrawnSample = 5e6;
+constexpr double kWorkPerDraw = 25'000.0;
+// Trajectories are a power of two times this, so that a little more work does not change them.
+constexpr int kLeastTrajectories = 64;
+constexpr int kMostTrajectories = 1 << 20;
+constexpr int kBatches = 32;
+constexpr int kPilots = 16;
+constexpr int kProbes = 512;
+// Trajectories whose numbers nothing else uses.
+constexpr uint64_t kPilotTrial = uint64_t{1} << 40;
+constexpr uint64_t kProbeTrial = uint64_t{1} << 41;
 
-// Quadrature for the standard normal law: exact for polynomials of degree 9.
-constexpr std::array<double, 5> kNormalNodes{-2.8569700138728056, -1.3556261799742659, 0.0,
-                                             1.3556261799742659, 2.8569700138728056};
-constexpr std::array<double, 5> kNormalWeights{0.011257411327720689, 0.22207592200561266, 0.53333333333333333,
-                                               0.22207592200561266, 0.011257411327720689};
-
-struct LawValues {
+struct Values {
   double error = 0.0;
+  double noisierError = 0.0;  // with the noise of the moments twice (three_step_large.h)
   double contextOverlap = 0.0;
   double signalOverlap = 0.0;
   double promptNorm = 0.0;
   double relevantAttention = 0.0;
 };
+constexpr double Values::*kFields[] = {&Values::error,          &Values::noisierError,
+                                       &Values::contextOverlap, &Values::signalOverlap,
+                                       &Values::promptNorm,     &Values::relevantAttention};
+constexpr size_t kFieldCount = std::size(kFields);
 
-// Adds scale·b to a.
-void accumulate(double scale, const LawValues& b, LawValues& a) {
-  a.error += scale * b.error;
-  a.contextOverlap += scale * b.contextOverlap;
-  a.signalOverlap += scale * b.signalOverlap;
-  a.promptNorm += scale * b.promptNorm;
-  a.relevantAttention += scale * b.relevantAttention;
+double normalTailOf(double x) {
+  return 0.5 * std::erfc(x * M_SQRT1_2);
 }
 
-// The trajectory as a function of z, on draws first … first+draws−1.
-class Trajectory {
- public:
-  Trajectory(const ThreeStepLawSpec& spec, int first, int draws, const std::atomic<bool>& cancelled)
-      : spec_(spec),
-        mixture_(spec.mixture),
-        terms_(labelTerms(spec.mixture)),
-        k_(spec.mixture.relevantTokens),
-        m_(spec.mixture.irrelevantTokens()),
-        T_(spec.mixture.tokens),
-        first_(first),
-        draws_(draws),
-        cancelled_(cancelled) {}
+// x with normalTailOf(x) = p, p in (0, ½].
+double normalQuantile(double p) {
+  double low = 0.0;
+  double high = 40.0;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = 0.5 * (low + high);
+    (normalTailOf(middle) > p ? low : high) = middle;
+  }
+  return 0.5 * (low + high);
+}
 
-  LawValues values() {
-    return expectation(0, kThirdNorm, Fluctuations{}, [this](Fluctuations& z) {
-      start(z);
-      const int last = spec_.options.intercept ? kFluctuations : kThirdJoint + 5;
-      return expectation(kThirdNorm, last, z, [this](Fluctuations& inner) { return finish(inner); });
-    });
+// Trajectories of one setting, one by one.
+class Trajectories {
+ public:
+  Trajectories(const ThreeStepLawSpec& spec, const std::atomic<bool>& cancelled)
+      : spec_(spec),
+        cancelled_(cancelled),
+        m_(spec.mixture.irrelevantTokens()),
+        large_{spec.mixture, spec.examples, spec.options, true, spec.key},
+        projected_{spec.mixture, spec.examples, spec.options, Method::kProjected, 1, spec.key},
+        steps_(large_, cancelled),
+        errors_(spec.mixture, cancelled) {
+    const auto& n = spec.examples;
+    const double work[] = {n[0] * kLabelWork, n[1] * (m_ + kExampleWork), n[2] * (m_ + kExampleWork)};
+    work_ = 0.0;
+    for (int step = 0; step < 3; ++step) {
+      draws_[step] = work[step] <= kLargestDrawnSample;
+      if (draws_[step]) work_ += work[step];
+    }
+    testDraws_ = n[1] + static_cast<double>(n[2]) < 2048.0 ? 64 : 256;
+    if (!draws_[2]) work_ += kInnerDraws * (m_ + kExampleWork * 4);
+    work_ += testDraws_ * (m_ + kExampleWork);
+    double count = kLeastTrajectories;
+    const double most =
+        std::min({spec.draws / 4.0, spec.draws * kWorkPerDraw / work_, 1.0 * kMostTrajectories});
+    while (2.0 * count <= most) count *= 2.0;
+    count_ = static_cast<int>(count);
+    perBatch_ = draws_[2] ? 1 : count_ / kBatches;
+    double base = kInnerDraws;
+    while (base < 4.0 * n[2] &&
+           2.0 * base * kBatches * (m_ + kExampleWork) <= 0.5 * spec.draws * kWorkPerDraw)
+      base *= 2.0;
+    baseDraws_ = static_cast<int>(base);
+  }
+
+  int count() const { return count_; }
+  // Trajectories that share random numbers: they are adjacent.
+  int perBatch() const { return perBatch_; }
+
+  // Chooses how scores are drawn. Until then they are drawn plainly.
+  void pilot() {
+    if (spec_.mixture.isNoiseless()) return;
+    std::vector<Readout> readouts;
+    for (int i = 0; i < kPilots && !cancelled_; ++i) {
+      if (!draws_[2] && i == 0) steps_.startBatch(kPilotTrial, kInnerDraws);
+      readouts.push_back(trajectory(kPilotTrial + i)[0]);
+    }
+    errors_.choose(readouts, scores(kPilotTrial));
+  }
+
+  Values values(uint64_t trial) {
+    if (!draws_[2] && trial % perBatch_ == 0) steps_.startBatch(trial, baseDraws_);
+    const std::array<Readout, 2> readouts = trajectory(trial);
+    Values values;
+    values.contextOverlap = dot(readouts[0].prompt, spec_.mixture.contextVector());
+    values.signalOverlap = dot(readouts[0].prompt, spec_.mixture.signalVector());
+    values.promptNorm = readouts[0].promptNorm;
+    double attention = 0.0;
+    double weight = 0.0;
+    double* errors = workspace_.pooling.values;
+    const auto mean = [&](int count) {
+      double sum = 0.0;
+      for (int i = 0; i < count; ++i) sum += errors_.weights()[i] * errors[i];
+      return sum / testDraws_;
+    };
+    for (int first = 0, count; first < testDraws_ && !cancelled_; first += count) {
+      count = std::min(kPooledBlock, testDraws_ - first);
+      errors_.draw(scores(trial), first, count, readouts[0].promptNorm);
+      for (int i = 0; i < count; ++i) weight += errors_.weights()[i];
+      errors_.errors(readouts[0], count, errors, attention);
+      values.error += mean(count);
+      if (draws_[2]) continue;
+      errors_.errors(readouts[1], count, errors);
+      values.noisierError += mean(count);
+    }
+    if (draws_[2]) values.noisierError = values.error;
+    values.relevantAttention = attention / weight;
+    return values;
   }
 
  private:
-  // Draws begin … end−1 of it belong to this trajectory.
-  struct PooledDraws {
-    Pooled pooled;
-    int begin;
-    int end;
-  };
+  Stream scores(uint64_t trial) const { return Stream(spec_.key, Sample::kTest, Field::kScore, trial); }
 
-  // The three-point rule in each of the coordinates first … last−1 of z; the value at the center without
-  // fluctuations.
-  template <class Value>
-  LawValues expectation(int first, int last, Fluctuations z, Value value) {
-    const LawValues center = value(z);
-    LawValues sum = center;
-    for (int j = first; j < last && spec_.fluctuations && !cancelled_; ++j) {
-      for (const double step : {std::sqrt(3.0), -std::sqrt(3.0)}) {
-        z[j] = step;
-        accumulate(1.0 / 6.0, value(z), sum);
-        accumulate(-1.0 / 6.0, center, sum);
-      }
-      z[j] = 0.0;
+  // Readouts of the trajectory, and of the one with the noise of the moments twice.
+  std::array<Readout, 2> trajectory(uint64_t trial) {
+    const FrameVector w1 =
+        draws_[0] ? projectFirstHead(projected_, trial, cancelled_, workspace_) : steps_.firstHead(trial);
+    const FrameVector q1 = draws_[1] ? projectFirstPrompt(projected_, trial, w1, cancelled_, workspace_)
+                                     : steps_.firstPrompt(trial, w1);
+    std::array<SecondHead, 2> heads;
+    if (draws_[2]) {
+      heads[0].w2 = projectSecondHead(projected_, trial, w1, q1, cancelled_, workspace_, heads[0].intercept);
+      heads[1] = heads[0];
+    } else {
+      heads = steps_.secondHeads(trial, w1, q1);
+    }
+    std::array<Readout, 2> readouts;
+    for (int i = 0; i < 2; ++i) {
+      readouts[i] = makeReadout(q1.data(), heads[i].w2.data(), kFrameAxes);
+      readouts[i].intercept = heads[i].intercept;
+    }
+    return readouts;
+  }
+
+  const ThreeStepLawSpec& spec_;
+  const std::atomic<bool>& cancelled_;
+  const int m_;
+  const LargeSampleSpec large_;
+  const ThreeStepSpec projected_;
+  LargeSampleSteps steps_;
+  std::array<bool, 3> draws_{};  // which samples are drawn
+  double work_;
+  int testDraws_;
+  int count_;
+  int perBatch_;
+  int baseDraws_;
+  ReadoutErrors errors_;
+  ThreeStepWorkspace workspace_;
+};
+
+// Means over trajectories.
+class Averages {
+ public:
+  explicit Averages(int perBatch) : perBatch_(perBatch) {}
+  void add(const Values& values) {
+    errors_.push_back(values.error);
+    if (errors_.size() % perBatch_ == 1 || perBatch_ == 1) batch_ = {};
+    for (double Values::*field : kFields) batch_.*field += values.*field / perBatch_;
+    if (errors_.size() % perBatch_ == 0) batches_.push_back(batch_);
+  }
+  size_t size() const { return errors_.size(); }
+
+  // Mean and standard error; the interval ±1.96 standard errors is Student's.
+  void read(double Values::*field, double& mean, double& standardError) const {
+    double largest = 0.0;
+    for (const Values& batch : batches_) largest = std::max(largest, std::abs(batch.*field));
+    RunningMean running;
+    for (const Values& batch : batches_) running.add(largest > 0.0 ? batch.*field / largest : batch.*field);
+    mean = largest > 0.0 ? largest * running.mean() : running.mean();
+    const double degrees = static_cast<double>(batches_.size()) - 1.0;
+    standardError = largest * running.standardError() * (1.0 + 1.21 / degrees);
+  }
+
+  double effectiveTrajectories() const {
+    const double largest = *std::max_element(errors_.begin(), errors_.end());
+    if (!(largest > 0.0)) return 0.0;
+    double sum = 0.0;
+    double squares = 0.0;
+    for (const double error : errors_) {
+      sum += error / largest;
+      squares += error / largest * (error / largest);
+    }
+    return sum * sum / squares;
+  }
+
+  // What trajectories too rare for `seen` of them add to the mean error, judged from these, whose
+  // fluctuations are twice as large. An event that has the probability Φ(−a/2) here has about Φ(−a) there.
+  double rarePart(double seen) const {
+    std::vector<double> errors = errors_;
+    std::sort(errors.begin(), errors.end(), std::greater<>());
+    double sum = 0.0;
+    for (size_t i = 0; 2 * (i + 1) < errors.size(); ++i) {
+      const double here = static_cast<double>(i + 1) / static_cast<double>(errors.size());
+      const double there = normalTailOf(2.0 * normalQuantile(here));
+      if (there * seen > 3.0) break;
+      sum += there * (errors[i] - errors[i + 1]);
     }
     return sum;
   }
 
-  // √d, or with fluctuations χ_{d−j} at z.
-  double remainderNorm(int j, double z) const {
-    if (!spec_.fluctuations) return std::sqrt(static_cast<double>(mixture_.dimension));
-    const double degrees = mixture_.dimension - j;
-    const double spread = 2.0 / (9.0 * degrees);
-    return std::sqrt(degrees * std::pow(std::max(0.0, 1.0 - spread + z * std::sqrt(spread)), 3));
-  }
-
-  // w1, q1, the pooled draws at q1 and what S3 looks like there.
-  void start(const Fluctuations& z) {
-    firstHead(z);
-    firstPrompt(z);
-    poolDraws();
-    thirdMoments();
-  }
-
-  void firstHead(const Fluctuations& z) {
-    JointMoments<2> moments;
-    for (const LabelTerm& term : terms_) {
-      const PlaneVector u = (term.y * k_ / T_) * term.r + (term.y * m_ / T_) * term.mu;
-      moments.add(term.probability, {u.e1, u.e2});
-    }
-    const double variance = mixture_.noiseLevel * mixture_.noiseLevel * m_ / (static_cast<double>(T_) * T_);
-    moments.addNoise(0, 0, variance);
-    moments.addNoise(1, 1, variance);
-    const double n = spec_.examples[0];
-    const auto mean = moments.sampleMean(n, z.data() + kFirstPlane);
-    const double rate = spec_.options.stepSizes[0];
-    w1_ = {rate * mean[0], rate * mean[1], rate * std::sqrt(variance / n) * remainderNorm(2, z[kFirstNorm]),
-           0.0, 0.0};
-  }
-
-  // Moments of e(Σ_R c r + Σ_irr c μ + σ Σ_irr c g ŵ1) in e1 … e3 and of V = e² Σ_irr c². They depend on the
-  // m scores through their sum √m x, x ~ N(0, 1), and their squares about the mean S ~ χ²_{m−1} only; V is
-  // linear in S and of degree 4 in x, so that five nodes for x and two for S give all second moments exactly.
-  void firstPrompt(const Fluctuations& z) {
-    const double sigma = mixture_.noiseLevel;
-    const FrameVector unit = unitVector(w1_);
-    const double scale = sigma * std::sqrt(dot(w1_, w1_));
-    const PlaneVector head = planeOf(w1_);
-    JointMoments<4> moments;
-    for (const LabelTerm& term : terms_) {
-      const double relevant = dot(term.r, head);
-      const double irrelevant = dot(term.mu, head);
-      for (size_t node = 0; node < kNormalNodes.size(); ++node) {
-        const double sum = std::sqrt(static_cast<double>(m_)) * kNormalNodes[node];
-        const double pooled = (k_ * relevant + m_ * irrelevant + scale * sum) / T_;
-        const double e = term.y - pooled;
-        for (const double side : {-1.0, 1.0}) {
-          const double S = m_ > 0 ? m_ - 1 + side * std::sqrt(2.0 * (m_ - 1)) : 0.0;
-          const double offset = (irrelevant - pooled) / T_;
-          const double slope = scale / T_;  // c_t = offset + slope g_t
-          const double mean = m_ > 0 ? sum / m_ : 0.0;
-          const double squares = S + sum * mean;
-          const double c1 = m_ * offset + slope * sum;
-          const double cg = offset * sum + slope * squares;
-          const double c2 = m_ * std::pow(offset + slope * mean, 2) + slope * slope * S;
-          const PlaneVector plane = (e * k_ * (relevant - pooled) / T_) * term.r + (e * c1) * term.mu;
-          const double along = sigma * e * cg;
-          moments.add(0.5 * kNormalWeights[node] * term.probability,
-                      {plane.e1 + along * unit[0], plane.e2 + along * unit[1], along * unit[2], e * e * c2});
-        }
-      }
-    }
-    const double variance = sigma * sigma * moments.mean()[3];
-    for (int i = 0; i < 3; ++i)
-      for (int j = 0; j <= i; ++j) moments.addNoise(i, j, variance * ((i == j) - unit[i] * unit[j]));
-    const double n = spec_.examples[1];
-    const auto mean = moments.sampleMean(n, z.data() + kSecondJoint);
-    const double rate = spec_.options.stepSizes[1];
-    const double deviation = rate * sigma * std::sqrt(std::max(0.0, mean[3]) / n);
-    q1_ = {rate * mean[0], rate * mean[1], rate * mean[2], deviation * remainderNorm(3, z[kSecondNorm]), 0.0};
-  }
-
-  void poolDraws() {
-    const double scale = mixture_.noiseLevel * std::sqrt(dot(q1_, q1_));
-    const PlaneVector prompt = planeOf(q1_);
-    const Stream scores(spec_.key, Sample::kRisk, Field::kScore, 0);
-    const int aligned = first_ - first_ % kPooledGroup;
-    const int last = first_ + draws_;
-    size_t next = 0;
-    pooled_.resize(terms_.size() * ((last - aligned) / kPooledBlock + 1));
-    for (int begin = aligned, count; begin < last && !cancelled_; begin += count) {
-      count = std::min(kPooledBlock, last - begin);
-      drawScoreSums(scores, begin, count, m_, scale, cancelled_, workspace_.sums);
-      for (const LabelTerm& term : terms_) {
-        std::fill_n(workspace_.gaps, kPooledBlock, dot(term.mu, prompt) - dot(term.r, prompt));
-        PooledDraws& draws = pooled_[next++];
-        pool(mixture_, workspace_.gaps, count, workspace_.sums, draws.pooled);
-        draws.begin = std::max(0, first_ - begin);
-        draws.end = count;
-      }
-    }
-    pooled_.resize(next);
-  }
-
-  // Calls visit(term, draws) for every block of pooled draws; the weight of each draw is term.probability /
-  // draws_.
-  template <class Visit>
-  void forEachBlock(Visit visit) const {
-    for (size_t i = 0; i < pooled_.size(); ++i) visit(terms_[i % terms_.size()], pooled_[i]);
-  }
-
-  LawValues finish(const Fluctuations& z) {
-    double intercept = 0.0;
-    const FrameVector w2 = secondHead(z, intercept);
-    Readout readout = makeReadout(q1_.data(), w2.data(), 5);
-    LawValues values;
-    const PlaneVector prompt = planeOf(q1_);
-    values.contextOverlap = dot(prompt, mixture_.contextVector());
-    values.signalOverlap = dot(prompt, mixture_.signalVector());
-    values.promptNorm = readout.promptNorm;
-    forEachBlock([&](const LabelTerm& term, const PooledDraws& draws) {
-      const Margin margin{term.y,
-                          dot(term.r, readout.head),
-                          dot(term.mu, readout.head),
-                          readout.headAlongPrompt,
-                          readout.headOrthogonal,
-                          intercept};
-      const double weight = term.probability / draws_;
-      std::fill_n(workspace_.values, kPooledBlock, 0.0);
-      addErrors(draws.pooled, draws.end, margin, weight, workspace_.values);
-      for (int i = draws.begin; i < draws.end; ++i) {
-        values.error += workspace_.values[i];
-        values.relevantAttention += weight * draws.pooled.relevantMass[i];
-      }
-    });
-    return values;
-  }
-
-  // Joint statistics of S3: p v in e1 … e4, p²s², v in e1 … e4, p s².
-  void thirdMoments() {
-    const bool residual = spec_.options.head != ThreeStepHead::kFresh;
-    const FrameVector promptUnit = unitVector(q1_);
-    FrameVector headUnit{};
-    double acrossPrompt = 0.0;
-    if (residual) {
-      const FrameVector across = orthogonalPart(promptUnit, w1_);
-      acrossPrompt = std::sqrt(dot(across, across));
-      headUnit = unitVector(across);
-    }
-    JointMoments<10> moments;
-    double squares = 0.0;
-    const std::array<double, 3> nodes{0.0, -std::sqrt(3.0), std::sqrt(3.0)};
-    const std::array<double, 3> weights{2.0 / 3.0, 1.0 / 6.0, 1.0 / 6.0};
-    const int nodeCount = residual ? 3 : 1;
-    const auto addDraw = [&](const LabelTerm& term, const Pooled& pooled, int i) {
-      const PlaneVector plane = pooled.relevantMass[i] * term.r + pooled.irrelevantMass[i] * term.mu;
-      const double variance = pooled.variance[i];
-      FrameVector center{plane.e1, plane.e2, 0.0, 0.0, 0.0};
-      for (int j = 0; j < 4; ++j) center[j] += pooled.alongPrompt[i] * promptUnit[j];
-      const double p0 = residual ? term.y - dot(center, w1_) : term.y;
-      squares += term.probability / draws_ * variance;
-      for (int node = 0; node < nodeCount; ++node) {
-        const double across = residual ? std::sqrt(variance) * nodes[node] : 0.0;
-        const double p = p0 - across * acrossPrompt;
-        std::array<double, 10> values{};
-        for (int j = 0; j < 4; ++j) {
-          const double v = center[j] + across * headUnit[j];
-          values[j] = p * v;
-          values[5 + j] = v;
-        }
-        values[4] = p * p * variance;
-        values[9] = p * variance;
-        moments.add((residual ? weights[node] : 1.0) * term.probability / draws_, values);
-      }
-    };
-    forEachBlock([&](const LabelTerm& term, const PooledDraws& draws) {
-      for (int i = draws.begin; i < draws.end; ++i) addDraw(term, draws.pooled, i);
-    });
-    const double own = moments.mean()[4];
-    const double shared = moments.mean()[9];
-    for (int i = 0; i < 4; ++i) {
-      for (int j = 0; j < 4; ++j) {
-        const double free = (i == j) - promptUnit[i] * promptUnit[j] - headUnit[i] * headUnit[j];
-        if (j <= i) moments.addNoise(i, j, own * free);
-        if (j <= i) moments.addNoise(5 + i, 5 + j, squares * free);
-        moments.addNoise(5 + i, j, shared * free);
-      }
-    }
-    third_ = moments;
-    meanVariance_ = squares;
-  }
-
-  // w2 and b.
-  FrameVector secondHead(const Fluctuations& z, double& intercept) const {
-    const double n = spec_.examples[2];
-    const auto mean = third_.sampleMean(n, z.data() + kThirdJoint);
-    const double rate = spec_.options.stepSizes[2];
-    const double norm = remainderNorm(4, z[kThirdNorm]) / std::sqrt(n);
-    const double l11 = std::sqrt(std::max(0.0, mean[4]));
-    FrameVector w2{rate * mean[0], rate * mean[1], rate * mean[2], rate * mean[3], rate * l11 * norm};
-    if (spec_.options.head == ThreeStepHead::kContinued) add(1.0, w1_, w2);
-    if (spec_.options.intercept) {
-      const double l21 = l11 > 0.0 ? mean[9] / l11 : 0.0;
-      const double l22 = std::sqrt(std::max(0.0, meanVariance_ - l21 * l21));
-      const FrameVector v{mean[5], mean[6], mean[7], mean[8],
-                          l21 * norm + l22 * z[kThirdBeyond] / std::sqrt(n)};
-      intercept = dot(w2, v);
-    }
-    return w2;
-  }
-
-  const ThreeStepLawSpec& spec_;
-  const Mixture& mixture_;
-  const std::vector<LabelTerm> terms_;
-  const int k_;
-  const int m_;
-  const int T_;
-  const int first_;
-  const int draws_;
-  const std::atomic<bool>& cancelled_;
-  FrameVector w1_{};
-  FrameVector q1_{};
-  JointMoments<10> third_;
-  double meanVariance_ = 0.0;        // E s²
-  std::vector<PooledDraws> pooled_;  // terms adjacent, block by block
-  PoolingWorkspace workspace_;
+ private:
+  const int perBatch_;
+  Values batch_;
+  std::vector<Values> batches_;
+  std::vector<double> errors_;
 };
+
+// The same setting with a quarter of the examples and of the dimension: all fluctuations are twice as large.
+ThreeStepLawSpec probeOf(const ThreeStepLawSpec& spec) {
+  ThreeStepLawSpec probe = spec;
+  probe.mixture.dimension = std::max(kLeastProjectedDimension, spec.mixture.dimension / 4);
+  for (int& n : probe.examples) n = std::max(1, n / 4);
+  return probe;
+}
 
 }  // namespace
 
 ThreeStepLaw threeStepLaw(const ThreeStepLawSpec& spec, const std::atomic<bool>& cancelled) {
-  const LawValues whole = Trajectory(spec, 0, spec.draws, cancelled).values();
-  RunningMean errors;
-  for (int batch = 0; batch < kLawBatches && !cancelled; ++batch) {
-    const int begin = static_cast<int>(static_cast<int64_t>(spec.draws) * batch / kLawBatches);
-    const int end = static_cast<int>(static_cast<int64_t>(spec.draws) * (batch + 1) / kLawBatches);
-    errors.add(Trajectory(spec, begin, end - begin, cancelled).values().error);
+  if (!spec.fluctuations) return threeStepLimit(spec, cancelled);
+  ThreeStepLaw law{};
+  Trajectories trajectories(spec, cancelled);
+  trajectories.pilot();
+  Averages averages(trajectories.perBatch());
+  const auto drawUpTo = [&](size_t count) {
+    while (averages.size() < count && !cancelled) averages.add(trajectories.values(averages.size()));
+  };
+  drawUpTo(trajectories.count());
+  if (cancelled) return law;
+  Averages probes(1);
+  const ThreeStepLawSpec probe = probeOf(spec);
+  Trajectories rare(probe, cancelled);
+  const size_t probeCount = std::min(kProbes, trajectories.count());
+  while (probes.size() < probeCount && !cancelled) probes.add(rare.values(kProbeTrial + probes.size()));
+  const size_t most = trajectories.count() * size_t{kMostTrajectoriesMore};
+  for (;; drawUpTo(2 * averages.size())) {
+    if (cancelled) return law;
+    double noisier;
+    double noisierStandardError;
+    averages.read(&Values::error, law.error, law.standardError);
+    averages.read(&Values::noisierError, noisier, noisierStandardError);
+    if (!std::isfinite(law.error)) break;
+    const double bias = std::abs(noisier - law.error);
+    law.effectiveDraws = averages.effectiveTrajectories();
+    const double missed = probes.rarePart(static_cast<double>(averages.size()));
+    law.reliable = law.effectiveDraws >= kLeastEffectiveTrajectories &&
+                   missed <= std::max(kLargestRareShare * law.error, 0.5 * law.standardError);
+    const bool isBiased = bias > std::max(kLargestBias * law.error, law.standardError);
+    law.standardError = std::hypot(law.standardError, bias);
+    if (law.reliable || averages.size() >= most) {
+      law.reliable = law.reliable && !isBiased;
+      break;
+    }
   }
-  return {std::clamp(whole.error, 0.0, 1.0),
-          errors.standardError(),
-          whole.contextOverlap,
-          whole.signalOverlap,
-          whole.promptNorm,
-          std::clamp(whole.relevantAttention, 0.0, 1.0)};
-}
-
-void populationGradient(const Mixture& mixture, const double* w, double* headGradient,
-                        double* promptGradient) {
-  const int d = mixture.dimension;
-  const double T = mixture.tokens;
-  const double zeta = mixture.relevantTokens / T;
-  const double sigma2 = mixture.noiseLevel * mixture.noiseLevel;
-  const double pooledVariance = sigma2 * (1.0 - zeta) / T;
-  const PlaneVector head{w[0], d > 1 ? w[1] : 0.0};
-  const double squaredNorm = dot(w, w, d);
-  PlaneVector headPlane{0.0, 0.0};
-  PlaneVector promptPlane{0.0, 0.0};
-  double alongHead = 0.0;
-  for (const LabelTerm& term : labelTerms(mixture)) {
-    const PlaneVector u = zeta * term.r + (1.0 - zeta) * term.mu;
-    const PlaneVector difference = term.r + -1.0 * term.mu;
-    const double D = dot(difference, head);
-    const double e = term.y - dot(u, head);
-    headPlane = headPlane + (term.probability * term.y) * u;
-    promptPlane =
-        promptPlane +
-        (term.probability * (e * zeta * (1.0 - zeta) * D + zeta * pooledVariance * squaredNorm)) * difference;
-    alongHead += term.probability * (e * sigma2 * (1.0 - zeta) * (1.0 - 1.0 / T) + zeta * pooledVariance * D);
-  }
-  for (int j = 0; j < d; ++j) {
-    headGradient[j] = 0.0;
-    promptGradient[j] = alongHead * w[j];
-  }
-  headGradient[0] = headPlane.e1;
-  promptGradient[0] += promptPlane.e1;
-  if (d > 1) {
-    headGradient[1] = headPlane.e2;
-    promptGradient[1] += promptPlane.e2;
-  }
+  averages.read(&Values::contextOverlap, law.contextOverlap, law.contextOverlapStandardError);
+  averages.read(&Values::signalOverlap, law.signalOverlap, law.signalOverlapStandardError);
+  averages.read(&Values::promptNorm, law.promptNorm, law.promptNormStandardError);
+  averages.read(&Values::relevantAttention, law.relevantAttention, law.relevantAttentionStandardError);
+  return law;
 }
 
 }  // namespace prompt_attention

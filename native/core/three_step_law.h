@@ -1,34 +1,26 @@
-// The law of the three-step trajectory, n1, n2, n3, d → ∞ in proportion (theory.md §7), and population
-// gradients (theory.md §3.1). Gaussian noise.
+// The law of the three-step trajectory (theory.md §7). Gaussian noise.
 //
-// The trajectory of three_step_projected.h is a function of sums over examples and of the χ norms of
-// remainders. Its limit replaces every mean by its expectation and every χ_{d−j} by √d: it depends on n_j/d
-// only. Expectations over S1 and S2 are exact (finite sums over y and δ; moments of polynomials of the scores
-// up to degree 8 by a quadrature that is exact for them); those over S3, and the test error, are averages
-// over `draws` draws of the m score normals, exact over y, δ and the noise along w1.
+// With fluctuations: expectations at the given n1, n2, n3 and d, as averages over trajectories that are drawn
+// one by one with everything random in them — labels, scores, noise, norms — together with the scores of a
+// few test examples, so that one standard error covers all. Steps on samples of up to 5·10⁶ scores (an
+// example counts as m + 16; labels of S1 as 4) are drawn as they are (three_step_projected.h): exact in
+// distribution at any n and d ≥ 5. Larger ones use the normal law of their means (three_step_large.h).
+// Without fluctuations: the limit n, d → ∞ with n_j/d fixed, from kBatches independent sets of draws.
 //
-// With fluctuations everything random is kept to first order in 1/n. The trajectory is then a function F(z)
-// of independent standard normals z:
+// Trajectories: at least 64, a power of two times that, at most draws/4, as many as 25,000·draws units of
+// work allow; 64 or 256 test examples each. If rare scores carry the error, which kPilots trajectories are
+// asked (score_ladder.h), the test scores are drawn from a ladder common to all trajectories.
 //
-//   S1: w1 in e1, e2 (labels and noise); χ_{d−2}
-//   S2: q1 in e1, e2, e3 and the variance V2/n2, jointly; χ_{d−3}
-//   S3: w2 in e1 … e4 and Σp²s²/n3, jointly, and with an intercept M/n3 in e1 … e4 and Σps²/n3 too; χ_{d−4};
-//       M's component along e5
+// What may fail, and is then not `reliable`: the error is carried by few trajectories (effectiveDraws =
+// (Σv)²/Σv² over trajectories below kLeastEffectiveTrajectories), or by some so rare that most likely none
+// was drawn. A sample does not know what it missed; trajectories with a quarter of n and d, whose
+// fluctuations are twice as large, do: what has the probability Φ(−a/2) there has about Φ(−a) here. In both
+// cases trajectories double, up to kMostTrajectoriesMore times. Also not reliable: noise of the moments of a
+// large S3 shifts the error by more than its tenth and its standard error (the shift is a part of the latter
+// in any case).
 //
-// where a joint law is the normal law with the exact mean and the exact covariance/n at the values of the
-// earlier steps, and χ_ν = √ν (1 − 2/(9ν) + z√(2/(9ν)))^{3/2} (Wilson–Hilferty). Then
-//
-//   E F(z) ≈ F(0) + Σ_j (F(√3 ε_j) − 2F(0) + F(−√3 ε_j))/6
-//
-// (the three-point Gauss–Hermite rule in each coordinate) over the coordinates of S1 and S2, and inside, at
-// each of those points, over the coordinates of S3. All terms of order 1/n are kept: the curvature of the
-// error, and the shifts that earlier fluctuations cause in later means. What is left out is of order 1/n²:
-// third cumulants of the averages, and mixed fourth derivatives within S1 and S2 or within S3. At small n the
-// sum can leave [0, 1]; the error is clamped to it.
-//
-// Standard errors come from the same computation on each of kLawBatches equal parts of the draws. Cost with
-// fluctuations: 34·draws·m normals and exponentials and about 450·draws·(labels × atoms) tails, 850 with an
-// intercept; memory draws·(labels × atoms).
+// Random numbers depend neither on n nor on d: laws at different n are functions of the same draws, and vary
+// smoothly with n but for the steps at which the number of trajectories changes.
 #pragma once
 
 #include <array>
@@ -39,14 +31,19 @@
 
 namespace prompt_attention {
 
-constexpr int kLawBatches = 16;
+constexpr int kLeastLawDraws = 32;
+constexpr int kMostTrajectoriesMore = 4;
+// Found by calibration (test/audit/three-step.ts).
+constexpr double kLeastEffectiveTrajectories = 30.0;
+constexpr double kLargestRareShare = 0.05;
+constexpr double kLargestBias = 0.1;
 
 struct ThreeStepLawSpec {
   Mixture mixture;              // Gaussian noise; with fluctuations dimension ≥ kLeastProjectedDimension
   std::array<int, 3> examples;  // n1, n2, n3
   ThreeStepOptions options;
   bool fluctuations;
-  int draws;  // ≥ 2·kLawBatches
+  int draws;  // ≥ kLeastLawDraws
   StreamKey key;
 };
 
@@ -54,22 +51,18 @@ struct ThreeStepLaw {
   double error;
   double standardError;
   double contextOverlap;  // ⟨q1, q⋆⟩
-  double signalOverlap;   // ⟨q1, w⋆⟩
-  double promptNorm;      // ‖q1‖
+  double contextOverlapStandardError;
+  double signalOverlap;  // ⟨q1, w⋆⟩
+  double signalOverlapStandardError;
+  double promptNorm;  // ‖q1‖
+  double promptNormStandardError;
   double relevantAttention;
+  double relevantAttentionStandardError;
+  double effectiveDraws;  // of trajectories
+  bool reliable;          // error ± 1.96 standardError can be trusted
 };
 
 // Returns early, with no result, once `cancelled` is set.
 ThreeStepLaw threeStepLaw(const ThreeStepLawSpec& spec, const std::atomic<bool>& cancelled);
-
-// Expected negative gradients of the square loss at q = 0 in the canonical frame, for a head w[d]:
-//
-//   headGradient[d]   = −∇_w L(0, 0) = (2π−1)(ζ − (1−ζ)E δq) q⋆ + (ζ − (1−ζ)E δw) w⋆
-//   promptGradient[d] = −∇_q L(w, 0) = E[(y − f0)(ζ(1−ζ)D Δ + σ²(1−ζ)(1 − 1/T)w) + ζ v1(‖w‖²Δ + D w)]
-//
-// with Δ = r − μ, D = Δᵀw, f0 = ζ rᵀw + (1−ζ) μᵀw, v1 = σ²(1−ζ)/T. Exact for every noise whose third
-// moments vanish, as those of all kinds here do: beyond them the noise enters through its covariance only.
-void populationGradient(const Mixture& mixture, const double* w, double* headGradient,
-                        double* promptGradient);
 
 }  // namespace prompt_attention

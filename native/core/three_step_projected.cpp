@@ -219,12 +219,27 @@ class ProjectedTrial {
 
 }  // namespace
 
+FrameVector projectFirstHead(const ThreeStepSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                             ThreeStepWorkspace& workspace) {
+  return ProjectedTrial(spec, trial, cancelled, workspace).firstHead();
+}
+
+FrameVector projectFirstPrompt(const ThreeStepSpec& spec, uint64_t trial, const FrameVector& w1,
+                               const std::atomic<bool>& cancelled, ThreeStepWorkspace& workspace) {
+  return ProjectedTrial(spec, trial, cancelled, workspace).firstPrompt(w1);
+}
+
+FrameVector projectSecondHead(const ThreeStepSpec& spec, uint64_t trial, const FrameVector& w1,
+                              const FrameVector& q1, const std::atomic<bool>& cancelled,
+                              ThreeStepWorkspace& workspace, double& intercept) {
+  return ProjectedTrial(spec, trial, cancelled, workspace).secondHead(w1, q1, intercept);
+}
+
 void projectThreeSteps(const ThreeStepSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
                        ThreeStepWorkspace& workspace, ThreeStepIterates& iterates) {
-  ProjectedTrial projected(spec, trial, cancelled, workspace);
-  const FrameVector w1 = projected.firstHead();
-  const FrameVector q1 = projected.firstPrompt(w1);
-  const FrameVector w2 = projected.secondHead(w1, q1, iterates.intercept);
+  const FrameVector w1 = projectFirstHead(spec, trial, cancelled, workspace);
+  const FrameVector q1 = projectFirstPrompt(spec, trial, w1, cancelled, workspace);
+  const FrameVector w2 = projectSecondHead(spec, trial, w1, q1, cancelled, workspace, iterates.intercept);
   iterates.w1.assign(w1.begin(), w1.end());
   iterates.q1.assign(q1.begin(), q1.end());
   iterates.w2.assign(w2.begin(), w2.end());

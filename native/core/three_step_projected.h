@@ -50,13 +50,24 @@
 // which is again exact.
 #pragma once
 
+#include "core/frame.h"
 #include "core/three_step.h"
 
 namespace prompt_attention {
 
 constexpr int kLeastProjectedDimension = 5;
 
-// The trajectory of one trial, coordinates in e1 … e5. Ends early, with a useless one, once `cancelled`.
+// Its steps one by one, for who replaces some of them (three_step_law.h): w1, q1 given w1, and w2 and b given
+// both. Coordinates in e1 … e5. They end early, with a useless result, once `cancelled`.
+FrameVector projectFirstHead(const ThreeStepSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                             ThreeStepWorkspace& workspace);
+FrameVector projectFirstPrompt(const ThreeStepSpec& spec, uint64_t trial, const FrameVector& w1,
+                               const std::atomic<bool>& cancelled, ThreeStepWorkspace& workspace);
+FrameVector projectSecondHead(const ThreeStepSpec& spec, uint64_t trial, const FrameVector& w1,
+                              const FrameVector& q1, const std::atomic<bool>& cancelled,
+                              ThreeStepWorkspace& workspace, double& intercept);
+
+// The trajectory of one trial.
 void projectThreeSteps(const ThreeStepSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
                        ThreeStepWorkspace& workspace, ThreeStepIterates& iterates);
 

@@ -1,6 +1,7 @@
 // Laws: a risk that is said to be found is a share with a finite error bar; what is not found says so.
 #include "core/convergence_failure.h"
 #include "core/long_context_risk.h"
+#include "core/population_gradient.h"
 #include "core/risk.h"
 #include "core/three_step_law.h"
 #include "native/input.h"
@@ -43,10 +44,11 @@ void threeStep(Input& input) {
   spec.mixture = input.mixture(NoiseKind::kGaussian, 5);
   for (int& n : spec.examples) n = input.integer(1, 1000);
   for (double& step : spec.options.stepSizes) step = input.number();
-  spec.options.head = input.oneOf({ThreeStepHead::kFresh, ThreeStepHead::kRestarted, ThreeStepHead::kContinued});
+  spec.options.head =
+      input.oneOf({ThreeStepHead::kFresh, ThreeStepHead::kRestarted, ThreeStepHead::kContinued});
   spec.options.intercept = input.boolean();
   spec.fluctuations = input.boolean();
-  spec.draws = input.integer(2 * kLawBatches, 64);
+  spec.draws = input.integer(kLeastLawDraws, 64);
   spec.key = input.key();
   const ThreeStepLaw law = threeStepLaw(spec, kNever);
   EXPECT(std::isnan(law.error) || isShare(law.error));
