@@ -64,3 +64,4 @@ export type { HeadSolver } from './solver.js';
 export * as study from './study/index.js';
 export { type TestErrorEstimate, type TestErrorOptions, testError } from './test-error.js';
 export * from './training/index.js';
+export { type TrialFeatures, type TrialFeaturesOptions, trialFeatures } from './trial-features.js';

@@ -30,6 +30,28 @@ Solver readSolver(const Request& request, const KnownPromptSpec& spec) {
   return Solver::kIterative;
 }
 
+class FeaturesJob final : public PromiseJob {
+ public:
+  FeaturesJob(KnownPromptSpec spec, uint64_t trial, size_t numbers)
+      : spec_(std::move(spec)), trial_(trial), features_(numbers), labels_(spec_.examples) {}
+  void run(uint64_t, Workspace& workspace) override {
+    projectedFeatures(spec_, trial_, cancelled, workspace.knownPrompt, features_.data(), labels_.data());
+  }
+  Napi::Value result(Napi::Env env) override {
+    const Environment& environment = Environment::of(env);
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("features", environment.float64Array(env, features_.data(), features_.size()));
+    result.Set("labels", environment.float64Array(env, labels_.data(), labels_.size()));
+    return result;
+  }
+
+ private:
+  const KnownPromptSpec spec_;
+  const uint64_t trial_;
+  ResultArray<double> features_;  // [n×d]
+  ResultArray<double> labels_;    // [n]
+};
+
 class ExamplesJob final : public PromiseJob {
  public:
   ExamplesJob(Mixture mixture, TokenFrame frame, StreamKey key, Sample sample, uint64_t trial,
@@ -121,6 +143,22 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
         return runKnownPromptTrial(spec, trial, cancelled, workspace.knownPrompt, metrics);
       },
       trialBytes);
+}
+
+Napi::Value trialFeatures(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Request request(info[0]);
+  KnownPromptSpec spec{};
+  spec.mixture = readMixture(request);
+  if (spec.mixture.noise != NoiseKind::kGaussian) request.failRange("mixture.noise", "'gaussian'");
+  spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
+  spec.inverseTemperature = request.number("inverseTemperature");
+  spec.key = readKey(request);
+  const uint64_t trial = request.integer("trial", 0, kMaximumInteger);
+  const size_t numbers = checkedProduct(env, spec.examples, spec.mixture.dimension);
+  auto job = allocating(env, checkedProduct(env, numbers, sizeof(double)),
+                        [&] { return std::make_shared<FeaturesJob>(std::move(spec), trial, numbers); });
+  return Environment::of(env).start(env, job);
 }
 
 Napi::Value sampleExamples(const Napi::CallbackInfo& info) {

@@ -152,6 +152,11 @@ void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, const std
   });
 }
 
+void projectedFeatures(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                       KnownPromptWorkspace& workspace, double* V, double* y) {
+  ProjectedFeatures(spec, trial, cancelled, workspace).rows(0, spec.examples, V, y);
+}
+
 double knownPromptBytes(const KnownPromptSpec& spec) {
   const double example = spec.method == Method::kDense ? DenseExample::bytes(spec.mixture) : 0.0;
   if (spec.method == Method::kProjected && spec.head.kind == HeadKind::kAveraging) return 0.0;

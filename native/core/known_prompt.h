@@ -73,6 +73,10 @@ void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, const std
                           KnownPromptWorkspace& workspace,
                           const std::function<void(int, const PooledExample&)>& visit);
 
+// Features V[n×d] and labels y[n] of the training sample that the direct solver of a projected trial is given.
+void projectedFeatures(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                       KnownPromptWorkspace& workspace, double* V, double* y);
+
 // Bytes that a trial needs at most, to leading order.
 double knownPromptBytes(const KnownPromptSpec& spec);
 

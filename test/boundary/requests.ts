@@ -74,6 +74,7 @@ export const requests = {
     draws: 32,
   },
   populationGradient: { mixture, head: numbers(3) },
+  trialFeatures: { ...key, mixture, examples: 4, inverseTemperature: 0.5, trial: 2 },
   sampleExamples: {
     ...key,
     mixture,
