@@ -46,6 +46,8 @@ function spreadOf({ runs }: Case): number {
   if (good.length < 5) return Number.NaN;
   const mean = good.reduce((sum, { value }) => sum + value, 0) / good.length;
   const scale = Math.max(...good.map(({ standardError }) => standardError));
+  // Rounding of a value without randomness is no spread.
+  if (scale < 1e-12 * Math.abs(mean)) return Number.NaN;
   const variance = good.reduce((sum, { value }) => sum + ((value - mean) / scale) ** 2, 0) / (good.length - 1);
   const quoted = good.reduce((sum, { standardError }) => sum + (standardError / scale) ** 2, 0) / good.length;
   return Math.sqrt(variance / quoted);

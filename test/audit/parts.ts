@@ -7,6 +7,7 @@ import {
   risk,
   simulate,
   testError,
+  trialFeatures,
 } from '../../lib/index.js';
 import type { Case, Run } from './calibration.js';
 import { averaging, fixedPoint, nodesOf, plainLeastSquares } from './reference/fixed-point.js';
@@ -300,6 +301,44 @@ export async function* headsOnFeatures(extent: Extent): AsyncGenerator<Case> {
       truthError: 1e-6 / 1.96,
       runs: good ? [{ value: Number.isNaN(miss) ? Number.POSITIVE_INFINITY : miss, standardError: 0, reliable: true }] : [],
       failures: good ? [] : [status],
+    };
+  }
+}
+
+/** Known-prompt trials with the direct solver: ‖w‖ of each against the reference on the trial's own features. */
+export async function* trialHeads(extent: Extent): AsyncGenerator<Case> {
+  const stream = new Stream(extent.seed + 5);
+  for (let found = 0; found < extent.settings; ) {
+    const setting = randomSetting(stream, stream.pick([2, 4, 8, 16]));
+    if (setting.relevantTokens === setting.tokens) continue;
+    const examples = 6 + stream.below(18);
+    const dimension = Math.max(2, Math.round(examples * stream.logBetween(0.2, 1.8)));
+    const kind = stream.pick(['least-squares', 'least-squares', 'logistic', 'hinge'] as const);
+    const ridge = kind === 'least-squares' && stream.uniform() < 0.6 ? 0 : stream.logBetween(1e-12, 1e6);
+    const experiment = {
+      kind: 'known-prompt' as const,
+      mixture: { ...setting, dimension },
+      examples,
+      inverseTemperature: randomScale(stream, setting),
+      head: { kind, ridge },
+      solver: 'direct' as const,
+    };
+    const { features, labels } = await trialFeatures(experiment, { seed: 1 });
+    const exact = { 'least-squares': exactLeastSquares, logistic: exactLogistic, hinge: exactHinge }[kind];
+    const right = exact(features, labels, ridge);
+    if (right === null || !right.every(Number.isFinite)) continue;
+    found++;
+    const { metrics, status } = await simulate(experiment, { trials: 1, seed: 1, testDraws: 10, threads: 1 });
+    const good = status[0] === 0;
+    const norm = Math.hypot(...right);
+    const value = Math.abs((metrics.headNorm?.[0] as number) - norm) / norm;
+    yield {
+      part: `trials, ${kind}`,
+      setting: { experiment, status: status[0], value },
+      truth: 0,
+      truthError: 1e-6 / 1.96,
+      runs: good ? [{ value, standardError: 0, reliable: true }] : [],
+      failures: good ? [] : [`status ${status[0]}`],
     };
   }
 }

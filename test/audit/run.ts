@@ -10,6 +10,7 @@ import {
   sampleComplexities,
   testErrors,
   threeStepLaws,
+  trialHeads,
 } from './parts.js';
 
 const kParts: Readonly<Record<string, (extent: Extent) => AsyncGenerator<Case>>> = {
@@ -18,12 +19,13 @@ const kParts: Readonly<Record<string, (extent: Extent) => AsyncGenerator<Case>>>
   'three-step': threeStepLaws,
   'sample-complexity': sampleComplexities,
   heads: headsOnFeatures,
+  trials: trialHeads,
 };
 
 const kUsage = `npm run audit -- [--part ${Object.keys(kParts).join(',')}] [--settings 400] [--seeds 100] [--threads 2]
-  [--seed 1] [--draws N] [--json FILE] [--worst 10] [--write]
+  [--seed 1] [--draws N] [--minutes M] [--json FILE] [--worst 10] [--write]
 --draws: draws of the package's calls (default: its defaults); --json: every setting with what came and what is right;
---worst: prints so many settings that miss most; --write: renews the tables of docs/trust.md.`;
+--minutes: ends a part after so long, with what it has; --worst: prints so many settings that miss most; --write: renews the tables of docs/trust.md.`;
 
 const { values } = parseArgs({
   options: {
@@ -33,6 +35,7 @@ const { values } = parseArgs({
     threads: { type: 'string', default: '2' },
     seed: { type: 'string', default: '1' },
     draws: { type: 'string' },
+    minutes: { type: 'string', default: '100000' },
     json: { type: 'string' },
     worst: { type: 'string', default: '10' },
     write: { type: 'boolean', default: false },
@@ -44,7 +47,7 @@ if (values.help) {
   process.exit(0);
 }
 
-function integer(name: 'settings' | 'seeds' | 'threads' | 'seed' | 'worst' | 'draws'): number {
+function integer(name: 'settings' | 'seeds' | 'threads' | 'seed' | 'worst' | 'draws' | 'minutes'): number {
   const value = Number(values[name]);
   if (!Number.isInteger(value) || value < 0) throw new RangeError(`--${name} must be an integer ≥ 0`);
   return value;
@@ -63,7 +66,11 @@ for (const part of values.part.split(',')) {
   const run = kParts[part];
   if (run === undefined) throw new RangeError(`--part: ${part} is none of ${Object.keys(kParts).join(', ')}`);
   const before = cases.length;
-  for await (const entry of run(extent)) cases.push(entry);
+  const end = Date.now() + 60_000 * integer('minutes');
+  for await (const entry of run(extent)) {
+    cases.push(entry);
+    if (Date.now() > end) break;
+  }
   console.log(`${markdownOf(tabulate(cases.slice(before)))}\n`);
 }
 
