@@ -231,8 +231,7 @@ export async function* sampleComplexities(extent: Extent): AsyncGenerator<Case> 
         ...(extent.draws && { draws: extent.draws }),
       });
       const reliable = (answer as { reliable?: unknown }).reliable !== false;
-      if ('sampleRatio' in answer)
-        return { value: answer.sampleRatio, standardError: answer.standardError, reliable };
+      if ('sampleRatio' in answer) return { value: answer.sampleRatio, standardError: answer.standardError, reliable };
       return { value: Number.POSITIVE_INFINITY, standardError: 0, reliable };
     });
     yield {
@@ -253,8 +252,7 @@ function sampleFeatures(stream: Stream, setting: Setting, tau: number, n: number
   const terms = termsOf(setting);
   const g = new Float64Array(setting.tokens - setting.relevantTokens);
   for (let i = 0; i < n; i++) {
-    let u = stream.uniform();
-    const term = terms.find(({ probability }) => (u -= probability) < 0) ?? terms[0];
+    const term = stream.weighted(terms, ({ probability }) => probability);
     if (term === undefined) continue;
     for (let t = 0; t < g.length; t++) g[t] = stream.normal();
     const Q = tau * setting.contextNorm;
@@ -267,7 +265,8 @@ function sampleFeatures(stream: Stream, setting: Setting, tau: number, n: number
     );
     labels[i] = term.y;
     for (let j = 0; j < d; j++) {
-      const mean = j < 2 ? pooled.relevant * (term.relevant[j] ?? 0) + pooled.irrelevant * (term.irrelevant[j] ?? 0) : 0;
+      const mean =
+        j < 2 ? pooled.relevant * (term.relevant[j] ?? 0) + pooled.irrelevant * (term.irrelevant[j] ?? 0) : 0;
       const noise = j === 0 ? Math.sign(tau) * pooled.shift : pooled.scale * stream.normal();
       features[i * d + j] = mean + setting.noiseLevel * noise;
     }
@@ -299,7 +298,9 @@ export async function* headsOnFeatures(extent: Extent): AsyncGenerator<Case> {
       setting: { setting, tau, n, d, ridge, status, miss, stream: found },
       truth: 0,
       truthError: 1e-6 / 1.96,
-      runs: good ? [{ value: Number.isNaN(miss) ? Number.POSITIVE_INFINITY : miss, standardError: 0, reliable: true }] : [],
+      runs: good
+        ? [{ value: Number.isNaN(miss) ? Number.POSITIVE_INFINITY : miss, standardError: 0, reliable: true }]
+        : [],
       failures: good ? [] : [status],
     };
   }

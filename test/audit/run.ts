@@ -99,5 +99,8 @@ if (values.write) {
   const machine = `${cpus().length} cores of ${cpus()[0]?.model ?? 'an unknown processor'}, Node.js ${process.versions.node}`;
   const command = `npm run audit -- ${process.argv.slice(2).join(' ')}`;
   const table = `\`${command}\` (${machine}):\n\n${markdownOf(tabulate(cases))}\n`;
-  writeFileSync(page, text.replace(block, (_, start: string, end: string) => `${start}\n${table}\n${end}`));
+  writeFileSync(
+    page,
+    text.replace(block, (_, start: string, end: string) => `${start}\n${table}\n${end}`),
+  );
 }

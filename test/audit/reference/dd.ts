@@ -157,7 +157,8 @@ export function leastSquares(A: Matrix, b: readonly DD[]): DD[] {
     const x: DD[] = new Array(columns).fill(dd(0));
     for (let i = columns - 1; i >= 0; i--) {
       let sum = c[i] as DD;
-      for (let j = i + 1; j < columns; j++) sum = subtract(sum, multiply(R[i]?.[j] as DD, x[pivots[j] as number] as DD));
+      for (let j = i + 1; j < columns; j++)
+        sum = subtract(sum, multiply(R[i]?.[j] as DD, x[pivots[j] as number] as DD));
       x[pivots[i] as number] = divide(sum, R[i]?.[i] as DD);
     }
     return x;

@@ -227,7 +227,9 @@ export function fixedPoint(nodes: Nodes, loss: Loss, alpha: number, lambda: numb
   const slope = loss === 'logistic' ? 0.5 : 1;
   const average = (f: (i: number) => number) => nodes.weight.reduce((sum, w, i) => sum + w * f(i), 0);
   const s2 = average((i) => (nodes.s[i] as number) ** 2);
-  const scale = average((i) => (nodes.m1[i] as number) ** 2 + (nodes.m2[i] as number) ** 2 + (nodes.s[i] as number) ** 2);
+  const scale = average(
+    (i) => (nodes.m1[i] as number) ** 2 + (nodes.m2[i] as number) ** 2 + (nodes.s[i] as number) ** 2,
+  );
   let ridge = Math.max(lambda, 300 * scale);
   let x: State = [
     (slope * average((i) => (nodes.y[i] as number) * (nodes.m1[i] as number))) / ridge,

@@ -1,6 +1,20 @@
 // Heads on given features in double-double arithmetic: least squares by Householder reflections, logistic by Newton's
 // method whose steps are least-squares problems, hinge by an interior-point method on its dual.
-import { add, dd, type DD, divide, dot, exponential, leastSquares, type Matrix, multiply, negate, solvePositive, squareRoot, subtract } from './dd.js';
+import {
+  add,
+  type DD,
+  dd,
+  divide,
+  dot,
+  exponential,
+  leastSquares,
+  type Matrix,
+  multiply,
+  negate,
+  solvePositive,
+  squareRoot,
+  subtract,
+} from './dd.js';
 
 /** Rows of n×d features as double-double numbers. */
 export function rowsOf(features: Float64Array, n: number): Matrix {
@@ -23,7 +37,10 @@ function withRidge(A: Matrix, b: DD[], ridge: number, n: number): [Matrix, DD[]]
   const d = (A[0] as DD[]).length;
   const root = squareRoot(multiply(dd(n), dd(ridge)));
   const extra = Array.from({ length: d }, (_, i) => Array.from({ length: d }, (_, j) => (i === j ? root : dd(0))));
-  return [[...A, ...extra], [...b, ...extra.map(() => dd(0))]];
+  return [
+    [...A, ...extra],
+    [...b, ...extra.map(() => dd(0))],
+  ];
 }
 
 /** argmin (1/n) Σ log(1 + exp(−y f)) + (λ/2)‖w‖²; null if Newton's method does not settle (no solution at λ = 0). */
@@ -98,7 +115,9 @@ export function exactHinge(features: Float64Array, labels: ArrayLike<number>, ri
   for (let round = 0; round < 200; round++) {
     const c = b.map((x) => subtract(dd(1), x));
     const gap = b.reduce((sum, x, i) => sum + x[0] * (low[i] as DD)[0] + (c[i] as DD)[0] * (high[i] as DD)[0], 0);
-    const residual = K.map((row, i) => add(subtract(add(subtract(dot(row, b), dd(1)), high[i] as DD), low[i] as DD), dd(0)));
+    const residual = K.map((row, i) =>
+      add(subtract(add(subtract(dot(row, b), dd(1)), high[i] as DD), low[i] as DD), dd(0)),
+    );
     const worst = Math.max(...residual.map(([x]) => Math.abs(x)));
     if (gap / (2 * n) < 1e-24 && worst < 1e-18) break;
     const mu = dd((0.1 * gap) / (2 * n));
@@ -110,10 +129,7 @@ export function exactHinge(features: Float64Array, labels: ArrayLike<number>, ri
     const right = residual.map((x, i) =>
       add(
         negate(x),
-        subtract(
-          subtract(divide(mu, b[i] as DD), low[i] as DD),
-          subtract(divide(mu, c[i] as DD), high[i] as DD),
-        ),
+        subtract(subtract(divide(mu, b[i] as DD), low[i] as DD), subtract(divide(mu, c[i] as DD), high[i] as DD)),
       ),
     );
     const step = solvePositive(H, right);
@@ -134,11 +150,17 @@ export function exactHinge(features: Float64Array, labels: ArrayLike<number>, ri
       limit(low[i] as DD, lowStep[i] as DD);
       limit(high[i] as DD, highStep[i] as DD);
     }
-    const move = (x: readonly DD[], dx: readonly DD[]) => x.map((value, i) => add(value, multiply(dd(share), dx[i] as DD)));
+    const move = (x: readonly DD[], dx: readonly DD[]) =>
+      x.map((value, i) => add(value, multiply(dd(share), dx[i] as DD)));
     [b, low, high] = [move(b, step), move(low, lowStep), move(high, highStep)];
   }
   const d = (A[0] as DD[]).length;
   return toDoubles(
-    Array.from({ length: d }, (_, j) => divide(A.reduce((sum, row, i) => add(sum, multiply(row[j] as DD, b[i] as DD)), dd(0)), nl)),
+    Array.from({ length: d }, (_, j) =>
+      divide(
+        A.reduce((sum, row, i) => add(sum, multiply(row[j] as DD, b[i] as DD)), dd(0)),
+        nl,
+      ),
+    ),
   );
 }

@@ -55,6 +55,16 @@ export class Stream {
     return items[this.below(items.length)] as Item;
   }
 
+  /** One of the items, by weights that sum to 1. */
+  weighted<Item>(items: readonly Item[], weight: (item: Item) => number): Item | undefined {
+    let left = this.uniform();
+    for (const item of items) {
+      left -= weight(item);
+      if (left < 0) return item;
+    }
+    return items[0];
+  }
+
   normal(): number {
     if (!Number.isNaN(this.spare)) {
       const value = this.spare;

@@ -39,8 +39,7 @@ export class WideScores {
   draw(): number {
     const { stream, g, m } = this;
     for (let t = 0; t < m; t++) g[t] = stream.normal();
-    let u = stream.uniform();
-    const chosen = this.shares.find(({ weight }) => (u -= weight) < 0) ?? this.shares[0];
+    const chosen = stream.weighted(this.shares, ({ weight }) => weight);
     if (chosen?.kind === 'one') g[stream.below(m)] = stream.between(-kReach, kReach);
     if (chosen?.kind === 'set')
       for (let t = 0; t < m; t++) if (stream.uniform() < chosen.rate) g[t] = stream.between(-kReach, kReach);
