@@ -60,7 +60,7 @@ export function squareRoot(a: DD): DD {
   return multiply(dd(0.5), add(once, divide(a, once)));
 }
 
-const kLn2: DD = [0.6931471805599453, 2.3190468138462996e-17];
+const kLn2: DD = [Math.LN2, 2.3190468138462996e-17];
 
 export function exponential(a: DD): DD {
   if (a[0] < -700) return dd(0);

@@ -18,11 +18,13 @@ export interface Nodes {
   readonly s: Float64Array;
 }
 
-/** Nodes for the prompt τ q⋆: `step` is that of the quadrature, `draws` are per label and atom. */
-export function nodesOf(setting: Setting, tau: number, { step = 1 / 8, draws = 20_000, seed = 1 } = {}): Nodes {
+/** Nodes for the prompt τ q⋆: `step` is the widest of the quadrature, `draws` are per label and atom. */
+export function nodesOf(setting: Setting, tau: number, { step: widest = 1 / 8, draws = 20_000, seed = 1 } = {}): Nodes {
   const { tokens, relevantTokens: k, contextNorm: Q, noiseLevel } = setting;
   const m = tokens - k;
   const c = noiseLevel * Math.abs(tau) * Q;
+  // Attention passes from 0 to 1 over scores of 1/c.
+  const step = Math.min(widest, 0.4 / Math.max(c, 1e-9));
   const direction = tau < 0 ? -1 : 1;
   const rows: number[][] = [];
   const stream = new Stream(seed);
