@@ -215,14 +215,13 @@ void lowerFactor(double* V, int n, int d, double* tau, double* L) {
   }
 }
 
-void applyOrthogonal(const double* V, int n, int d, const double* tau, double* w) {
+void applyOrthogonal(const double* V, int n, int d, const double* tau, double* w, bool transpose) {
   const Caller caller;
-  std::fill(w + n, w + d, 0.0);
   const int one = 1;
   const int length = 64;
   int info = 0;
   std::vector<double> work(length);
-  dormqr_("L", "N", &d, &one, &n, V, &d, tau, w, &d, work.data(), &length, &info);
+  dormqr_("L", transpose ? "T" : "N", &d, &one, &n, V, &d, tau, w, &d, work.data(), &length, &info);
 }
 
 void leastNormSolution(double* A, int rows, int columns, double* b, double tolerance) {
@@ -234,11 +233,12 @@ void leastNormSolution(double* A, int rows, int columns, double* b, double toler
   int info = 0;
   double size = 0.0;
   std::vector<int> pivots(columns);
-  dgelsy_(&rows, &columns, &one, A, &rows, b, &leading, pivots.data(), &tolerance, &rank, &size, &query, &info);
+  dgelsy_(&rows, &columns, &one, A, &rows, b, &leading, pivots.data(), &tolerance, &rank, &size, &query,
+          &info);
   const int length = static_cast<int>(size);
   std::vector<double> work(length);
-  dgelsy_(&rows, &columns, &one, A, &rows, b, &leading, pivots.data(), &tolerance, &rank, work.data(), &length,
-          &info);
+  dgelsy_(&rows, &columns, &one, A, &rows, b, &leading, pivots.data(), &tolerance, &rank, work.data(),
+          &length, &info);
 }
 
 bool symmetricEigen(double* A, int n, double* values, double* vectors) {
