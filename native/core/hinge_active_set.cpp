@@ -30,7 +30,8 @@ bool solveActiveSet(const double* V, const double* y, const double* cost, int n,
   std::vector<double> candidate(d);
   std::vector<double> margins(n);
   std::vector<double> multipliers(n);
-  for (int change = 0; change <= kMostChanges && !cancelled; ++change) {
+  int most = kMostChanges;
+  for (int change = 0; change <= most && !cancelled; ++change) {
     std::vector<int> at;
     std::vector<double> pull(d, 0.0);
     for (int i = 0; i < n; ++i) {
@@ -39,7 +40,12 @@ bool solveActiveSet(const double* V, const double* y, const double* cost, int n,
       if (sides[i] == Side::kBelow) addScaled(cost[i] * y[i], V + static_cast<size_t>(i) * d, d, pull.data());
     }
     const int count = static_cast<int>(at.size());
-    if (count > d) return false;
+    // More than span the space: the last cannot be needed.
+    if (count > d) {
+      for (int k = d; k < count; ++k) sides[at[k]] = Side::kAbove;
+      most = std::max(most, kMostChanges + 3 * (count - d));
+      continue;
+    }
     // Rows of norm 1: their sizes must not decide what is dependent.
     X.resize(static_cast<size_t>(count) * d);
     for (int k = 0; k < count; ++k) {
@@ -56,10 +62,20 @@ bool solveActiveSet(const double* V, const double* y, const double* cost, int n,
       applyOrthogonal(X.data(), count, d, tau.data(), inFrame.data(), true);
     }
     // R is stored as the lower triangular Rᵀ.
+    // Of equal examples one is enough, until its multiplier reaches its cost.
+    int dropped = 0;
+    for (int k = 0; k < count; ++k) {
+      if (std::abs(R[static_cast<size_t>(k) * count + k]) >= kLeastPivot) continue;
+      sides[at[k]] = Side::kAbove;
+      ++dropped;
+    }
+    if (dropped > 0) {
+      most = std::max(most, kMostChanges + 3 * dropped);
+      continue;
+    }
     std::vector<double> along(count);
     for (int k = 0; k < count; ++k) {
       const double* row = R.data() + static_cast<size_t>(k) * count;
-      if (!(std::abs(row[k]) >= kLeastPivot)) return false;
       along[k] = (1.0 / norms[at[k]] - dot(row, along.data(), k)) / row[k];
     }
     std::vector<double> rest(count);

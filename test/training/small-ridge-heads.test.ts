@@ -66,3 +66,14 @@ for (const kind of ['logistic', 'hinge'] as const)
     for (let i = 0; i < n; ++i)
       t.true(Math.abs(dot(rowOf(V, d, i), whole.head) - dot(rowOf(L, n, i), own.head)) < 1e-10);
   });
+
+test('a hinge head on equal examples is found at any ridge', async (t) => {
+  // Along e1 copies of ±1: w = (w1, 0), w1 = min(1, 1/λ).
+  for (const ridge of [10, 1, 1e-3, 1e-6, 1e-9, 1e-12]) {
+    const V = new Float64Array(40).map((_, j) => (j % 2 === 0 ? (j % 4 === 0 ? 1 : -1) : 0));
+    const { head, status } = await fitHead(V, labelsOf(20), { kind: 'hinge', ridge });
+    t.is(status, 'ok', `${ridge}`);
+    t.true(Math.abs((head[0] as number) - Math.min(1, 1 / ridge)) < 1e-9, `${ridge}: ${head[0]}`);
+    t.true(Math.abs(head[1] as number) < 1e-9);
+  }
+});
