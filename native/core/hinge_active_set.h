@@ -6,8 +6,9 @@
 //
 // and with X_Fᵀ = Q1 R, Q = (Q1 Q2) orthogonal: w = Q1 R⁻ᵀ 1 + Q2 Q2ᵀ g / λ and R a_F = λ R⁻ᵀ1 − Q1ᵀ g:
 // nothing of size 1/λ cancels, so that small λ costs no digits. What violates 0 ≤ a_F ≤ c_F or the side of
-// its margin changes its set, the worst first, until nothing does. Cost 4 d |F|² per change, memory 2 d |F|.
-// Fails if X_F has dependent rows (equal examples at the margin), or after kMostChanges.
+// its margin changes its set, the worst first, until nothing does; of dependent rows of X_F (equal examples
+// at the margin) some are left out of F first. Cost 4 d |F|² per change, memory 2 d |F|. Fails after
+// kMostChanges, and three more for each row left out.
 #pragma once
 
 #include <atomic>
