@@ -3,7 +3,7 @@
 #include "addon/environment.h"
 #include "addon/unpack.h"
 #include "core/head.h"
-#include "core/hinge_head.h"
+#include "core/iterated_head.h"
 #include "core/linear_heads.h"
 
 namespace prompt_attention {
@@ -37,17 +37,15 @@ class HeadJob final : public PromiseJob {
  public:
   explicit HeadJob(GivenHeadSpec spec) : spec_(std::move(spec)), head_(spec_.dimension) {}
   void run(uint64_t, Workspace& workspace) override {
-    const double* V = spec_.features.data();
+    double* V = spec_.features.data();
     const double* y = spec_.labels.data();
     const int n = spec_.examples;
     const int d = spec_.dimension;
     const double ridge = spec_.head.ridge;
     switch (spec_.head.kind) {
       case HeadKind::kLogistic:
-        outcome_ = fitLogisticHead(V, y, n, d, ridge, head_.data(), cancelled);
-        return;
       case HeadKind::kHinge:
-        outcome_ = fitHingeHead(V, y, nullptr, n, d, ridge, head_.data(), cancelled);
+        outcome_ = fitIterated(spec_.head, V, y, n, d, head_.data(), cancelled);
         return;
       case HeadKind::kAveraging:
       case HeadKind::kLeastSquares: {
@@ -72,7 +70,7 @@ class HeadJob final : public PromiseJob {
   }
 
  private:
-  const GivenHeadSpec spec_;
+  GivenHeadSpec spec_;
   std::vector<double> head_;  // [d]
   LinearHeadResult outcome_{};
 };

@@ -35,6 +35,14 @@ void dsyevr_(const char* jobz, const char* range, const char* uplo, const int* n
              const double* vl, const double* vu, const int* il, const int* iu, const double* abstol, int* m,
              double* w, double* z, const int* ldz, int* isuppz, double* work, const int* lwork, int* iwork,
              const int* liwork, int* info);
+void dgeqrf_(const int* m, const int* n, double* a, const int* lda, double* tau, double* work,
+             const int* lwork, int* info);
+void dormqr_(const char* side, const char* trans, const int* m, const int* n, const int* k, const double* a,
+             const int* lda, const double* tau, double* c, const int* ldc, double* work, const int* lwork,
+             int* info);
+void dgelsy_(const int* m, const int* n, const int* nrhs, double* a, const int* lda, double* b,
+             const int* ldb, int* jpvt, const double* rcond, int* rank, double* work, const int* lwork,
+             int* info);
 void openblas_set_num_threads(int threads);
 char* openblas_get_config(void);
 char* openblas_get_corename(void);
@@ -187,6 +195,50 @@ void solveFactored(const double* A, int n, double* b) {
   const int one = 1;
   int info = 0;
   dpotrs_("U", &n, &one, A, &n, b, &n, &info);
+}
+
+void lowerFactor(double* V, int n, int d, double* tau, double* L) {
+  const Caller caller;
+  // Row-major V is column-major Vᵀ = Q R, and column-major R is row-major L.
+  const int query = -1;
+  int info = 0;
+  double size = 0.0;
+  dgeqrf_(&d, &n, V, &d, tau, &size, &query, &info);
+  const int length = static_cast<int>(size);
+  std::vector<double> work(length);
+  dgeqrf_(&d, &n, V, &d, tau, work.data(), &length, &info);
+  for (int i = 0; i < n; ++i) {
+    const double* column = V + static_cast<size_t>(i) * d;
+    double* row = L + static_cast<size_t>(i) * n;
+    std::copy(column, column + i + 1, row);
+    std::fill(row + i + 1, row + n, 0.0);
+  }
+}
+
+void applyOrthogonal(const double* V, int n, int d, const double* tau, double* w, bool transpose) {
+  const Caller caller;
+  const int one = 1;
+  const int length = 64;
+  int info = 0;
+  std::vector<double> work(length);
+  dormqr_("L", transpose ? "T" : "N", &d, &one, &n, V, &d, tau, w, &d, work.data(), &length, &info);
+}
+
+void leastNormSolution(double* A, int rows, int columns, double* b, double tolerance) {
+  const Caller caller;
+  const int one = 1;
+  const int query = -1;
+  const int leading = std::max(rows, columns);
+  int rank = 0;
+  int info = 0;
+  double size = 0.0;
+  std::vector<int> pivots(columns);
+  dgelsy_(&rows, &columns, &one, A, &rows, b, &leading, pivots.data(), &tolerance, &rank, &size, &query,
+          &info);
+  const int length = static_cast<int>(size);
+  std::vector<double> work(length);
+  dgelsy_(&rows, &columns, &one, A, &rows, b, &leading, pivots.data(), &tolerance, &rank, work.data(),
+          &length, &info);
 }
 
 bool symmetricEigen(double* A, int n, double* values, double* vectors) {

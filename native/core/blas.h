@@ -56,6 +56,21 @@ double solvePositiveDefinite(double* A, int n, double* b, double* work, int* int
 // Solves A x = b in place by the factor that solvePositiveDefinite left in A[n×n].
 void solveFactored(const double* A, int n, double* b);
 
+// V[n×d] = L Qᵀ with n ≤ d, row-major, L[n×n] lower triangular (with zeros above) and orthonormal Q[d×n]: V
+// is overwritten by the reflectors of Q, tau[n] completes them. Each row of L Qᵀ is right to working
+// precision of that row's size, however much the sizes differ.
+void lowerFactor(double* V, int n, int d, double* tau, double* L);
+
+// w[d] ← H w, or Hᵀw if `transpose`, with the orthogonal H[d×d] whose first n columns are Q, as lowerFactor
+// left it.
+void applyOrthogonal(const double* V, int n, int d, const double* tau, double* w, bool transpose);
+
+// x[columns] of least norm that minimises ‖A x − b‖, A[rows×columns] COLUMN-major with leading dimension
+// rows, by orthogonal factorisation with column pivoting; both destroyed, b[max(rows, columns)]. Directions
+// whose condition exceeds 1/`tolerance` count as absent. Sort rows by falling size: each is then as accurate
+// as its own size allows (Cox, Higham 1998).
+void leastNormSolution(double* A, int rows, int columns, double* b, double tolerance);
+
 // Eigenvalues of the symmetric A[n×n] (lower triangle, row-major, destroyed) in ascending order into
 // values[n] and orthonormal eigenvectors into vectors[n×n], one per row. False if LAPACK found no
 // convergence.

@@ -3,8 +3,7 @@
 #include <algorithm>
 
 #include "core/blas.h"
-#include "core/hinge_head.h"
-#include "core/linear_heads.h"
+#include "core/iterated_head.h"
 
 namespace prompt_attention {
 
@@ -102,10 +101,7 @@ TrialStatus fitByIteration(FeatureSource& source, const HeadOptions& options, He
   double* y = workspace.labels.data();
   source.rows(0, n, V, y);
   if (cancelled) return TrialStatus::kNotConverged;
-  const bool logistic = options.kind == HeadKind::kLogistic;
-  return statusOf((logistic ? fitLogisticHead(V, y, n, d, options.ridge, w, cancelled)
-                            : fitHingeHead(V, y, nullptr, n, d, options.ridge, w, cancelled))
-                      .status);
+  return statusOf(fitIterated(options, V, y, n, d, w, cancelled).status);
 }
 
 }  // namespace
@@ -113,8 +109,12 @@ TrialStatus fitByIteration(FeatureSource& source, const HeadOptions& options, He
 double headBytes(HeadKind kind, double n, double d) {
   const double block = std::min<double>(kRowsPerBlock, n) * d;
   if (kind == HeadKind::kAveraging) return sizeof(double) * block;
-  // Logistic and hinge: the features, a block of them weighted, and the matrix of the Newton step.
-  if (kind != HeadKind::kLeastSquares) return sizeof(double) * (n * d + block + 2.0 * d * d);
+  // Logistic and hinge: the features, and by the smaller of n and d (iterated_head.h) a block of them
+  // weighted, the matrix of the Newton step, or its square root (logistic).
+  if (kind != HeadKind::kLeastSquares) {
+    const double m = std::min(n, d);
+    return sizeof(double) * (n * d + block + 4.0 * m * m + (kind == HeadKind::kLogistic ? n * m : 0.0));
+  }
   return sizeof(double) * (n >= d ? block + d * d : n * d + n * n);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "core/blas.h"
@@ -13,10 +14,12 @@ namespace {
 
 constexpr double kGradientTolerance = 1e-10;
 constexpr double kStepTolerance = 1e-7;
-constexpr int kMaximumNewtonSteps = 100;
+constexpr int kMaximumNewtonSteps = 400;
 constexpr int kMaximumHalvings = 40;
 constexpr double kSufficientDecrease = 1e-4;
-constexpr double kLift = 1e-8;
+// Below this reciprocal condition of the scaled Hessian its factor is not accurate enough.
+constexpr double kLeastForCholesky = 1e-10;
+constexpr double kRankTolerance = 1e-14;
 constexpr int kRowsPerBlock = 256;
 
 double norm(const std::vector<double>& x) {
@@ -73,6 +76,41 @@ class LogisticObjective {
     }
     for (int j = 0; j < d_; ++j) H[static_cast<size_t>(j) * d_ + j] += ridge_;
   }
+  // The Newton step p of least norm at the w evaluated last, by orthogonal factorisation: with the rows
+  // √(c_i) v_i and √λ I of A, H = AᵀA and the gradient is Aᵀb, so that p minimises ‖A p − b‖ and the
+  // condition of the problem is the square root of H's. Rows are sorted by size.
+  void solveByReflections(const double* w, std::vector<double>& p) {
+    const int penalties = ridge_ > 0.0 ? d_ : 0;
+    const int rows = n_ + penalties;
+    std::vector<double> roots(n_);
+    std::vector<double> sizes(rows, std::sqrt(ridge_));
+    std::vector<double> values(rows);
+    for (int i = 0; i < n_; ++i) {
+      const double* v = V_ + static_cast<size_t>(i) * d_;
+      // p(1−p) and −y p/n over its root, in a form that neither overflows nor cancels: p = 1/(1 + e^m).
+      const double half = 0.5 * margins_[i];
+      const double root = 1.0 / (std::exp(half) + std::exp(-half)) / std::sqrt(static_cast<double>(n_));
+      roots[i] = root;
+      sizes[i] = root * std::sqrt(dot(v, v, d_));
+      values[i] = root > 0.0 ? -y_[i] * std::exp(-half) / std::sqrt(static_cast<double>(n_)) : 0.0;
+    }
+    for (int j = 0; j < penalties; ++j) values[n_ + j] = std::sqrt(ridge_) * w[j];
+    std::vector<int> order(rows);
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int i, int j) { return sizes[i] > sizes[j]; });
+    std::vector<double> A(static_cast<size_t>(rows) * d_);
+    std::vector<double> b(std::max(rows, d_), 0.0);
+    for (int r = 0; r < rows; ++r) {
+      const int i = order[r];
+      b[r] = values[i];
+      for (int j = 0; j < d_; ++j)
+        A[static_cast<size_t>(j) * rows + r] =
+            i < n_ ? roots[i] * V_[static_cast<size_t>(i) * d_ + j] : (i - n_ == j ? std::sqrt(ridge_) : 0.0);
+    }
+    // The penalty decides what is absent at λ > 0.
+    leastNormSolution(A.data(), rows, d_, b.data(), ridge_ > 0.0 ? 0.0 : kRankTolerance);
+    std::copy(b.begin(), b.begin() + d_, p.begin());
+  }
 
  private:
   size_t blockSize() const { return static_cast<size_t>(std::min(kRowsPerBlock, n_)) * d_; }
@@ -87,13 +125,14 @@ class LogisticObjective {
   std::vector<double> rows_;     // block of scaled features
 };
 
-// Solves H p = g for positive semidefinite H[d×d] (lower triangle; destroyed), lifted if it is singular.
+// Solves the Newton equation H p = g.
 class NewtonSolver {
  public:
   explicit NewtonSolver(int d)
       : d_(d), scale_(d), factor_(static_cast<size_t>(d) * d), work_(3 * static_cast<size_t>(d)), iwork_(d) {}
 
-  // False if even the lifted matrix has no factor.
+  // By the factor of H[d×d] (lower triangle; destroyed), scaled to unit diagonal; false if that is not
+  // accurate enough.
   bool solve(std::vector<double>& H, const std::vector<double>& g, std::vector<double>& p) {
     for (int i = 0; i < d_; ++i) {
       const double diagonal = H[static_cast<size_t>(i) * d_ + i];
@@ -101,19 +140,13 @@ class NewtonSolver {
     }
     for (int i = 0; i < d_; ++i)
       for (int j = 0; j <= i; ++j) H[static_cast<size_t>(i) * d_ + j] *= scale_[i] * scale_[j];
-    for (const double lift : {0.0, kLift}) {
-      factor_ = H;
-      for (int i = 0; i < d_; ++i) {
-        factor_[static_cast<size_t>(i) * d_ + i] += lift;
-        p[i] = scale_[i] * g[i];
-      }
-      const double reciprocalCondition =
-          solvePositiveDefinite(factor_.data(), d_, p.data(), work_.data(), iwork_.data());
-      if (reciprocalCondition < kLeastReciprocalCondition) continue;
-      for (int i = 0; i < d_; ++i) p[i] *= scale_[i];
-      return true;
-    }
-    return false;
+    factor_ = H;
+    for (int i = 0; i < d_; ++i) p[i] = scale_[i] * g[i];
+    const double reciprocalCondition =
+        solvePositiveDefinite(factor_.data(), d_, p.data(), work_.data(), iwork_.data());
+    if (!(reciprocalCondition >= kLeastForCholesky)) return false;
+    for (int i = 0; i < d_; ++i) p[i] *= scale_[i];
+    return true;
   }
 
  private:
@@ -144,7 +177,7 @@ LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d,
   for (int step = 1; step <= kMaximumNewtonSteps && !cancelled; ++step) {
     objective.hessian(H, cancelled);
     if (cancelled) break;
-    if (!solver.solve(H, g, p)) return {LinearHeadStatus::kSingular, step, residual};
+    if (!solver.solve(H, g, p)) objective.solveByReflections(w, p);
     const double slope = -dot(g.data(), p.data(), d);
     std::copy(w, w + d, current.begin());
     // Rounding of the value hides the decrease of the last steps.
@@ -161,7 +194,8 @@ LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d,
     residual = norm(g) / unit;
     if (ridge == 0.0 && objective.separates()) return {LinearHeadStatus::kSeparable, step, residual};
     const double size = std::sqrt(dot(w, w, d));
-    if (residual <= kGradientTolerance && length * norm(p) <= kStepTolerance * size)
+    // A full step: Newton's method then squares the error, which is below the step's own size already.
+    if (length == 1.0 && residual <= kGradientTolerance && norm(p) <= kStepTolerance * size)
       return {LinearHeadStatus::kOk, step, residual};
   }
   const bool vanished = ridge == 0.0 && residual <= kGradientTolerance;
