@@ -23,8 +23,9 @@ const kParts: Readonly<Record<string, (extent: Extent) => AsyncGenerator<Case>>>
 };
 
 const kUsage = `npm run audit -- [--part ${Object.keys(kParts).join(',')}] [--settings 400] [--seeds 100] [--threads 2]
-  [--seed 1] [--draws N] [--minutes M] [--json FILE] [--worst 10] [--write]
+  [--seed 1] [--draws N] [--minutes M] [--json FILE] [--read FILE,FILE] [--worst 10] [--write]
 --draws: draws of the package's calls (default: its defaults); --json: every setting with what came and what is right;
+--read: takes such files in the place of running;
 --minutes: ends a part after so long, with what it has; --worst: prints so many settings that miss most; --write: renews the tables of docs/trust.md.`;
 
 const { values } = parseArgs({
@@ -37,6 +38,7 @@ const { values } = parseArgs({
     draws: { type: 'string' },
     minutes: { type: 'string', default: '100000' },
     json: { type: 'string' },
+    read: { type: 'string' },
     worst: { type: 'string', default: '10' },
     write: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -61,8 +63,22 @@ const extent: Extent = {
   draws: values.draws === undefined ? undefined : integer('draws'),
 };
 
+const machine = `${cpus().length} cores of ${cpus()[0]?.model ?? 'an unknown processor'}, Node.js ${process.versions.node}`;
+const commands: string[] = [];
 const cases: Case[] = [];
-for (const part of values.part.split(',')) {
+for (const file of values.read?.split(',') ?? []) {
+  const { command, cases: read } = JSON.parse(readFileSync(file, 'utf8')) as { command: string; cases: Case[] };
+  commands.push(command);
+  cases.push(...read);
+}
+if (values.read === undefined) {
+  const files = /^--(json|write|worst)$/;
+  const told = process.argv
+    .slice(2)
+    .filter((word, i, all) => !files.test(word) && !/^--(json|worst)$/.test(all[i - 1] ?? ''));
+  commands.push(`npm run audit -- ${told.join(' ')}`);
+}
+for (const part of values.read === undefined ? values.part.split(',') : []) {
   const run = kParts[part];
   if (run === undefined) throw new RangeError(`--part: ${part} is none of ${Object.keys(kParts).join(', ')}`);
   const before = cases.length;
@@ -88,7 +104,8 @@ for (const { entry, mean } of misses) {
   console.log(`${part}: mean |z| ${mean.toFixed(1)}, right ${truth} ± ${truthError}, got ${got.join('; ')}`);
   console.log(`  ${JSON.stringify(setting)}`);
 }
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(cases, null, 1)}\n`);
+if (values.json !== undefined)
+  writeFileSync(values.json, `${JSON.stringify({ command: commands.join(', '), cases }, null, 1)}\n`);
 
 if (values.write) {
   const page = new URL('../../docs/trust.md', import.meta.url);
@@ -96,9 +113,7 @@ if (values.write) {
   const name = values.draws === undefined ? 'default' : values.draws;
   const block = new RegExp(`(<!-- audit ${name} -->\\n)[^]*?(<!-- end -->)`);
   if (!block.test(text)) throw new RangeError(`docs/trust.md has no table for draws: ${name}`);
-  const machine = `${cpus().length} cores of ${cpus()[0]?.model ?? 'an unknown processor'}, Node.js ${process.versions.node}`;
-  const command = `npm run audit -- ${process.argv.slice(2).join(' ')}`;
-  const table = `\`${command}\` (${machine}):\n\n${markdownOf(tabulate(cases))}\n`;
+  const table = `${commands.map((command) => `\`${command}\``).join(', ')} (${machine}):\n\n${markdownOf(tabulate(cases))}\n`;
   writeFileSync(
     page,
     text.replace(block, (_, start: string, end: string) => `${start}\n${table}\n${end}`),
