@@ -1,6 +1,6 @@
 import test from 'ava';
 import { fitHead, SolverFallback, SolverUsed, simulate, TrialStatus, trialFeatures } from '../lib/index.js';
-import { leastSquares } from './audit/reference/heads.js';
+import { leastSquares } from './audit/reference/head-conditions.js';
 import { meanAndError } from './support/statistics.js';
 
 /** Heavy-tailed attention: the scales of the features spread over many orders of magnitude. */

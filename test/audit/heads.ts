@@ -7,7 +7,7 @@
  */
 import { parseArgs } from 'node:util';
 import { fitHead, type HeadOptions, type KnownPromptExperiment, simulate, trialFeatures } from '../../lib/index.js';
-import { largestSlack, leastSquares, newtonStep } from './reference/heads.js';
+import { largestSlack, leastSquares, newtonStep } from './reference/head-conditions.js';
 
 const { values: options } = parseArgs({
   options: {

@@ -1,211 +1,166 @@
-/**
- * Heads in double-double arithmetic: least squares by Householder reflections, logistic and hinge heads by what proves them
- * optimal. Slow, and sharing no code with the package.
- */
-import { add, divide, multiply, negative, type Pair, root, subtract } from './double-double.js';
+// Heads on given features in double-double arithmetic: least squares by Householder reflections, logistic by Newton's
+// method whose steps are least-squares problems, hinge by an interior-point method on its dual.
+import {
+  add,
+  type DD,
+  dd,
+  divide,
+  dot,
+  exponential,
+  leastSquares,
+  type Matrix,
+  multiply,
+  negate,
+  solvePositive,
+  squareRoot,
+  subtract,
+} from './dd.js';
 
-const zero: Pair = [0, 0];
-
-/** Columns below this share of the largest pivot are taken for dependent, and nothing is said of the solution. */
-const kRankTolerance = 1e-24;
-
-/** R and the reflected right-hand sides of a tall matrix given by columns, with pivoting; null if columns are dependent. */
-function reflect(
-  columns: Pair[][],
-  rightHandSide: Pair[],
-  rankTolerance = kRankTolerance,
-): { pivots: number[]; vectors: Pair[][] } | null {
-  const m = rightHandSide.length;
-  const k = columns.length;
-  const pivots = columns.map((_, j) => j);
-  const vectors: Pair[][] = [];
-  let first = 0;
-  for (let j = 0; j < k; ++j) {
-    const size = (column: Pair[]) => column.slice(j).reduce((sum, [x]) => sum + x * x, 0);
-    let best = j;
-    for (let i = j; i < k; ++i) if (size(columns[i] as Pair[]) > size(columns[best] as Pair[])) best = i;
-    [columns[j], columns[best]] = [columns[best] as Pair[], columns[j] as Pair[]];
-    [pivots[j], pivots[best]] = [pivots[best] as number, pivots[j] as number];
-    const column = columns[j] as Pair[];
-    let square = zero;
-    for (let i = j; i < m; ++i) square = add(square, multiply(column[i] as Pair, column[i] as Pair));
-    const norm = root(square);
-    first = Math.max(first, norm[0]);
-    if (!(norm[0] > rankTolerance * first)) return null;
-    const top = column[j] as Pair;
-    const diagonal = top[0] >= 0 ? negative(norm) : norm;
-    const v = column.map((x, i) => (i < j ? zero : i === j ? subtract(top, diagonal) : x));
-    const beta = divide([-1, 0], multiply(diagonal, v[j] as Pair));
-    const apply = (x: Pair[]) => {
-      let product = zero;
-      for (let i = j; i < m; ++i) product = add(product, multiply(v[i] as Pair, x[i] as Pair));
-      const scale = negative(multiply(beta, product));
-      for (let i = j; i < m; ++i) x[i] = add(x[i] as Pair, multiply(scale, v[i] as Pair));
-    };
-    for (let i = j; i < k; ++i) apply(columns[i] as Pair[]);
-    apply(rightHandSide);
-    vectors.push(v.map((x) => multiply(x, root(beta))));
-  }
-  return { pivots, vectors };
+/** Rows of n×d features as double-double numbers. */
+export function rowsOf(features: Float64Array, n: number): Matrix {
+  const d = features.length / n;
+  return Array.from({ length: n }, (_, i) => Array.from(features.subarray(i * d, (i + 1) * d), dd));
 }
 
-/**
- * argmin Σ (y_i − wᵀv_i)² + penalty ‖w‖², of least norm for n ≤ d without penalty; null where rows and columns are too close to
- * dependent to tell.
- */
-export function leastSquares(V: Float64Array, y: Float64Array, penalty: number): Float64Array | null {
-  const n = y.length;
-  const d = V.length / n;
-  const entry = (i: number, j: number): Pair => [V[i * d + j] as number, 0];
-  const extra: Pair = root([penalty, 0]);
-  if (n > d) {
-    const order = Array.from({ length: n }, (_, i) => i).sort((a, b) => sizeOf(V, b, d) - sizeOf(V, a, d));
-    const columns = Array.from({ length: d }, (_, j) => [
-      ...order.map((i) => entry(i, j)),
-      ...(penalty > 0 ? Array.from({ length: d }, (_, i) => (i === j ? extra : zero)) : []),
-    ]);
-    const f: Pair[] = [
-      ...order.map((i): Pair => [y[i] as number, 0]),
-      ...(penalty > 0 ? new Array<Pair>(d).fill(zero) : []),
-    ];
-    const factor = reflect(columns, f);
-    if (factor === null) return null;
-    const x = new Array<Pair>(d).fill(zero);
-    for (let j = d - 1; j >= 0; --j) {
-      let sum = f[j] as Pair;
-      for (let i = j + 1; i < d; ++i) sum = subtract(sum, multiply((columns[i] as Pair[])[j] as Pair, x[i] as Pair));
-      x[j] = divide(sum, (columns[j] as Pair[])[j] as Pair);
-    }
-    const w = new Float64Array(d);
-    factor.pivots.forEach((column, j) => {
-      w[column] = (x[j] as Pair)[0];
-    });
-    return w;
-  }
-  // min ‖(w, z)‖ with V w + √penalty z = y: rows of unit size outside the two largest coordinates.
-  const scales = Array.from({ length: n }, (_, i) => {
-    const tail = V.subarray(i * d + Math.min(2, d - 1), (i + 1) * d);
-    return 2 ** -Math.round(Math.log2(Math.hypot(...tail, Math.sqrt(penalty)) || Math.sqrt(sizeOf(V, i, d)) || 1));
-  });
-  const scaled = ([a, b]: Pair, scale: number): Pair => [a * scale, b * scale];
-  const columns = scales.map((scale, i) => [
-    ...Array.from({ length: d }, (_, j) => scaled(entry(i, j), scale)),
-    ...(penalty > 0 ? scales.map((_, j) => (i === j ? scaled(extra, scale) : zero)) : []),
-  ]);
-  const m = (columns[0] as Pair[]).length;
-  const factor = reflect(columns, new Array<Pair>(m).fill(zero));
-  if (factor === null) return null;
-  // Rᵀu = Pᵀy
-  const u = new Array<Pair>(m).fill(zero);
-  for (let j = 0; j < n; ++j) {
-    const row = factor.pivots[j] as number;
-    let sum: Pair = [(y[row] as number) * (scales[row] as number), 0];
-    for (let i = 0; i < j; ++i) sum = subtract(sum, multiply((columns[j] as Pair[])[i] as Pair, u[i] as Pair));
-    u[j] = divide(sum, (columns[j] as Pair[])[j] as Pair);
-  }
-  for (let j = n - 1; j >= 0; --j) {
-    const v = factor.vectors[j] as Pair[];
-    let product = zero;
-    for (let i = j; i < m; ++i) product = add(product, multiply(v[i] as Pair, u[i] as Pair));
-    for (let i = j; i < m; ++i) u[i] = subtract(u[i] as Pair, multiply(product, v[i] as Pair));
-  }
-  return Float64Array.from({ length: d }, (_, j) => (u[j] as Pair)[0]);
+const toDoubles = (x: readonly DD[]) => Float64Array.from(x, ([hi, lo]) => hi + lo);
+
+/** argmin (1/2n) Σ (y − f)² + (λ/2)‖w‖²; λ = 0 is the solution of least norm if the rows are fewer than the columns. */
+export function exactLeastSquares(features: Float64Array, labels: ArrayLike<number>, ridge: number): Float64Array {
+  const n = labels.length;
+  const A = rowsOf(features, n);
+  const b = Array.from(labels, dd);
+  return toDoubles(leastSquares(...withRidge(A, b, ridge, n)));
 }
 
-function sizeOf(V: Float64Array, i: number, d: number): number {
-  return V.subarray(i * d, (i + 1) * d).reduce((sum, x) => sum + x * x, 0);
-}
-
-/** argmin of least squares with given columns and right-hand side of full column rank, or null. */
-function solveTall(columns: Pair[][], f: Pair[], rankTolerance = kRankTolerance): Float64Array | null {
-  const k = columns.length;
-  const factor = reflect(columns, f, rankTolerance);
-  if (factor === null) return null;
-  const x = new Array<Pair>(k).fill(zero);
-  for (let j = k - 1; j >= 0; --j) {
-    let sum = f[j] as Pair;
-    for (let i = j + 1; i < k; ++i) sum = subtract(sum, multiply((columns[i] as Pair[])[j] as Pair, x[i] as Pair));
-    x[j] = divide(sum, (columns[j] as Pair[])[j] as Pair);
-  }
-  const w = new Float64Array(k);
-  factor.pivots.forEach((column, j) => {
-    w[column] = (x[j] as Pair)[0];
-  });
-  return w;
-}
-
-/** Norm of the Newton step of the logistic objective at w, or null where the Hessian is singular. */
-export function newtonStep(V: Float64Array, y: Float64Array, ridge: number, w: Float64Array): number | null {
-  const n = y.length;
-  const d = w.length;
-  if (ridge === 0 && n < d) return null;
-  const margins = Array.from(y, (label, i) => {
-    let sum = zero;
-    for (let j = 0; j < d; ++j) sum = add(sum, multiply([V[i * d + j] as number, 0], [w[j] as number, 0]));
-    return label * sum[0];
-  });
-  const weights = margins.map((m) => Math.sqrt(1 / (1 + Math.exp(m)) / (1 + Math.exp(-m)) / n));
-  const rows = ridge > 0 ? d : 0;
-  const order = Array.from({ length: n }, (_, i) => i).sort(
-    (a, b) => (weights[b] as number) ** 2 * sizeOf(V, b, d) - (weights[a] as number) ** 2 * sizeOf(V, a, d),
-  );
-  const extra = root([ridge, 0]);
-  const columns = Array.from({ length: d }, (_, j) => [
-    ...order.map((i) => multiply([weights[i] as number, 0], [V[i * d + j] as number, 0])),
-    ...Array.from({ length: rows }, (_, i) => (i === j ? extra : zero)),
-  ]);
-  const f: Pair[] = [
-    ...order.map((i): Pair => {
-      const weight = weights[i] as number;
-      return [weight > 0 ? -(y[i] as number) / (1 + Math.exp(margins[i] as number)) / n / weight : 0, 0];
-    }),
-    ...Array.from({ length: rows }, (_, j) => multiply(extra, [w[j] as number, 0])),
+function withRidge(A: Matrix, b: DD[], ridge: number, n: number): [Matrix, DD[]] {
+  if (ridge === 0) return [A, b];
+  const d = (A[0] as DD[]).length;
+  const root = squareRoot(multiply(dd(n), dd(ridge)));
+  const extra = Array.from({ length: d }, (_, i) => Array.from({ length: d }, (_, j) => (i === j ? root : dd(0))));
+  return [
+    [...A, ...extra],
+    [...b, ...extra.map(() => dd(0))],
   ];
-  const step = solveTall(columns, f);
-  return step && Math.hypot(...step);
 }
 
-/**
- * Distance of a hinge head from the one with the same examples on the kink, below and above it, if that proves optimal, relative
- * to its norm: null where it does not or cancellation hides it.
- */
-export function largestSlack(V: Float64Array, y: Float64Array, ridge: number, w: Float64Array): number | null {
-  const n = y.length;
-  const d = w.length;
-  const marginOf = (x: Float64Array, i: number) => {
-    let sum = zero;
-    for (let j = 0; j < d; ++j) sum = add(sum, multiply([V[i * d + j] as number, 0], [x[j] as number, 0]));
-    return sum[0] * (y[i] as number);
+/** argmin (1/n) Σ log(1 + exp(−y f)) + (λ/2)‖w‖²; null if Newton's method does not settle (no solution at λ = 0). */
+export function exactLogistic(features: Float64Array, labels: ArrayLike<number>, ridge: number): Float64Array | null {
+  const n = labels.length;
+  const A = rowsOf(features, n);
+  const d = (A[0] as DD[]).length;
+  const nl = multiply(dd(n), dd(ridge));
+  const objective = (w: readonly DD[]) => {
+    let sum = 0;
+    for (let i = 0; i < n; i++) {
+      const z = (labels[i] as number) * dot(A[i] as DD[], w)[0];
+      sum += z > 0 ? Math.log1p(Math.exp(-z)) : -z + Math.log1p(Math.exp(z));
+    }
+    return sum + 0.5 * nl[0] * dot(w, w)[0];
   };
-  const at: number[] = [];
-  const f = new Array<Pair>(d).fill(zero);
-  for (let i = 0; i < n; ++i) {
-    const excess = marginOf(w, i) - 1;
-    if (Math.abs(excess) < 1e-6) at.push(i);
-    else if (excess < 0)
-      for (let j = 0; j < d; ++j)
-        f[j] = add(
-          f[j] as Pair,
-          divide([(y[i] as number) * (V[i * d + j] as number), 0], multiply([n, 0], [ridge, 0])),
-        );
+  let w: DD[] = new Array(d).fill(dd(0));
+  let value = objective(w);
+  for (let round = 0; round < 200; round++) {
+    // With p = σ(−yf): minimise Σ p(1−p) (v·δ − y/(1−p))² + nλ ‖w + δ‖².
+    const rows: Matrix = [];
+    const right: DD[] = [];
+    for (let i = 0; i < n; i++) {
+      const z = multiply(dd(labels[i] as number), dot(A[i] as DD[], w));
+      const positive = z[0] > 0;
+      const e = exponential(positive ? negate(z) : z);
+      const one = add(dd(1), e);
+      const p = positive ? divide(e, one) : divide(dd(1), one);
+      const rest = positive ? divide(dd(1), one) : divide(e, one);
+      const root = squareRoot(multiply(p, rest));
+      rows.push((A[i] as DD[]).map((x) => multiply(root, x)));
+      right.push(rest[0] > 0 ? multiply(dd(labels[i] as number), divide(root, rest)) : dd(0));
+    }
+    if (ridge > 0) {
+      const rootRidge = squareRoot(nl);
+      for (let j = 0; j < d; j++) {
+        rows.push(Array.from({ length: d }, (_, c) => (c === j ? rootRidge : dd(0))));
+        right.push(negate(multiply(rootRidge, w[j] as DD)));
+      }
+    }
+    const step = leastSquares(rows, right);
+    if (!step.every(([x]) => Number.isFinite(x))) return null;
+    const size = Math.sqrt(dot(step, step)[0]);
+    const norm = Math.sqrt(dot(w, w)[0]);
+    let share = 1;
+    let moved = w.map((x, j) => add(x, step[j] as DD));
+    // Near the solution the objective in doubles cannot tell; full steps converge there.
+    while (size > 1e-6 * norm && share > 1e-6) {
+      const next = objective(moved);
+      if (next <= value * (1 + 1e-14)) break;
+      share /= 2;
+      moved = w.map((x, j) => add(x, multiply(dd(share), step[j] as DD)));
+    }
+    w = moved;
+    value = objective(w);
+    if (size < 1e-18 * Math.sqrt(dot(w, w)[0])) return toDoubles(w);
+    if (ridge === 0 && Math.sqrt(dot(w, w)[0]) > 1e14) return null;
   }
-  if (at.length > d) return null;
-  // a = argmin ‖λ(w − f) − Σ_B a y v‖: all of w but f is in the span of the kink.
-  const columns = at.map((i) =>
-    Array.from({ length: d }, (_, j): Pair => [(y[i] as number) * (V[i * d + j] as number), 0]),
+  return null;
+}
+
+/** argmin (1/n) Σ max(0, 1 − y f) + (λ/2)‖w‖². */
+export function exactHinge(features: Float64Array, labels: ArrayLike<number>, ridge: number): Float64Array | null {
+  const n = labels.length;
+  const A = rowsOf(features, n).map((row, i) => row.map((x) => multiply(dd(labels[i] as number), x)));
+  const nl = multiply(dd(n), dd(ridge));
+  // w = (1/nλ) Σ b_i y_i v_i, b in [0, 1]: minimise ½ bᵀ K b − Σ b.
+  const K = A.map((row) => A.map((other) => divide(dot(row, other), nl)));
+  let b: DD[] = new Array(n).fill(dd(0.5));
+  let low: DD[] = new Array(n).fill(dd(1));
+  let high: DD[] = new Array(n).fill(dd(1));
+  for (let round = 0; round < 200; round++) {
+    const c = b.map((x) => subtract(dd(1), x));
+    const gap = b.reduce((sum, x, i) => sum + x[0] * (low[i] as DD)[0] + (c[i] as DD)[0] * (high[i] as DD)[0], 0);
+    const residual = K.map((row, i) =>
+      add(subtract(add(subtract(dot(row, b), dd(1)), high[i] as DD), low[i] as DD), dd(0)),
+    );
+    const worst = Math.max(...residual.map(([x]) => Math.abs(x)));
+    if (gap / (2 * n) < 1e-24 && worst < 1e-18) break;
+    const mu = dd((0.1 * gap) / (2 * n));
+    const H = K.map((row, i) =>
+      row.map((x, j) =>
+        i === j ? add(x, add(divide(low[i] as DD, b[i] as DD), divide(high[i] as DD, c[i] as DD))) : x,
+      ),
+    );
+    const right = residual.map((x, i) =>
+      add(
+        negate(x),
+        subtract(subtract(divide(mu, b[i] as DD), low[i] as DD), subtract(divide(mu, c[i] as DD), high[i] as DD)),
+      ),
+    );
+    const step = solvePositive(H, right);
+    if (!step.every(([x]) => Number.isFinite(x))) return null;
+    const lowStep = step.map((x, i) =>
+      subtract(divide(subtract(mu, multiply(low[i] as DD, x)), b[i] as DD), low[i] as DD),
+    );
+    const highStep = step.map((x, i) =>
+      subtract(divide(add(mu, multiply(high[i] as DD, x)), c[i] as DD), high[i] as DD),
+    );
+    let share = 1;
+    const limit = (x: DD, dx: DD) => {
+      if (dx[0] < 0) share = Math.min(share, (-0.99 * x[0]) / dx[0]);
+    };
+    for (let i = 0; i < n; i++) {
+      limit(b[i] as DD, step[i] as DD);
+      limit(c[i] as DD, negate(step[i] as DD));
+      limit(low[i] as DD, lowStep[i] as DD);
+      limit(high[i] as DD, highStep[i] as DD);
+    }
+    const move = (x: readonly DD[], dx: readonly DD[]) =>
+      x.map((value, i) => add(value, multiply(dd(share), dx[i] as DD)));
+    [b, low, high] = [move(b, step), move(low, lowStep), move(high, highStep)];
+  }
+  const d = (A[0] as DD[]).length;
+  return toDoubles(
+    Array.from({ length: d }, (_, j) =>
+      divide(
+        A.reduce((sum, row, i) => add(sum, multiply(row[j] as DD, b[i] as DD)), dd(0)),
+        nl,
+      ),
+    ),
   );
-  const target = f.map((x, j) => subtract([w[j] as number, 0], x));
-  const kept = columns.map((column) => [...column]);
-  const a = at.length > 0 ? solveTall(columns, [...target], 1e-6) : new Float64Array(0);
-  if (a === null) return null;
-  let slack = 0;
-  for (const value of a) slack = Math.max(slack, -value * ridge * n, value * ridge * n - 1);
-  const rest = target.map((x, j) =>
-    kept.reduce((sum, column, i) => subtract(sum, multiply(column[j] as Pair, [a[i] as number, 0])), x),
-  );
-  const size = Math.hypot(...w);
-  const scale = Math.hypot(...f.map(([x]) => x));
-  // Rounding of w and of a.
-  if (scale * 1e-16 > 1e-8 * size) return null;
-  return Math.max(slack, size > 0 ? Math.hypot(...rest.map(([x]) => x)) / size : 0);
 }
