@@ -6,7 +6,6 @@
 #include <limits>
 #include <utility>
 
-#include "core/risk_nested.h"
 
 namespace prompt_attention {
 
@@ -74,12 +73,6 @@ class FixedPointSolver {
         passes_(passes == nullptr ? &ownPasses_ : passes) {}
 
   FixedPoint solve() {
-    const FixedPoint point = solveByNewton(start);
-    if (point.converged || cancelled_) return point;
-    return hardMargin_ ? marginByNesting(point) : solveByNesting(point);
-  }
-
-  FixedPoint solveByNewton(const FixedPoint* start) {
     const std::vector<RiskLevel> levels = riskLevels(points_);
     FixedPoint point{};
     bool followed = false;
@@ -96,45 +89,6 @@ class FixedPointSolver {
     }
     point.converged = largest(point.residuals) <= kRiskTolerance;
     return point;
-  }
-
-  // The hard margin from nested solutions of the hinge at small ridges.
-  FixedPoint marginByNesting(const FixedPoint& otherwise) {
-    const RiskLevel level = riskLevels(points_).back();
-    const double scale = points_.b1Squares + points_.b2Squares + points_.variance / alpha_;
-    for (int power = kFirstVanishingPower; power >= kLastVanishingPower && !cancelled_; power -= 3) {
-      const double ridge = std::pow(10.0, power) * scale;
-      FixedPointSolver hinge({points_, MarginLoss::kHinge, alpha_, ridge}, runner_, cancelled_);
-      FixedPoint point = hinge.solveByNesting({});
-      if (!point.converged) return otherwise;
-      point.ridge = ridge * point.state.chi;
-      point.state.chi = 1.0;
-      *passes_ = 0.0;
-      point = newton(level, point, kTargetResidual);
-      point.converged = largest(point.residuals) <= kRiskTolerance;
-      if (point.converged) return point;
-    }
-    return otherwise;
-  }
-
-  // From the nested problems, with as many passes again; `otherwise` where that fails too.
-  FixedPoint solveByNesting(const FixedPoint& otherwise) {
-    *passes_ = 0.0;
-    const RiskLevel level = riskLevels(points_).back();
-    FixedPoint point{};
-    const auto accept = [&](const RiskState& state) {
-      point.state = state;
-      point.ridge = problem_.ridge;
-      point = newton(level, point, kTargetResidual);
-      point.converged = largest(point.residuals) <= kRiskTolerance;
-      return point.converged;
-    };
-    const double chi = 1.0 / (alpha_ * (problem_.ridge + points_.variance));
-    const bool found = solveNested(
-        {points_, alpha_, problem_.ridge, [&](const RiskState& state) { return sumsOf(level, state); },
-         [&] { return stopped(); }, accept},
-        chi);
-    return found ? point : otherwise;
   }
 
   // The equations from the sums, with their Jacobian; relative to terms of the size that `reference`, a value
