@@ -198,8 +198,9 @@ TestError ladderTestError(const Mixture& mixture, const Readout& readout, const 
         effective >= kLeastEffectiveDraws && skewness <= kLargestSkewness && error.mean() > kLeastError;
     // Where nothing was found, more of the same finds nothing.
     if (reliable || effective == 0.0 || end == most || cancelled)
-      return {error.mean(), error.standardError() * forSkewness(skewness), attention / weight, effective,
-              reliable};
+      // A mean of weighted draws may pass 1.
+      return {std::min(1.0, error.mean()), error.standardError() * forSkewness(skewness), attention / weight,
+              effective, reliable};
   }
 }
 
