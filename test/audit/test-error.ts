@@ -67,7 +67,10 @@ function conditionalError(setting: Setting, g: Float64Array): number {
       const mass = relevant / total;
       const rest = g.length === 0 ? 0 : (total - relevant) / total;
       const mean =
-        mass * (r[0] * w1 + r[1] * w2) + rest * (mu[0] * w1 + mu[1] * w2) + (weighted / total) * along - setting.intercept;
+        mass * (r[0] * w1 + r[1] * w2) +
+        rest * (mu[0] * w1 + mu[1] * w2) +
+        (weighted / total) * along -
+        setting.intercept;
       const z = (y * mean) / ((Math.sqrt(squares) / total) * across);
       error += atom.probability * (y > 0 ? positiveRate : 1 - positiveRate) * normalTail(z);
     }
@@ -75,7 +78,11 @@ function conditionalError(setting: Setting, g: Float64Array): number {
 }
 
 /** Error and its standard error from a fine ladder of shifts: one token by D, all by a/√m, and both. */
-export function referenceError(setting: Setting, draws: number, seed: number): { error: number; standardError: number } {
+export function referenceError(
+  setting: Setting,
+  draws: number,
+  seed: number,
+): { error: number; standardError: number } {
   const m = setting.tokens - setting.relevantTokens;
   const uniform = generator(seed);
   const shifts: { D: number; a: number }[] = [];
@@ -193,7 +200,12 @@ export async function calibrate(settings: number, seeds: number, draws: number, 
       if (Math.abs(z) <= 1.96) covered++;
     }
     row.covered += covered;
-    worst.push({ setting, truth: truth.error, covered: covered / Math.max(unmarked, 1), z: sum / Math.sqrt(Math.max(unmarked, 1)) });
+    worst.push({
+      setting,
+      truth: truth.error,
+      covered: covered / Math.max(unmarked, 1),
+      z: sum / Math.sqrt(Math.max(unmarked, 1)),
+    });
   }
   worst.sort((a, b) => a.covered - b.covered);
   return { rows: [...rows].sort(([a], [b]) => b - a), worst: worst.slice(0, 5) };
