@@ -153,7 +153,7 @@ for (let i = 0; i < 24; ++i) {
     const { contextNorm, noiseLevel } = mixture;
     const unit = 0.05 / (contextNorm ** 2 + noiseLevel * contextNorm);
     let least = Number.POSITIVE_INFINITY;
-    const rungs = both ? 31 : 91;
+    const rungs = both ? 31 : 61;
     for (let j = 0; j < rungs; ++j)
       for (const lambda of both ? [1e-4, 1e-2, 0.1, 0.3, 1, 10] : [ridge]) {
         const inverseTemperature = unit * Math.sinh(-9 + (18 * j) / (rungs - 1));

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { OptionRangeError, risk, simulate } from '../lib/index.js';
-import { firstCrossing, ladderOf, rungsAt } from '../lib/risk/crossing.js';
+import { firstCrossing, ladderOf } from '../lib/risk/crossing.js';
 import { meanAndError } from './support/statistics.js';
 
 const readme = { tokens: 32, dimension: 200, relevantFraction: 0.25, contextNorm: 2, signalNorm: 0.6 };
@@ -129,15 +129,21 @@ test('without noise of the draws the limit decides', async (t) => {
 test('crossings of known functions', async (t) => {
   const law = (f: (n: number) => number) => async (examples: readonly number[]) =>
     examples.map((n) => ({ error: f(n), standardError: 0.01 * f(n), effectiveDraws: 1, reliable: true }));
-  const crossing = async (f: (n: number) => number, target: number) => {
-    const rungs = await rungsAt(law(f), ladderOf(10, 1e12, { dense: 1e4, perDecade: 8, perDecadeAbove: 4 }));
-    return firstCrossing(law(f), rungs, target, 7);
+  const crossing = async (f: (n: number) => number, target: number, screen = f) => {
+    const ladder = ladderOf(10, 1e12, { dense: 1e4, perDecade: 8, perDecadeAbove: 4 });
+    return (await firstCrossing({ screen: law(screen), law: law(f), lanes: 2 }, ladder, target)).found;
   };
   const found = await crossing((n) => 1 / n, 1 / 777.5);
   t.true(typeof found === 'object' && found.at.examples === 778 && Math.abs(found.examples - 777.5) < 1e-3);
   t.true(typeof found === 'object' && Math.abs(found.standardError - 7.8) < 0.1 && found.lasting);
   const far = await crossing((n) => 1 / n, 1e-10);
   t.true(typeof far === 'object' && Math.abs(far.examples - 1e10) < 100);
+  const screened = await crossing(
+    (n) => 1 / n,
+    1 / 777.5,
+    (n) => 1 / n / (1 + 100 / n),
+  );
+  t.true(typeof screened === 'object' && screened.at.examples === 778 && screened.before.examples === 777);
   t.is(await crossing((n) => 1 / n, 0.2), 'first');
   t.is(await crossing((n) => 0.1 + 1 / n, 0.1), 'none');
   // A dip between rungs: a parabola in the logarithms, 0.15 wide where rungs are 0.29 apart.

@@ -17,6 +17,10 @@ export interface Rung {
 const kDipPoints = 3;
 /** The relative width of the bracket at which a refinement ends where n are not counted. */
 const kBracketWidth = 1e-9;
+/** Where the screen is above the target by this factor the law is. */
+const kScreenMargin = 1.1;
+/** Of the bracket: half the distance of the two points about the interpolated crossing. */
+const kPairDistance = 0.02;
 /** Above this n is not counted one by one. */
 const kCounted = 2 ** 31 - 1;
 /** The slope of the law at the crossing is taken over this relative distance in n. */
@@ -42,6 +46,17 @@ export function ladderOf(
     rungs.push(n);
   }
   return rungs;
+}
+
+/** Whether the law was not found. */
+export const isUnsolved = ({ error }: Rung): boolean => error === Number.POSITIVE_INFINITY;
+
+/** A law that is searched: `law` itself, and one that costs little and is not above it by more than kScreenMargin. */
+export interface SearchedLaw {
+  readonly screen: Law;
+  readonly law: Law;
+  /** Points of `law` that are asked for at a time. */
+  readonly lanes: number;
 }
 
 /** n strictly between two, counted where they are small. */
@@ -81,44 +96,78 @@ export interface Crossing {
   readonly examples: number;
   /** Standard error of it; Infinity where the law is flat. */
   readonly standardError: number;
+  /** Whether the law was not found at some n before it. */
+  readonly unsolved: boolean;
   /** Whether the law is at most the target on every later rung. */
   readonly lasting: boolean;
 }
 
-/**
- * The first crossing of the target from above, refined by `pointsAtOnce` points of the law at a time; `first` if it is not above the target to
- * begin with, `none` if it stays above.
- */
+/** The law in place of the screen, up to the first rung at which it is at most the target. */
+async function withLaw({ screen, law, lanes }: SearchedLaw, rungs: readonly Rung[], target: number) {
+  if (law === screen) return rungs;
+  const values = [...rungs];
+  const open = rungs.flatMap(({ error }, i) => (error <= kScreenMargin * target ? [i] : []));
+  for (let first = 0; first < open.length; first += lanes) {
+    const some = open.slice(first, first + lanes);
+    const found = await rungsAt(
+      law,
+      some.map((i) => (rungs[i] as Rung).examples),
+    );
+    for (const [j, i] of some.entries()) values[i] = found[j] as Rung;
+    if (found.some(({ error }) => error <= target)) break;
+  }
+  return values;
+}
+
+/** Where in a bracket, by interpolation of the logarithms, the law comes down to the target: a share of it. */
+function shareOf(before: Rung, at: Rung, target: number): number {
+  const [above, below] = [Math.log(before.error / target), Math.log(at.error / target)];
+  return Number.isFinite(above) && Number.isFinite(below) && above > below ? above / (above - below) : 0.5;
+}
+
+/** Two n about the interpolated crossing, or, every other time, the middle: the bracket shrinks whatever the law does. */
+function within(before: Rung, at: Rung, target: number, halve: boolean): readonly number[] {
+  const [low, high] = [before.examples, at.examples];
+  if (halve) return between(low, high, 1);
+  const share = shareOf(before, at, target);
+  const whole = (n: number) => (high > kCounted ? n : Math.round(n));
+  const place = low * (high / low) ** share;
+  const distance = kPairDistance * (high - low);
+  const pair = [place - distance, place + distance].map(whole).filter((n) => n > low && n < high);
+  return pair.length > 0 ? [...new Set(pair)] : between(low, high, 1);
+}
+
+/** The first crossing of the target from above on a ladder, `first` if the law is not above it to begin with, `none` if it stays above. */
 export async function firstCrossing(
-  law: Law,
-  ladder: readonly Rung[],
+  searched: SearchedLaw,
+  ladder: readonly number[],
   target: number,
-  pointsAtOnce: number,
-): Promise<Crossing | 'first' | 'none'> {
-  const rungs = await withDips(law, ladder, target);
+): Promise<{ readonly rungs: readonly Rung[]; readonly found: Crossing | 'first' | 'none' }> {
+  const { screen, law } = searched;
+  const screened = await withDips(screen, await rungsAt(screen, ladder), target);
+  const rungs = await withLaw(searched, screened, target);
   const reached = rungs.findIndex(({ error }) => error <= target);
-  if (reached < 0) return 'none';
-  if (reached === 0) return 'first';
+  if (reached < 0) return { rungs, found: 'none' };
+  if (reached === 0) return { rungs, found: 'first' };
   let [before, at] = [rungs[reached - 1] as Rung, rungs[reached] as Rung];
-  while (
-    at.examples > kCounted ? at.examples / before.examples - 1 > kBracketWidth : at.examples - before.examples > 1
-  ) {
-    const inner = await rungsAt(law, between(before.examples, at.examples, pointsAtOnce));
+  let unsolved = rungs.slice(0, reached).some(isUnsolved);
+  const isWide = () =>
+    at.examples > kCounted ? at.examples / before.examples - 1 > kBracketWidth : at.examples - before.examples > 1;
+  for (let halve = false; isWide(); ) {
+    const width = at.examples - before.examples;
+    const inner = await rungsAt(law, within(before, at, target, halve));
+    unsolved ||= inner.some(isUnsolved);
     const first = inner.findIndex(({ error }) => error <= target);
     [before, at] = [first === 0 ? before : (inner.at(first < 0 ? -1 : first - 1) as Rung), inner[first] ?? at];
+    halve = at.examples - before.examples > 0.5 * width;
   }
   const lasting = rungs.slice(reached).every(({ error }) => error <= target);
-  return { at, before, ...(await placeOf(law, before, at, target)), lasting };
+  return { rungs, found: { at, before, ...(await placeOf(law, before, at, target)), unsolved, lasting } };
 }
 
 /** n of the crossing by interpolation, and its standard error: that of the law over the law's slope. */
 async function placeOf(law: Law, before: Rung, at: Rung, target: number) {
-  const [logBefore, logAt] = [Math.log(before.error), Math.log(at.error)];
-  const share =
-    Number.isFinite(logBefore) && Number.isFinite(logAt) && logBefore > logAt
-      ? (logBefore - Math.log(target)) / (logBefore - logAt)
-      : 1;
-  const examples = before.examples + share * (at.examples - before.examples);
+  const examples = before.examples + shareOf(before, at, target) * (at.examples - before.examples);
   const distance = Math.max(1, at.examples * kSlopeDistance);
   const whole = (n: number) => (n > kCounted ? n : Math.round(n));
   const sides = await rungsAt(law, [Math.max(1, whole(at.examples - distance)), whole(at.examples + distance)]);

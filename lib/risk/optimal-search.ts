@@ -30,8 +30,8 @@ export interface FirstLook {
   readonly places: readonly (readonly (Place | undefined)[])[];
 }
 
-/** The first look: steps of u (a factor of 1.5 of a large τ) and of ln λ, and draws. */
-const kScaleStep = 0.4;
+/** The first look: steps of u (a factor of 1.65 of a large τ) and of ln λ, and draws. */
+const kScaleStep = 0.5;
 const kRidgeStep = Math.LN10;
 export const kFirstDraws = 1024;
 /** Draws on which basins are descended. */
@@ -39,10 +39,12 @@ export const kDescentDraws = 4096;
 const kMostBasins = 4;
 /** How far a minimum may lie below the best point of the look, in multiples of what parabolas through its neighbours say. */
 const kDropMargin = 2;
+/** Relative differences of errors that make no difference. */
+export const kUnevenness = 1e-4;
 /** Standard errors within which one basin may turn out lower than another. */
 const kNoiseMargin = 4;
 /** Where descents end: relative widths in τ and λ at which the error is within about their square of the least. */
-const kScaleWidth = 4e-3;
+const kScaleWidth = 1e-2;
 const kRidgeWindow = 0.8;
 
 const placeOf = (u: number, log: number, height: LawPoint | undefined): Place | undefined =>
@@ -85,8 +87,11 @@ function dropOf(before: Place | undefined, middle: Place, after: Place | undefin
   return left + right > 0 ? (left - right) ** 2 / (8 * (left + right)) : 0;
 }
 
-/** The local minima of the look that may hold the global one, best first. */
-export function basinsOf({ places }: FirstLook): readonly Place[] {
+/**
+ * The local minima of the look that may hold the global one, best first; without those that are no better than what another look, on the
+ * same draws, has at the same u.
+ */
+export function basinsOf({ places }: FirstLook, other?: FirstLook): readonly Place[] {
   const at = (i: number, j: number) => places[i]?.[j];
   const basins: { readonly place: Place; readonly bound: number }[] = [];
   let ceiling = Number.POSITIVE_INFINITY;
@@ -103,7 +108,9 @@ export function basinsOf({ places }: FirstLook): readonly Place[] {
       });
       if (lower) continue;
       const drop = dropOf(at(i - 1, j), place, at(i + 1, j)) + dropOf(at(i, j - 1), place, at(i, j + 1));
-      basins.push({ place, bound: place.value - kDropMargin * drop - kNoiseMargin * place.spread });
+      const bottom = place.value - kDropMargin * drop;
+      if (bottom >= (other?.places[i]?.[0]?.value ?? Number.POSITIVE_INFINITY) - kUnevenness) continue;
+      basins.push({ place, bound: bottom - kNoiseMargin * place.spread });
     }
   return basins
     .filter(({ bound }) => bound <= ceiling)

@@ -22,6 +22,7 @@ import {
   type FirstLook,
   firstLook,
   kDescentDraws,
+  kUnevenness,
   type Place,
 } from './optimal-search.js';
 
@@ -108,18 +109,14 @@ const headWithoutRidge = z.strictObject({
 /** The range of |τ|: from a fraction of the smaller of its natural scales 1/(σQ), 1/Q² to where attention is all or nothing. */
 const kSmallScale = 0.05;
 const kLargeScale = 300;
-/**
- * Ridges relative to the size of a feature: of the first look, and where descents end; beyond are the limits 0 and ∞. Points of
- * losses other than the square cost twenty times as much at the smallest ridges.
- */
-const kLookedAtRidges = [1e-5, 1e3] as const;
-const kLookedAtIterated = [1e-3, 1e3] as const;
+/** Ridges relative to the size of a feature: of the first look, and where descents end; beyond are the limits 0 and ∞. */
+const kLookedAtRidges = [1e-3, 1e3] as const;
 const kRidges = [1e-10, 1e5] as const;
 /** Standard errors within which descended basins stay rivals, and the first step of the last descent. */
 const kBasinNoise = 3;
 const kLastStep = 0.25;
-/** Relative height by which a plateau may be uneven, beyond its noise. */
-const kUnevenness = 1e-4;
+/** Descents that end so close to each other, in u and ln λ, have found the same minimum. */
+const kSamePlace = 0.05;
 
 /** A place that can be the answer. */
 interface Candidate extends Place {
@@ -131,7 +128,7 @@ interface Candidate extends Place {
 }
 
 function axesOf(
-  { mixture, sampleRatio, head }: Landscape['options'],
+  { mixture, sampleRatio }: Landscape['options'],
   { scale, ridge }: { readonly scale: number | undefined; readonly ridge: number | undefined },
 ): Axes {
   const { contextNorm: Q, signalNorm: W, noiseLevel, tokens } = mixture;
@@ -149,34 +146,53 @@ function axesOf(
     scaleAt: (u) => (fixed ? (scale ?? 0) : small * Math.sinh(u)),
     last: fixed ? 0 : Math.asinh(kLargeScale / (noise > 0 ? noise : gap) / small),
     ridgeAt: (log) => ridge ?? Math.exp(log),
-    look: logs(head === 'logistic' || head === 'hinge' ? kLookedAtIterated : kLookedAtRidges),
+    look: logs(kLookedAtRidges),
     least,
     most,
   };
 }
 
-/** Minima of one head on the axes, best first, from every basin that could hold the least; and its limits τ → ±∞. */
-async function candidatesOf(landscape: Landscape, axes: Axes, averaging: boolean): Promise<readonly Candidate[]> {
+/**
+ * Minima of one head on the axes, best first, from every basin that could hold the least and that `other`, the look at another head, does
+ * not equal; and its limits τ → ±∞.
+ */
+async function candidatesOf(
+  landscape: Landscape,
+  axes: Axes,
+  averaging: boolean,
+  other?: FirstLook,
+): Promise<{ readonly look: FirstLook; readonly candidates: readonly Candidate[] }> {
   const { draws } = landscape.options;
   const look = await firstLook(landscape, axes, draws);
   const coarse = Math.min(draws, kDescentDraws);
-  const descended = (
-    await inLanes(
-      landscape.threads,
-      basinsOf(look).map((basin) => () => descendFrom(landscape, axes, basin, { draws: coarse, step: 1, threads: 1 })),
-    )
-  ).filter((place) => place !== undefined);
+  const bottoms = await inLanes(
+    landscape.threads,
+    basinsOf(look, other).map(
+      (basin) => () => descendFrom(landscape, axes, basin, { draws: coarse, step: 1, threads: 1 }),
+    ),
+  );
+  const descended = bottoms.filter((place) => place !== undefined).sort((a, b) => a.value - b.value);
   const ceiling = Math.min(...descended.map(({ value, spread }) => value + kBasinNoise * spread));
+  const rivals = descended.filter(
+    (place, i) =>
+      place.value - kBasinNoise * place.spread <= ceiling &&
+      !descended.slice(0, i).some((known) => isSamePlace(known, place)),
+  );
   const found: Place[] = [];
-  for (const rival of descended.filter(({ value, spread }) => value - kBasinNoise * spread <= ceiling)) {
+  for (const rival of rivals) {
     const settings = { draws, step: kLastStep, threads: landscape.threads };
     const place = coarse === draws ? rival : await descendFrom(landscape, axes, rival, settings);
     if (place !== undefined) found.push(place);
   }
   found.sort((a, b) => a.value - b.value);
   const inner = found.map((place) => ({ ...place, averaging, edge: false, plateauFrom: 0 }));
-  return axes.last > 0 ? [...inner, ...edgesOf(look, averaging)] : inner;
+  return { look, candidates: axes.last > 0 ? [...inner, ...edgesOf(look, averaging)] : inner };
 }
+
+/** Where the error does not depend on λ any ridge is the same. */
+const isSamePlace = (a: Place, b: Place) =>
+  Math.abs(a.u - b.u) < kSamePlace &&
+  (a.log === b.log || Math.abs(a.log - b.log) < kSamePlace || Math.abs(a.value - b.value) < kUnevenness);
 
 /** The outermost places of the look on either side of τ = 0, each at its best ridge. */
 function edgesOf({ places }: FirstLook, averaging: boolean): readonly Candidate[] {
@@ -211,16 +227,14 @@ async function rank(landscape: Landscape, axes: Axes, candidates: readonly Candi
 
 async function search(landscape: Landscape, axes: Axes, choosesRidge: boolean, vanishing: boolean): Promise<Optimum> {
   const averagingAxes = { ...axes, least: Infinity, most: Infinity, look: [Infinity, Infinity] as const };
-  const learned = await candidatesOf(landscape, axes, false);
-  const averaged = choosesRidge ? await candidatesOf(landscape, averagingAxes, true) : [];
-  const lowest = [...learned, ...averaged].sort((a, b) => a.value - b.value);
+  const averaged = choosesRidge ? await candidatesOf(landscape, averagingAxes, true) : undefined;
+  const learned = await candidatesOf(landscape, axes, false, averaged?.look);
+  const lowest = [...learned.candidates, ...(averaged?.candidates ?? [])].sort((a, b) => a.value - b.value);
   const [least] = lowest;
   if (least === undefined)
     throw new ConvergenceError('the law was found at no point of the search', { evaluated: landscape.evaluated });
   const reach = least.value + kBasinNoise * least.spread + kUnevenness;
-  const candidates: Candidate[] = lowest.filter(
-    ({ edge, averaging, value, spread }) => !edge || averaging || value - kBasinNoise * spread <= reach,
-  );
+  const candidates: Candidate[] = lowest.filter(({ value, spread }) => value - kBasinNoise * spread <= reach);
   if (choosesRidge && vanishing && candidates.some(({ log }) => log === axes.least))
     candidates.push({ ...least, log: Number.NEGATIVE_INFINITY });
   for (const candidate of await rank(landscape, axes, candidates)) {

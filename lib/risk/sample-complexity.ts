@@ -7,7 +7,16 @@ import type { JobOptions } from '../job.js';
 import type { ContextualMixture } from '../mixture.js';
 import { abortSignal, integerFrom, numberIn, parseOptions, seedSchema } from '../options.js';
 import { type Certificate, type CertifyOptions, certify } from './certificate.js';
-import { type Crossing, firstCrossing, type Law, ladderOf, type Rung, rungsAt } from './crossing.js';
+import {
+  type Crossing,
+  firstCrossing,
+  isUnsolved,
+  type Law,
+  ladderOf,
+  type Rung,
+  rungsAt,
+  type SearchedLaw,
+} from './crossing.js';
 import { knownPromptRiskSchema, type RiskHead, requireKnownPromptLaw, ridgeOf } from './known-prompt.js';
 import { inLanes } from './landscape.js';
 import { lawPoints } from './law-points.js';
@@ -48,7 +57,7 @@ export interface ReachableError {
   readonly sampleRatio: number;
   /** Standard error of `sampleRatio` from the finite number of draws; Infinity where the law does not fall at the crossing. */
   readonly standardError: number;
-  /** Whether the law's error at the answer can be trusted to its standard error. */
+  /** Whether the law's error at the answer can be trusted to its standard error, and was found at every smaller n looked at. */
   readonly reliable: boolean;
   /** Whether the law stays at most the target for all larger n that were looked at; not so before the peak of a double descent. */
   readonly lasting: boolean;
@@ -115,13 +124,11 @@ const schema = z.strictObject({
 
 /** A law and how it is searched. */
 interface Search {
-  readonly lawOf: (draws: number) => Law;
+  readonly lawOf: (draws: number) => SearchedLaw;
   readonly draws: number;
   /** Rungs per factor of ten up to kDenseRatio, and beyond. */
   readonly perDecade: number;
   readonly perDecadeAbove: number;
-  /** Points of the law that one refinement asks for. */
-  readonly pointsAtOnce: number;
   readonly smallest: number;
   readonly largest: number;
   readonly dimension: number;
@@ -147,15 +154,24 @@ function knownPromptSearch(
   const ridge = ridgeOf(head);
   const request = { ...experiment, head: head.kind, seed, signal, threads: availableParallelism() };
   return {
-    lawOf: (count) => (examples) =>
-      lawPoints(
-        { ...request, draws: count },
-        examples.map((n) => ({ sampleRatio: n / dimension, ridge, examples: n <= kMostExamples ? n : undefined })),
-      ),
+    lawOf: (count) => {
+      const at =
+        (imbalanced: boolean): Law =>
+        (examples) =>
+          lawPoints(
+            { ...request, draws: count },
+            examples.map((n) => ({
+              sampleRatio: n / dimension,
+              ridge,
+              examples: imbalanced && n <= kMostExamples ? n : undefined,
+            })),
+          );
+      // Averaging over label imbalance costs some twenty points of the limit, and raises the error.
+      return { screen: at(false), law: at(true), lanes: request.threads };
+    },
     draws,
     perDecade: 8,
     perDecadeAbove: 4,
-    pointsAtOnce: 7,
     smallest: smallestExamples(mixture, target),
     largest: kLargestRatio * dimension,
     dimension,
@@ -178,18 +194,18 @@ function threeStepSearch(
     }
   };
   return {
-    lawOf: (count) => async (examples) => {
-      const n = examples.map((value) => Math.min(kMostExamples, value));
-      return inLanes(
-        availableParallelism(),
-        n.map((value) => () => at(value, count)),
-      );
+    lawOf: (count) => {
+      const lanes = availableParallelism();
+      const law: Law = (examples) =>
+        inLanes(
+          lanes,
+          examples.map((n) => () => at(n, count)),
+        );
+      return { screen: law, law, lanes };
     },
     draws,
     perDecade: 4,
     perDecadeAbove: 1,
-    // Each n of this law is drawn by itself.
-    pointsAtOnce: 1,
     // With fluctuations the law is exact in distribution at any n.
     smallest: fluctuations ? 1 : Math.max(kLeastThreeStepExamples, smallestExamples(experiment.mixture, target)),
     largest: kMostExamples,
@@ -219,31 +235,34 @@ async function decide(
   { lawOf, draws, ...search }: Search,
   target: number,
 ): Promise<Exclude<SampleComplexity, ReachableError> | Crossing> {
-  const { smallest, largest, pointsAtOnce } = search;
+  const { smallest, largest } = search;
   const examples = ladderOf(smallest, largest, { ...search, dense: kDenseRatio * search.dimension });
   for (let round = 1, count = draws; ; ++round, count = Math.min(kMostExamples, kMoreDraws * count)) {
-    const law = lawOf(count);
-    const rungs = await rungsAt(law, examples);
-    const found = await firstCrossing(law, rungs, target, pointsAtOnce);
+    const { rungs, found } = await firstCrossing(lawOf(count), examples, target);
     if (found === 'first') return { outOfRange: true, smallestExamples: smallest, error: (rungs[0] as Rung).error };
     if (found !== 'none') return found;
     const { error: limit, standardError, reliable } = rungs.at(-1) as Rung;
-    if (rungs.every(({ error }) => error === Number.POSITIVE_INFINITY))
-      throw new ConvergenceError('the law was found at no number of examples', { smallest });
-    const above = rungs.every((rung) => rung.error - kMargin * rung.standardError > target);
+    if (rungs.every(isUnsolved)) throw new ConvergenceError('the law was found at no number of examples', { smallest });
+    const above = rungs.every((rung) => !isUnsolved(rung) && rung.error - kMargin * rung.standardError > target);
     if (above && reliable) return { unreachable: true, limit, standardError };
     if (round === kRounds) return { undecided: true, limit, standardError };
   }
 }
 
 /** The n between the answer and a neighbour at which the law is the furthest on the neighbour's side. */
-async function neighbour(law: Law, answer: number, factor: number): Promise<{ examples: number; lawError: number }> {
+async function neighbour(
+  { screen, law }: SearchedLaw,
+  answer: number,
+  factor: number,
+): Promise<{ examples: number; lawError: number }> {
   const steps = [0.25, 0.5, 0.75, 1].map((share) => answer * factor ** share);
   const whole = steps.map((n) => Math.max(1, factor > 1 ? Math.ceil(n) : Math.floor(n)));
   const sign = factor > 1 ? 1 : -1;
-  const rungs = (await rungsAt(law, whole)).filter(({ error }) => Number.isFinite(error));
+  const rungs = (await rungsAt(screen, whole)).filter(({ error }) => Number.isFinite(error));
   const [best] = rungs.sort((a, b) => sign * (a.error - b.error));
-  return { examples: best?.examples ?? (whole.at(-1) as number), lawError: best?.error ?? Number.NaN };
+  const examples = best?.examples ?? (whole.at(-1) as number);
+  const [rung] = law === screen ? [best] : await rungsAt(law, [examples]);
+  return { examples, lawError: rung?.error ?? Number.NaN };
 }
 
 /**
@@ -252,7 +271,8 @@ async function neighbour(law: Law, answer: number, factor: number): Promise<{ ex
  *
  * Known prompt: the first n at which {@link knownPrompt}'s error is at most the target, on draws common to all n. Three steps:
  * the first n = n1 = n2 = n3 at which {@link threeStep}'s is. Errors that are not monotone (least squares without ridge peaks at
- * n = d) may cross the target again later: `lasting` says so. n at which the law was not found count as above the target.
+ * n = d) may cross the target again later: `lasting` says so. n at which the law was not found count as above the target, and the answer
+ * is then not `reliable`.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; {@link ConvergenceError} if the law was found at no n.
  * @example
@@ -284,7 +304,7 @@ export async function sampleComplexity(options: SampleComplexityOptions): Promis
     examples: Math.ceil(at.examples),
     sampleRatio: found.examples / search.dimension,
     standardError: found.standardError / search.dimension,
-    reliable: at.reliable,
+    reliable: at.reliable && !found.unsolved,
     lasting,
     smallestExamples: search.smallest,
   };
