@@ -6,7 +6,6 @@
 #include <limits>
 #include <utility>
 
-
 namespace prompt_attention {
 
 namespace {
@@ -385,7 +384,8 @@ std::vector<RiskLevel> riskLevels(const RiskPoints& points) {
   return levels;
 }
 
-FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner, const std::atomic<bool>& cancelled) {
+FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner,
+                           const std::atomic<bool>& cancelled) {
   return FixedPointSolver(problem, runner, cancelled).solve();
 }
 

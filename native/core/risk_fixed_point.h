@@ -51,7 +51,8 @@ struct FixedPoint {
 };
 
 // λ > 0, or λ = 0 for the logistic and hinge loss where the classes are not separable.
-FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner, const std::atomic<bool>& cancelled);
+FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner,
+                           const std::atomic<bool>& cancelled);
 
 // The same at a state that is known.
 FixedPoint fixedPointAt(const RiskProblem& problem, const RiskState& state, PartRunner& runner);
