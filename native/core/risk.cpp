@@ -232,18 +232,20 @@ class PointSolver {
       for (int i = 0; i < kErrorSums; ++i) mean[i] += sums[i] / batches_;
     // To first order in how the state differs on the batch.
     const double R = noiseNorm(points_, state);
-    const auto shifted = [&](int batch, double value, double by1, double by2, double byR) {
+    const auto shifted = [&](int batch, double value, double by1, double by2, double byR, double byChi) {
       const RiskState& alone = solution.alone[batch];
       const double dR = noiseNorm(points_, alone) - R;
-      return value + by1 * (alone.w1 - state.w1) + by2 * (alone.w2 - state.w2) + byR * dR;
+      const double dChi = solution.hardMargin ? 0.0 : alone.chi - state.chi;
+      return value + by1 * (alone.w1 - state.w1) + by2 * (alone.w2 - state.w2) + byR * dR + byChi * dChi;
     };
     RiskValue& error = point.fields[kRiskError];
     RiskValue& training = point.fields[kRiskTrainingError];
     error = scattered(mean[kError], batches_, [&](int i) {
-      return shifted(i, parts[i][kError], mean[kErrorBy1], mean[kErrorBy2], mean[kErrorByR]);
+      return shifted(i, parts[i][kError], mean[kErrorBy1], mean[kErrorBy2], mean[kErrorByR], 0.0);
     });
     training = scattered(mean[kTrainingError], batches_, [&](int i) {
-      return shifted(i, parts[i][kTrainingError], mean[kTrainingBy1], mean[kTrainingBy2], mean[kTrainingByR]);
+      return shifted(i, parts[i][kTrainingError], mean[kTrainingBy1], mean[kTrainingBy2], mean[kTrainingByR],
+                     mean[kTrainingByChi]);
     });
     if (points_.hasDraws()) {
       PoolingWorkspace& workspace = *workspace_;
@@ -255,7 +257,7 @@ class PointSolver {
         const RiskTail found = riskTail(tail, workspace, cancelled_);
         const auto combined = [&](const TailMean& tailMean) {
           const RiskValue fromState = scattered(0.0, batches_, [&](int i) {
-            return shifted(i, 0.0, tailMean.by1, tailMean.by2, tailMean.byR);
+            return shifted(i, 0.0, tailMean.by1, tailMean.by2, tailMean.byR, tailMean.byChi);
           });
           return RiskValue{tailMean.mean, std::hypot(fromState.standardError, tailMean.standardError)};
         };

@@ -184,6 +184,7 @@ void errorSumsOf(const RiskColumns& points, const RiskState& state, double R, do
     const V a = hn::MulAdd(constant(state.w1), point.b1, hn::Mul(constant(state.w2), point.b2));
     const V perT = hn::Div(constant(1.0), hn::Mul(s, constant(R)));
     const V ws = hn::Mul(weight, perT);
+    // Returns the weighted density of the margin at 0.
     const auto add = [&](V margin, ErrorSum value, ErrorSum by1, ErrorSum by2, ErrorSum byR, ErrorSum squares)
                          HWY_ATTR {
                            const V z = hn::Mul(margin, perT);
@@ -195,10 +196,13 @@ void errorSumsOf(const RiskColumns& points, const RiskState& state, double R, do
                            sums[by1] = hn::NegMulAdd(density, point.b1, sums[by1]);
                            sums[by2] = hn::NegMulAdd(density, point.b2, sums[by2]);
                            sums[byR] = hn::MulAdd(hn::Mul(density, s), z, sums[byR]);
+                           return density;
                          };
     add(a, kError, kErrorBy1, kErrorBy2, kErrorByR, kErrorSquares);
-    add(hn::MulAdd(shift, variance, a), kTrainingError, kTrainingBy1, kTrainingBy2, kTrainingByR,
-        kTrainingSquares);
+    const V density = add(hn::MulAdd(shift, variance, a), kTrainingError, kTrainingBy1, kTrainingBy2,
+                          kTrainingByR, kTrainingSquares);
+    sums[kTrainingByChi] =
+        hn::NegMulAdd(hn::Mul(density, constant(slopeAtZero)), variance, sums[kTrainingByChi]);
   });
   for (int i = 0; i < kErrorSums; ++i) out[i] = hn::GetLane(hn::SumOfLanes(d, sums[i]));
 }
@@ -343,7 +347,8 @@ ErrorSums errorSums(const RiskPoints& points, int batch, const RiskState& state,
   ErrorSums average = averageBatch<kErrorSums>(points, batch, INT32_MAX, state, sums, LabelRates::kTest);
   if (!points.reweighted) return average;
   const ErrorSums training = averageBatch<kErrorSums>(points, batch, INT32_MAX, state, sums);
-  for (const ErrorSum sum : {kTrainingError, kTrainingBy1, kTrainingBy2, kTrainingByR, kTrainingSquares})
+  for (const ErrorSum sum :
+       {kTrainingError, kTrainingBy1, kTrainingBy2, kTrainingByR, kTrainingByChi, kTrainingSquares})
     average[sum] = training[sum];
   return average;
 }

@@ -81,6 +81,7 @@ enum ErrorSum {
   kTrainingBy1,
   kTrainingBy2,
   kTrainingByR,
+  kTrainingByChi,
   kErrorSquares,  // mean of the squares of what the errors are means of
   kTrainingSquares,
   kErrorSums

@@ -61,7 +61,7 @@ class StateErrors {
 
   // Test and training error of each draw, and its part of their derivatives times `weights` into the sums.
   void add(const ScoreSums& sums, int count, const double* weights, double* test, double* training,
-           std::array<double, 3>& testBy, std::array<double, 3>& trainingBy) const {
+           std::array<double, 4>& testBy, std::array<double, 4>& trainingBy) const {
     std::fill_n(test, count, 0.0);
     std::fill_n(training, count, 0.0);
     const double shift = spec_.slopeAtZero * spec_.state.chi;
@@ -69,7 +69,9 @@ class StateErrors {
       const double s = std::sqrt(variance);
       const double t = s * R_;
       const double a = dot(w_, b);
-      const auto addTo = [&](double margin, double p, double& value, std::array<double, 3>& by) {
+      // `byChi` is the derivative of the margin by χ.
+      const auto addTo = [&](double margin, double byChi, double p, double& value,
+                             std::array<double, 4>& by) {
         value += p * misclassification(margin, t);
         if (!(t > 0.0)) return;
         const double z = margin / t;
@@ -77,9 +79,10 @@ class StateErrors {
         by[0] -= density * b.e1;
         by[1] -= density * b.e2;
         by[2] += density * s * z;
+        by[3] -= density * byChi;
       };
-      addTo(a, probability, test[i], testBy);
-      addTo(a + shift * variance, rate, training[i], trainingBy);
+      addTo(a, 0.0, probability, test[i], testBy);
+      addTo(a + shift * variance, spec_.slopeAtZero * variance, rate, training[i], trainingBy);
     });
   }
 
@@ -92,10 +95,10 @@ class StateErrors {
   const std::vector<LabelTerm> terms_;
 };
 
-TailMean tailMean(const WeightedMean& mean, const std::array<double, 3>& by) {
+TailMean tailMean(const WeightedMean& mean, const std::array<double, 4>& by) {
   const double draws = mean.draws();
-  return {mean.mean(),   mean.standardError(), mean.effectiveDraws(),
-          by[0] / draws, by[1] / draws,        by[2] / draws};
+  return {mean.mean(),   mean.standardError(), mean.effectiveDraws(), by[0] / draws,
+          by[1] / draws, by[2] / draws,        by[3] / draws};
 }
 
 }  // namespace
@@ -127,8 +130,8 @@ RiskTail riskTail(const RiskTailSpec& spec, PoolingWorkspace& workspace, const s
       cancelled, scratch);
   WeightedMean test(static_cast<int>(ladder.components.size()));
   WeightedMean training(static_cast<int>(ladder.components.size()));
-  std::array<double, 3> testBy{};
-  std::array<double, 3> trainingBy{};
+  std::array<double, 4> testBy{};
+  std::array<double, 4> trainingBy{};
   double trainingValues[kPooledBlock];
   const int64_t most = static_cast<int64_t>(spec.draws) * kMostTailFactor;
   int64_t first = 0;

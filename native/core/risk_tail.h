@@ -15,7 +15,7 @@
 
 namespace prompt_attention {
 
-// A mean, its derivatives by w1, w2 and R, and how far it can be trusted.
+// A mean, its derivatives by w1, w2, R and χ, and how far it can be trusted.
 struct TailMean {
   double mean;
   double standardError;  // of the draws; not of the state
@@ -23,6 +23,7 @@ struct TailMean {
   double by1;
   double by2;
   double byR;
+  double byChi;
 };
 
 struct RiskTail {
