@@ -53,11 +53,12 @@ function spreadOf({ runs }: Case): number {
   return Math.sqrt(variance / quoted);
 }
 
-/** Rows of a table, by part and decade of the error. */
-export function tabulate(cases: readonly Case[], byDecade = true): Row[] {
+/** Rows of a table, by part and, for errors, by decade. */
+export function tabulate(cases: readonly Case[]): Row[] {
   const groups = new Map<string, Case[]>();
   for (const entry of cases) {
-    const decade = byDecade && !entry.part.startsWith('sample') ? decadeOf(entry.truth) : 0;
+    const isError = /^(testError|risk)/.test(entry.part);
+    const decade = isError ? decadeOf(entry.truth) : 0;
     const key = `${entry.part}|${String(decade).padStart(2, '0')}`;
     groups.set(key, [...(groups.get(key) ?? []), entry]);
   }
