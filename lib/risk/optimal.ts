@@ -38,7 +38,12 @@ export interface OptimalOptions extends Pick<KnownPromptRiskOptions, 'kind' | 'd
   /** α = n/d: the error is the limit n, d → ∞; or give `examples`. */
   readonly sampleRatio?: number | undefined;
   /** The head. Its ridge is not read, and need not be given, if `'ridge'` is chosen. */
-  readonly head: RiskHead | { readonly kind: HeadOptions['kind'] };
+  readonly head:
+    | RiskHead
+    | {
+        /** The kind of head, whose ridge is chosen. */
+        readonly kind: HeadOptions['kind'];
+      };
   /** τ if it is not chosen. */
   readonly inverseTemperature?: number | undefined;
   /** What is chosen: one of them or both. Default: `'inverseTemperature'`, and `'ridge'` too unless the head is averaging. */
