@@ -208,7 +208,10 @@ function edgesOf({ places }: FirstLook, averaging: boolean): readonly Candidate[
   });
 }
 
-/** The best of the candidates, where the limits λ = ∞, λ = 0 and τ = ±∞ win unless something is better beyond its noise. */
+/**
+ * The candidates, best first. The limits λ = ∞ and λ = 0 win unless something is better beyond its noise; τ = ±∞ unless a finite τ is better at
+ * all.
+ */
 async function rank(landscape: Landscape, axes: Axes, candidates: readonly Candidate[]): Promise<readonly Candidate[]> {
   const replicates = await replicateErrors(landscape, axes, candidates);
   const differences = candidates.map((_, i) => compare(replicates, i, 0).difference);
@@ -221,7 +224,13 @@ async function rank(landscape: Landscape, axes: Axes, candidates: readonly Candi
   const { averaging, u, log } = candidates[best] as Candidate;
   if (log === axes.least) best = instead(best, (candidate) => candidate.log === Number.NEGATIVE_INFINITY);
   const reaches = ({ plateauFrom, u: end }: Candidate) => u !== 0 && (end > 0 ? u >= plateauFrom : u <= plateauFrom);
-  best = instead(best, (candidate) => candidate.edge && candidate.averaging === averaging && reaches(candidate));
+  const inner = best;
+  best =
+    order.find((i) => {
+      const candidate = candidates[i] as Candidate;
+      const rival = candidate.edge && candidate.averaging === averaging && reaches(candidate);
+      return rival && !compare(replicates, i, inner).above;
+    }) ?? best;
   return [best, ...order.filter((i) => i !== best)].map((i) => candidates[i] as Candidate);
 }
 
