@@ -56,6 +56,8 @@ export {
   type Simulation,
   type SimulationOptions,
   type SimulationPath,
+  SolverFallback,
+  SolverUsed,
   simulate,
   type TrialAccuracy,
   TrialStatus,
@@ -64,3 +66,4 @@ export type { HeadSolver } from './solver.js';
 export * as study from './study/index.js';
 export { type TestErrorEstimate, type TestErrorOptions, testError } from './test-error.js';
 export * from './training/index.js';
+export { type TrialFeatures, type TrialFeaturesOptions, trialFeatures } from './trial-features.js';

@@ -12,7 +12,7 @@ import { memoryLimit } from './memory.js';
 import { type NativeModel, native, toNativeHead, toNativeMixture, toNativeThreeStep } from './native.js';
 import { knownPrompt } from './risk/known-prompt.js';
 import { threeStep } from './risk/three-step.js';
-import { resolveSolver } from './solver.js';
+import { resolveSolver, worthwhileIterations } from './solver.js';
 import { toNativeOptimizer } from './training/optimizer.js';
 import { recordedSteps } from './training/records.js';
 
@@ -39,6 +39,9 @@ export interface TrialResults {
   readonly status: Uint8Array;
   /** How well the test error of each trial is known; absent where it is measured on a fixed set of examples. */
   readonly testError?: TrialAccuracy | undefined;
+  /** Codes of what found the head of each trial, and of why it was not the first choice; known prompt only. */
+  readonly solverUsed?: Uint8Array | undefined;
+  readonly solverFallback?: Uint8Array | undefined;
 }
 
 /** How well the test errors of trials are known: one number per trial. */
@@ -60,6 +63,10 @@ export interface Estimate {
   readonly mean: number;
   /** Its standard error; NaN where it is not known. */
   readonly standardError: number;
+  /** (Σv)²/Σv² over the weighted draws behind it, Infinity where it is exact; left out where it is not known. */
+  readonly effectiveDraws?: number | undefined;
+  /** False where the standard error cannot be trusted. Default true. */
+  readonly reliable?: boolean | undefined;
 }
 
 /** How the law of an experiment is computed. */
@@ -80,6 +87,14 @@ export interface ExperimentKind<Resolved> {
   simulate(experiment: Resolved, request: TrialRequest): Promise<TrialResults>;
   /** What the law of the experiment says of the metrics it covers, `error` among them; null where there is no law. */
   theory(experiment: Resolved, options: LawOptions): Promise<Readonly<Record<string, Estimate>> | null>;
+}
+
+/** The test error of a law, with what the law says of how well it is known. */
+export function errorOf(
+  law: Pick<Estimate, 'standardError' | 'effectiveDraws' | 'reliable'> & { readonly error: number },
+): Estimate {
+  const { error: mean, standardError, effectiveDraws, reliable } = law;
+  return { mean, standardError, effectiveDraws, reliable };
 }
 
 type Kinds = { readonly [Kind in Experiment['kind']]: ExperimentKind<Extract<ResolvedExperiment, { kind: Kind }>> };
@@ -124,23 +139,34 @@ const kKinds: Kinds = {
       ...(resolveSolver(experiment, method) === 'iterative' ? ['solverIterations', 'solverResidual'] : []),
     ],
     recordedSteps: () => new Float64Array(),
-    simulate: (experiment, request) =>
-      runJob(
+    simulate: async (experiment, request) => {
+      const solver = resolveSolver(experiment, request.method) ?? 'direct';
+      const { metrics, ...others } = await runJob(
         () =>
           native.simulateKnownPrompt({
             ...common(experiment, request),
             examples: experiment.examples,
             inverseTemperature: experiment.inverseTemperature,
             head: toNativeHead(experiment.head),
-            solver: resolveSolver(experiment, request.method) ?? 'direct',
+            // Chosen for its cost, it may give way to a surer one.
+            solver: solver === 'iterative' && experiment.solver !== 'iterative' ? 'auto' : solver,
+            mostIterations: worthwhileIterations(experiment),
           }),
         request,
-      ),
+      );
+      const { solverUsed, solverFallback, ...measured } = metrics as Record<string, Float64Array>;
+      return {
+        ...others,
+        metrics: measured,
+        solverUsed: Uint8Array.from(solverUsed as Float64Array),
+        solverFallback: Uint8Array.from(solverFallback as Float64Array),
+      };
+    },
     async theory(experiment, options) {
       if (experiment.mixture.noise !== 'gaussian') return null;
       const law = await knownPrompt({ ...experiment, ...options });
       return {
-        error: { mean: law.error, standardError: law.standardError },
+        error: errorOf(law),
         relevantAttention: { mean: law.relevantAttention, standardError: law.relevantAttentionStandardError },
       };
     },
@@ -164,7 +190,7 @@ const kKinds: Kinds = {
       const law = await threeStep({ ...experiment, ...options, fluctuations });
       const others = [...kPromptMetrics, 'relevantAttention'] as const;
       return {
-        error: { mean: law.error, standardError: law.standardError },
+        error: errorOf(law),
         ...Object.fromEntries(
           others.map((name) => [name, { mean: law[name], standardError: law[`${name}StandardError`] }]),
         ),

@@ -30,6 +30,20 @@ export type * from './native-types.js';
 /** Everything the addon exports. Sizes are re-checked by the addon; meaning is validated by the callers in this folder. */
 export interface NativeAddon {
   engineInfo(): NativeEngineInfo;
+  /** Gaussian noise only. */
+  trialFeatures(
+    request: NativeKey & {
+      readonly mixture: NativeMixture;
+      readonly examples: number;
+      readonly inverseTemperature: number;
+      readonly trial: number;
+    },
+  ): NativeJob<{
+    /** n×d. */
+    readonly features: Float64Array;
+    /** n. */
+    readonly labels: Float64Array;
+  }>;
   simulateKnownPrompt(
     request: NativeKey &
       NativeTrialRange & {
@@ -38,7 +52,9 @@ export interface NativeAddon {
         readonly inverseTemperature: number;
         readonly head: NativeHead;
         /** Not read for the averaging head. */
-        readonly solver: 'direct' | 'iterative';
+        readonly solver: 'direct' | 'iterative' | 'auto';
+        /** Of conjugate gradients, as predicted, beyond which 'auto' factorises at once; read with 'auto' only. */
+        readonly mostIterations?: number | undefined;
       },
   ): NativeJob<NativeTrials>;
   /** Projected for vector models and rules other than Adam only. */

@@ -20,14 +20,44 @@ export type { TrialAccuracy } from './kinds.js';
 export const TrialStatus = Object.freeze({
   /** The trial ran through; its metrics are finite. */
   ok: 0,
-  /** The system of the head was singular to working precision; its metrics are NaN. */
+  /**
+   * Least squares too ill-conditioned for double precision, and too large for the memory or the time of a surer solver; its
+   * metrics are NaN. Features that are exactly dependent are no failure: the head is then the one of least norm.
+   */
   singular: 1,
   /** The loss, a parameter or an iterate was no longer finite (the step sizes are too large); its metrics are NaN. */
   diverged: 2,
   /** A hyperplane separates the classes: a logistic head without ridge does not exist; its metrics are NaN. */
   separable: 3,
-  /** The solver of the head did not reach its tolerance; its metrics are NaN but `solverIterations` and `solverResidual`. */
+  /**
+   * The solver of the head did not reach its tolerance, or could not vouch for w to 1e-6 of its norm; its metrics are NaN but `solverIterations`
+   * and `solverResidual`.
+   */
   notConverged: 4,
+});
+
+/** What found the head of a trial, as found in {@link Simulation.solverUsed}. */
+export const SolverUsed = Object.freeze({
+  /** There was nothing to solve: the averaging head. */
+  none: 0,
+  /** Conjugate gradients on lazily drawn noise. */
+  iterative: 1,
+  /** A factorisation of the Gram matrix, refined where that was needed; Newton's or an interior-point method. */
+  direct: 2,
+  /** An orthogonal factorisation of the features, in double-double arithmetic where that was needed. */
+  orthogonal: 3,
+});
+
+/** Why the solver of a trial is not the first choice, as found in {@link Simulation.solverFallback}. */
+export const SolverFallback = Object.freeze({
+  /** It is the first choice. */
+  none: 0,
+  /** The scales of the features say that conjugate gradients would need too many iterations: they were not tried. */
+  predicted: 1,
+  /** Conjugate gradients did not end with a head that is right. */
+  notConverged: 2,
+  /** The Gram matrix was too ill-conditioned for its Cholesky factor. */
+  illConditioned: 3,
 });
 
 /** Options of {@link simulate}. */
@@ -74,8 +104,12 @@ export interface Simulation {
   readonly firstTrial: number;
   /** How they were run. */
   readonly method: SimulationMethod;
-  /** How the heads of a known-prompt experiment were found; absent where there is nothing to solve. */
+  /** How the heads of a known-prompt experiment were to be found; absent where there is nothing to solve. */
   readonly solver?: HeadSolver | undefined;
+  /** One {@link SolverUsed} code per trial: what did find its head, or was the last to try; known prompt only. */
+  readonly solverUsed?: Uint8Array | undefined;
+  /** One {@link SolverFallback} code per trial; known prompt only. */
+  readonly solverFallback?: Uint8Array | undefined;
   /**
    * One array of length `trials` per metric; NaN where a trial failed. `error` is the test error in [0, 1],
    * `relevantAttention` the mean attention mass on relevant tokens in [0, 1]. Known prompt: `headNorm` is ‖w‖; with
@@ -102,12 +136,14 @@ export interface Simulation {
   readonly testError?: TrialAccuracy | undefined;
   /**
    * Draws behind the mean test error: (Σ_i e_i)²/Σ_i(e_i²/n_i) over trials of status ok with errors e_i of n_i effective draws.
-   * Infinity where every error is closed form, 0 where none was above 0 or no trial is ok, NaN without `testError`.
+   * Infinity where every error is closed form, 0 where none was above 0 or no trial is ok. Experiments on images, whose trials share
+   * one test set: the number of errors that the mean trial makes on it.
    */
   readonly effectiveDraws: number;
   /**
    * False if the mean test error cannot be trusted for what its trials know of theirs: trials whose own error is not reliable may
-   * carry more than 5 % of it; where errors are counted, if all trials together saw fewer than 10. The spread between trials is another
+   * carry more than 5 % of it; where errors are counted, if all trials together saw fewer than 10, and on images, if the mean trial
+   * makes fewer than 10 errors, or 10 right predictions, on the test set. The spread between trials is another
    * matter: a mean that one trial carries is not marked here.
    */
   readonly reliable: boolean;
@@ -134,6 +170,18 @@ const optionsSchema = z.strictObject({
 const kLeastErrorsSeen = 10;
 const kUnreliableShare = 0.05;
 
+/**
+ * What a test set says that all trials share: as many errors as the mean trial made on it, or right predictions if those are fewer.
+ * More trials do not add to it.
+ */
+function heldOutAccuracy(experiment: ResolvedExperiment, error: Float64Array, status: Uint8Array) {
+  const ok = error.filter((_, trial) => status[trial] === TrialStatus.ok);
+  if (ok.length === 0 || !('testExamples' in experiment)) return { effectiveDraws: 0, reliable: false };
+  const mean = ok.reduce((sum, value) => sum + value) / ok.length;
+  const rarer = Math.min(mean, 1 - mean) * experiment.testExamples;
+  return { effectiveDraws: mean * experiment.testExamples, reliable: rarer >= kLeastErrorsSeen };
+}
+
 /** What the trials' own accuracy says of their mean error. */
 function meanAccuracy(
   experiment: ResolvedExperiment,
@@ -141,7 +189,7 @@ function meanAccuracy(
   status: Uint8Array,
   accuracy: TrialAccuracy | undefined,
 ) {
-  if (accuracy === undefined) return { effectiveDraws: Number.NaN, reliable: true };
+  if (accuracy === undefined) return heldOutAccuracy(experiment, error, status);
   const { standardError, effectiveDraws, reliable } = accuracy;
   let total = 0;
   let squares = 0;
@@ -204,7 +252,7 @@ export async function simulate(experiment: Experiment, options: SimulationOption
   );
   const method = resolveMethod(resolved, rest.method);
   const solver = resolveSolver(resolved, method);
-  const { metrics, path, status, testError } = await kindOf(resolved).simulate(resolved, {
+  const { metrics, path, status, testError, solverUsed, solverFallback } = await kindOf(resolved).simulate(resolved, {
     seed,
     method,
     firstTrial,
@@ -220,6 +268,7 @@ export async function simulate(experiment: Experiment, options: SimulationOption
     firstTrial,
     method,
     ...(solver !== undefined && { solver }),
+    ...(solverUsed !== undefined && { solverUsed, solverFallback }),
     metrics: metrics as Simulation['metrics'],
     ...(path !== undefined && { path: { steps: kindOf(resolved).recordedSteps(resolved), metrics: path } }),
     status,

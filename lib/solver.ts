@@ -1,7 +1,11 @@
 import { OptionRangeError } from './errors.js';
 import type { Head, ResolvedExperiment, SimulationMethod } from './experiment.js';
 
-/** `'direct'`: factorises the Gram matrix of the features. `'iterative'`: conjugate gradients on lazily drawn noise. */
+/**
+ * `'direct'`: factorises the Gram matrix of the features, or the features themselves where that is too ill-conditioned.
+ * `'iterative'`: conjugate gradients on lazily drawn noise; chosen by `'auto'`, a trial for which they are predicted to take
+ * too long, or that they do not solve, is solved directly.
+ */
 export type HeadSolver = 'direct' | 'iterative';
 
 /** Conjugate gradients give up after so many iterations. */
@@ -12,6 +16,8 @@ const kNewtonSteps = 8;
 const kTolerance = 1e-10;
 /** Features of examples have different noise, which spreads the spectrum beyond that of equal ones: measured. */
 const kSpread = 1.5;
+/** The scales of a trial's features bound its iterations from above: more are predicted than are needed, by as much. */
+const kPessimism = 1.5;
 /** Nanoseconds, one thread of the machine of docs/lazy-noise.md: a normal, an operation of BLAS 3, a number read from memory. */
 const kNormal = 2;
 const kOperation = 0.025;
@@ -30,6 +36,23 @@ function predictedIterations(examples: number, dimension: number, ridge: number)
   return Math.min(iterations, examples, dimension);
 }
 
+/** Predicted nanoseconds of a trial with so many iterations: each reads all that is stored of n × iterations numbers seven times over. */
+function iterativeCost(examples: number, iterations: number): number {
+  return 3.5 * kRead * examples * iterations ** 2 + kNormal * examples * iterations;
+}
+
+/**
+ * Iterations up to which conjugate gradients are worth while beside a factorisation. A trial whose features' scales, known before
+ * anything is solved, say that it would need more is solved directly.
+ */
+export function worthwhileIterations(experiment: Extract<ResolvedExperiment, { kind: 'known-prompt' }>): number {
+  const { direct } = predictedCost(experiment.examples, experiment.mixture.dimension, experiment.head);
+  const quadratic = 3.5 * kRead * experiment.examples;
+  const linear = kNormal * experiment.examples;
+  const iterations = (Math.sqrt(linear ** 2 + 4 * quadratic * direct) - linear) / (2 * quadratic);
+  return Math.min(kMostIterations, Math.floor(kPessimism * iterations));
+}
+
 /** Predicted nanoseconds of one trial by each solver. */
 function predictedCost(examples: number, dimension: number, head: Head): Readonly<Record<HeadSolver, number>> {
   const isLogistic = head.kind === 'logistic';
@@ -42,11 +65,7 @@ function predictedCost(examples: number, dimension: number, head: Head): Readonl
   const logistic = kOperation * kNewtonSteps * (examples * dimension ** 2 + dimension ** 3 / 3);
   return {
     direct: normals + (isLogistic ? logistic : factorisation),
-    // An iteration reads all that is stored of n × iterations numbers seven times over.
-    iterative:
-      iterations < kMostIterations
-        ? 3.5 * kRead * examples * iterations ** 2 + kNormal * examples * iterations
-        : Number.POSITIVE_INFINITY,
+    iterative: iterations < kMostIterations ? iterativeCost(examples, iterations) : Number.POSITIVE_INFINITY,
   };
 }
 

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { cellKey, type KnownPromptExperiment, knownPromptSchema } from '../lib/experiment.js';
-import { contextualMixture, sampleExamples, simulate, TrialStatus, testError } from '../lib/index.js';
+import { contextualMixture, sampleExamples, simulate, testError } from '../lib/index.js';
 import { native, toNativeMixture } from '../lib/native.js';
 import { dot, fitHead, normalTail, pooledFeature, rowsOf, softmax } from './reference.js';
 import { meanAndError, twoSampleKolmogorovSmirnov } from './support/statistics.js';
@@ -221,28 +221,6 @@ test('the law does not depend on where the relevant tokens are', async (t) => {
   const fixed = await simulate(experiment('fixed'), { trials: 1000, seed: 13, method: 'dense', testDraws: 50 });
   const random = await simulate(experiment('random'), { trials: 1000, seed: 14, method: 'dense', testDraws: 50 });
   t.true(twoSampleKolmogorovSmirnov(fixed.metrics.error, random.metrics.error) > 0.001);
-});
-
-test('a singular system is a status of its trial, with NaN metrics', async (t) => {
-  const noiseless = { ...rich, noiseLevel: 0 };
-  const experiment = {
-    kind: 'known-prompt',
-    mixture: noiseless,
-    examples: 50,
-    inverseTemperature: 1,
-    head: { kind: 'least-squares' },
-  } as const;
-  for (const method of ['projected', 'dense'] as const) {
-    const { status, metrics } = await simulate(experiment, { trials: 4, seed: 1, method });
-    t.deepEqual([...status], new Array(4).fill(TrialStatus.singular));
-    t.true(metrics.error.every(Number.isNaN));
-    const ridge = await simulate(
-      { ...experiment, head: { kind: 'least-squares', ridge: 1e-3 } },
-      { trials: 4, seed: 1, method },
-    );
-    t.deepEqual([...ridge.status], new Array(4).fill(TrialStatus.ok));
-    t.true(ridge.metrics.error.every((error) => error >= 0 && error <= 1));
-  }
 });
 
 test('edges of the model run: T = 1, k = 0, k = T, d = 1, d = 2, n = 1', async (t) => {

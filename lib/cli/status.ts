@@ -22,11 +22,12 @@ async function fileStatus(file: string, asJson: boolean): Promise<string> {
   const { open, progress } = await import('../study/index.js');
   const { shortTable } = await import('../report/table.js');
   const how = await progress(file);
-  const { spec, specHash, rows, runs, warnings } = await open(file);
-  if (asJson) return toJson({ study: spec.name, specHash, ...how, runs, warnings });
+  const { spec, specHash, rows, agreement, runs, warnings } = await open(file);
+  const unreliableCells = rows.filter(({ reliable }) => !reliable).length;
+  if (asJson) return toJson({ study: spec.name, specHash, ...how, unreliableCells, agreement, runs, warnings });
   return [
     `study ${spec.name} (${specHash.slice(0, 12)}): ${progressText(how)}`,
-    ...(rows.length > 0 ? ['', shortTable(rows)] : []),
+    ...(rows.length > 0 ? ['', shortTable(rows, agreement)] : []),
     ...warnings.map((warning) => `warning: ${warning}`),
   ].join('\n');
 }

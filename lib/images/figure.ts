@@ -1,6 +1,7 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { StudyError } from '../errors.js';
-import { cycled, kColors, kConfig, kFrame, kInterval, kShapes, titleOf } from '../report/style.js';
+import { marginOf } from '../report/curves.js';
+import { cycled, kColors, kConfig, kFrame, kShapes, titleOf } from '../report/style.js';
 import { StudyCells } from '../study/cells.js';
 import type { StudyResult, StudyRow } from '../study/rows.js';
 import type { ResolvedImageExperiment } from './experiments/schemas.js';
@@ -49,8 +50,8 @@ interface Located {
   readonly series: string;
 }
 
-function point({ experiment, panel, series }: Located, mean: number, standardError: number): Point {
-  const margin = Number.isNaN(standardError) ? 0 : kInterval * standardError;
+function point({ row, experiment, panel, series }: Located, mean: number, standardError: number): Point {
+  const margin = marginOf(row, { mean, standardError });
   return { panel, series, n: experiment.examples, value: mean, low: mean - margin, high: mean + margin };
 }
 
@@ -63,7 +64,7 @@ function strips(located: readonly Located[]): readonly Strip[] {
       .filter(({ series }) => series === first)
       .map((entry) => point({ ...entry, series: 'measured' }, entry.row.meanError, entry.row.standardError));
     const lines = located
-      .filter(({ row }) => row.theory !== null)
+      .filter(({ row }) => row.theory !== null && !Number.isNaN(row.theory))
       .map((entry) => point(entry, entry.row.theory as number, 0));
     return [{ title: 'test error', points: measured, lines, logarithmic: true }];
   }
@@ -104,8 +105,16 @@ function panelSpec(strip: Strip, panel: string, domain: readonly string[], value
     ...color,
     scale: { domain: [...domain], range: cycled(domain, kShapes) },
   };
-  const inPanel = (points: readonly Point[]) => ({ values: points.filter((entry) => entry.panel === panel) });
-  const bars = inPanel(strip.points).values.filter(({ low, high }) => high > low && (low > 0 || !strip.logarithmic));
+  const inPanel = (points: readonly Point[]) => ({
+    values: points.filter((entry) => entry.panel === panel && !Number.isNaN(entry.value)),
+  });
+  // A logarithmic axis has no place for an end below 0: such a bar reaches to the lower edge.
+  const edge = strip.logarithmic
+    ? Math.min(...strip.points.flatMap(({ value }) => (value > 0 ? value : []))) / 1.4
+    : Number.NEGATIVE_INFINITY;
+  const bars = inPanel(strip.points)
+    .values.filter(({ low, high }) => high > low)
+    .map((bar) => ({ ...bar, low: Math.max(bar.low, Math.min(edge, bar.value)) }));
   return {
     title: panel,
     width: kPanelWidth,
@@ -146,7 +155,7 @@ function imageFigureSpec({ rows, spec }: Pick<StudyResult, 'rows' | 'spec'>): To
   const values = [...new Set(located.map(({ experiment }) => experiment.examples))].sort((a, b) => a - b);
   return {
     ...kFrame,
-    title: titleOf(spec.name, `points: means over trials ± ${kInterval} standard errors`),
+    title: titleOf(spec.name, 'points: means over trials with 95 % intervals'),
     resolve: { legend: { color: 'shared', shape: 'shared' }, scale: { color: 'shared', shape: 'shared' } },
     vconcat: drawn.map((strip) => ({ hconcat: panels.map((panel) => panelSpec(strip, panel, domain, values)) })),
     config: { ...kConfig, aria: false },

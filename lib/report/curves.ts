@@ -1,9 +1,10 @@
 import type { TopLevelSpec } from 'vega-lite';
 import type { Estimate } from '../kinds.js';
 import type { StudyRow } from '../study/rows.js';
+import { intervalFactor } from '../study/statistics.js';
 import { levelsText, levelText, optionLabel } from './labels.js';
 import { type Layout, layoutOf } from './layout.js';
-import { cycled, isLogarithmic, kColors, kConfig, kFrame, kInterval, kShapes, titleOf } from './style.js';
+import { cycled, isLogarithmic, kColors, kConfig, kFrame, kShapes, titleOf } from './style.js';
 
 /** Errors that span more than this ratio are drawn on a logarithmic axis. */
 const kLogarithmicRatio = 30;
@@ -18,19 +19,29 @@ export interface Quantity {
   readonly label: string;
   /** Its estimate; null if the row has none. */
   estimate(row: StudyRow): Estimate | null;
-  /** What the law says; null if it says nothing. */
+  /** What the law says; null if it says nothing, or could not be computed. */
   theory(row: StudyRow): number | null;
+  /** Whether both can be trusted. */
+  reliable(row: StudyRow): boolean;
   /** Values that it cannot exceed. */
   readonly limits: readonly [number, number];
   /** Whether values of very different size are drawn on a logarithmic axis. */
   readonly mayBeLogarithmic: boolean;
 }
 
+const numberOrNull = (value: number | null) => (Number.isNaN(value) ? null : value);
+
+/** Half the width of the 95 % interval of an estimate of a row, the same as in tables; 0 where it is not known. */
+export function marginOf({ trials, failed }: StudyRow, { standardError }: Estimate): number {
+  return intervalFactor(trials - failed) * standardError || 0;
+}
+
 /** The mean test error. */
 export const kTestError: Quantity = {
   label: 'test error',
   estimate: ({ meanError, standardError }) => (Number.isNaN(meanError) ? null : { mean: meanError, standardError }),
-  theory: ({ theory }) => theory,
+  theory: ({ theory }) => numberOrNull(theory),
+  reliable: ({ reliable }) => reliable,
   limits: [0, 1],
   mayBeLogarithmic: true,
 };
@@ -43,7 +54,9 @@ export function metricQuantity(name: string, label: string): Quantity {
       const estimate = metrics[name];
       return estimate === undefined || Number.isNaN(estimate.mean) ? null : estimate;
     },
-    theory: ({ metricTheory }) => metricTheory[name]?.mean ?? null,
+    theory: ({ metricTheory }) => numberOrNull(metricTheory[name]?.mean ?? null),
+    // What is known about reliability is about test errors.
+    reliable: () => true,
     limits: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
     mayBeLogarithmic: false,
   };
@@ -58,6 +71,8 @@ interface Point {
   readonly low: number | null;
   readonly high: number | null;
   readonly theory: number | null;
+  /** Whether the value is drawn as one that cannot be trusted. */
+  readonly marked: boolean;
 }
 
 function toPoint(row: StudyRow, quantity: Quantity, { horizontal, series, panels }: Layout): Point | undefined {
@@ -66,7 +81,7 @@ function toPoint(row: StudyRow, quantity: Quantity, { horizontal, series, panels
   const theory = quantity.theory(row);
   if (estimate === null && theory === null) return undefined;
   const [least, most] = quantity.limits;
-  const margin = estimate === null || Number.isNaN(estimate.standardError) ? 0 : kInterval * estimate.standardError;
+  const margin = estimate === null ? 0 : marginOf(row, estimate);
   return {
     x: typeof level === 'number' ? level : levelText(level),
     series: levelsText(row.factors, series),
@@ -75,6 +90,7 @@ function toPoint(row: StudyRow, quantity: Quantity, { horizontal, series, panels
     low: estimate && Math.max(estimate.mean - margin, least),
     high: estimate && Math.min(estimate.mean + margin, most),
     theory,
+    marked: !quantity.reliable(row),
   };
 }
 
@@ -150,6 +166,7 @@ export function curvesSpec(rows: readonly StudyRow[], quantity: Quantity): TopLe
   const quantitative = x.type === 'quantitative';
   const hasTheory = points.some(({ theory }) => theory !== null);
   const hasTrials = points.some(({ value }) => value !== null);
+  const hasMarked = points.some(({ value, marked }) => value !== null && marked);
   const shown = points.flatMap(({ value, theory }) => [value, theory].filter((number) => number !== null));
   const { axis, scale, lowest } = verticalAxis(quantity, shown);
   const y = (field: string) => ({ field, type: 'quantitative' as const, axis, scale });
@@ -173,15 +190,32 @@ export function curvesSpec(rows: readonly StudyRow[], quantity: Quantity): TopLe
             encoding: { x, y: y('low'), y2: { field: 'high' }, color },
           },
           {
-            transform: [present],
+            transform: [present, { filter: '!datum.marked' }],
             mark: { type: 'point' as const, filled: true, size: 50, opacity: 1, stroke: 'white', strokeWidth: 0.75 },
             encoding: { x, y: y('value'), color, shape },
           },
+          ...(hasMarked
+            ? [
+                {
+                  transform: [present, { filter: 'datum.marked' }],
+                  mark: {
+                    type: 'point' as const,
+                    filled: false,
+                    fill: 'white',
+                    size: 60,
+                    opacity: 1,
+                    strokeWidth: 1.5,
+                  },
+                  encoding: { x, y: y('value'), color, shape },
+                },
+              ]
+            : []),
         ]
       : []),
   ];
   const legendOfMarks = [
-    ...(hasTrials ? [`points: simulation ± ${kInterval} standard errors`] : []),
+    ...(hasTrials ? ['points: simulation with 95 % intervals'] : []),
+    ...(hasMarked ? ['hollow points: not reliable, see the table'] : []),
     ...(hasTheory ? [`${quantitative ? 'lines' : 'ticks'}: theory`] : []),
   ].join('; ');
   const subtitle = [legendOfMarks, layout.omitted].filter((text) => text !== '').join('. ');

@@ -3,6 +3,7 @@ import { kindOf } from '../kinds.js';
 import { metricNames, StudyCells } from '../study/cells.js';
 import type { PairedDifference } from '../study/compare.js';
 import type { StudyResult, StudyRow } from '../study/rows.js';
+import { agreementText } from './agreement.js';
 import { curvesSpec, kTestError, metricQuantity } from './curves.js';
 import { differencesSpec } from './differences.js';
 import { heatmapSpec, mapAxes } from './heatmap.js';
@@ -27,7 +28,7 @@ const kOverlaps = /^(contextOverlap|signalOverlap|promptNorm|[wq]\d(Context|Sign
 
 /** The figures that the results of a study allow. */
 export function reportFigures(
-  { rows, spec }: Pick<StudyResult, 'rows' | 'spec'>,
+  { rows, spec, agreement }: Pick<StudyResult, 'rows' | 'spec' | 'agreement'>,
   differences: readonly PairedDifference[],
 ): readonly ReportFigure[] {
   const figures: ReportFigure[] = [];
@@ -98,12 +99,12 @@ export function reportFigures(
       caption: 'Metrics of a trial step by step.',
       spec: pathsSpec(withPaths, [...new Set(withPaths.flatMap((row) => Object.keys(row.paths)))], spec.name, stepsOf),
     });
-  const scores = rows.flatMap((row) => row.z ?? []);
-  if (scores.length >= kLeastScores)
+  const scores = rows.flatMap(({ z, reliable }) => (z !== null && reliable ? z : []));
+  if (scores.length >= kLeastScores && agreement !== null)
     figures.push({
       name: 'z-scores',
       title: 'Agreement with theory',
-      caption: 'If simulation and theory agree, about 95 % of the z-scores lie between −2 and 2.',
+      caption: `If simulation and theory agree, about 95 % of the z-scores lie between −2 and 2. Here, ${agreementText(agreement)}.`,
       spec: zScoresSpec(spec.name, scores),
     });
   return figures;

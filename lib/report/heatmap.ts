@@ -63,7 +63,9 @@ export function heatmapSpec(rows: readonly StudyRow[], axes: readonly [string, s
     const panel = (kind: string) => [place, kind].filter((text) => text !== '').join(': ');
     return [
       ...(Number.isNaN(row.meanError) ? [] : [{ ...tile, value: row.meanError, panel: panel('simulation') }]),
-      ...(row.theory === null ? [] : [{ ...tile, value: row.theory, panel: panel('theory') }]),
+      ...(row.theory === null || Number.isNaN(row.theory)
+        ? []
+        : [{ ...tile, value: row.theory, panel: panel('theory') }]),
     ];
   });
   const panels = [...new Set(all.map(({ panel }) => panel))].slice(0, kMostPanels);

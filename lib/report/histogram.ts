@@ -12,7 +12,10 @@ const kOutermost = 6;
  * @param scores At least one.
  */
 export function zScoresSpec(study: string, scores: readonly number[]): TopLevelSpec {
-  const reach = Math.min(kOutermost, Math.max(3, Math.ceil(Math.max(...scores.map(Math.abs)))));
+  const reach = Math.min(
+    kOutermost,
+    Math.max(3, Math.ceil(scores.reduce((largest, score) => Math.max(largest, Math.abs(score)), 0))),
+  );
   const bins = Array.from({ length: (2 * reach) / kBinWidth }, (_, i) => {
     const left = -reach + i * kBinWidth;
     return { left, right: left + kBinWidth, count: 0 };

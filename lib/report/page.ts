@@ -3,6 +3,7 @@ import type { PairedDifference } from '../study/compare.js';
 import type { StudyRun } from '../study/provenance.js';
 import type { StudyResult } from '../study/rows.js';
 import { plain } from '../study/spec.js';
+import { markLines, probabilityText, signed } from './agreement.js';
 import { kScript, kStyleSheet } from './assets.js';
 import { differenceText } from './differences.js';
 import type { ReportFigure } from './figures.js';
@@ -84,7 +85,10 @@ function resultsSection({ rows }: StudyResult): string {
       : '';
   return `<section id="results">
 <h2>Results</h2>
-<p class="quiet">${note}Press a heading to sort. ± s.e. is a standard error; the quantiles are those of the test error over trials.</p>
+<p class="quiet">${note}Press a heading to sort. ± s.e. is a standard error, effective the number of trials that carry the mean; the quantiles are those of the test error over trials.</p>
+${markLines(rows)
+  .map((line) => `<p class="quiet">${escapeHtml(line)}.</p>`)
+  .join('\n')}
 ${tableHtml(headings, cells)}
 </section>`;
 }
@@ -97,6 +101,7 @@ function differencesSection(differences: readonly PairedDifference[]): string {
     { text: 'cells', isText: true },
     ...['pairs', 'difference', '± s.e.', '± s.e. unpaired', '95 % from', 'to'].map((text) => ({ text })),
     { text: 'random numbers', isText: true },
+    { text: 'marks', isText: true },
   ];
   const rows = differences
     .slice(0, kMostRows)
@@ -112,6 +117,7 @@ function differencesSection(differences: readonly PairedDifference[]): string {
         one.intervalHigh,
       ].map((value, i) => ({ text: i === 0 ? String(value) : number(value), value })),
       { text: one.commonRandomNumbers ? 'common' : 'independent', isText: true },
+      { text: one.reliable ? '' : 'a mean is not reliable', isText: true },
     ]);
   return `<section id="difference-table">
 <h2>Paired differences of test errors</h2>
@@ -146,18 +152,24 @@ function runHtml(run: StudyRun): string {
   return `<dl class="details">${facts.map(([name, value]) => `<dt>${name}</dt><dd>${escapeHtml(value)}</dd>`).join('')}</dl>`;
 }
 
-function factsHtml({ rows, cells, finishedCells }: StudyResult): string {
+function factsHtml({ rows, cells, finishedCells, agreement }: StudyResult): string {
   const trials = rows.reduce((sum, row) => sum + row.trials, 0);
   const failed = rows.reduce((sum, row) => sum + row.failed, 0);
+  const marked = rows.filter(({ reliable }) => !reliable).length;
   const seconds = rows.reduce((sum, row) => sum + row.wallSeconds, 0);
-  const scores = rows.flatMap((row) => row.z ?? []);
-  const largest = scores.length > 0 ? Math.max(...scores.map(Math.abs)).toFixed(1) : '–';
   const facts = [
     ['cells finished', finishedCells === cells ? String(cells) : `${finishedCells} of ${cells}`],
     ['trials', trials.toLocaleString('en')],
     ['failed trials', failed.toLocaleString('en')],
     ['computing time', seconds < 120 ? `${seconds.toFixed(1)} s` : `${(seconds / 60).toFixed(1)} min`],
-    ['largest |z|', largest],
+    ...(marked > 0 ? [['cells not reliable', String(marked)]] : []),
+    ...(agreement === null
+      ? []
+      : [
+          ['simulation and theory', agreement.verdict],
+          ['mean z', `${signed(agreement.meanZ)}, ${probabilityText(agreement.meanZProbability)}`],
+          ['mean z²', `${agreement.meanSquareZ.toFixed(2)}, ${probabilityText(agreement.meanSquareZProbability)}`],
+        ]),
   ];
   return `<dl class="facts">${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`).join('')}</dl>`;
 }

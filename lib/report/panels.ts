@@ -1,9 +1,9 @@
 import type { TopLevelSpec } from 'vega-lite';
 import type { StudyRow } from '../study/rows.js';
-import { horizontalAxis, metricQuantity, seriesChannels } from './curves.js';
+import { horizontalAxis, marginOf, metricQuantity, seriesChannels } from './curves.js';
 import { levelsText, levelText, metricLabel, optionLabel } from './labels.js';
 import { layoutOf } from './layout.js';
-import { kConfig, kFrame, kInterval, titleOf } from './style.js';
+import { kConfig, kFrame, titleOf } from './style.js';
 
 const kPanelSize = { width: 250, height: 170 };
 
@@ -51,7 +51,7 @@ export function metricsSpec(rows: readonly StudyRow[], metrics: readonly string[
       const theory = quantity.theory(row);
       const level = layout.horizontal === undefined ? row.study : row.factors[layout.horizontal];
       if (estimate === null && theory === null) return [];
-      const margin = kInterval * (estimate?.standardError || 0);
+      const margin = estimate === null ? 0 : marginOf(row, estimate);
       return {
         metric: metricLabel(name),
         x: typeof level === 'number' ? level : levelText(level),
@@ -83,7 +83,7 @@ export function metricsSpec(rows: readonly StudyRow[], metrics: readonly string[
       encoding: { x, y: y('value'), color, shape },
     },
   ];
-  const marks = `points: simulation ± ${kInterval} standard errors${hasTheory ? '; lines: theory' : ''}`;
+  const marks = `points: simulation with 95 % intervals${hasTheory ? '; lines: theory' : ''}`;
   const subtitle = [marks, layout.omitted].filter((text) => text !== '').join('. ');
   return panelFacet({ title, subtitle, metrics }, values, layer);
 }

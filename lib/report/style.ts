@@ -13,8 +13,6 @@ export const kShapes = [
 ];
 /** A scale of even steps in lightness, from dark blue to yellow, the same for colour-blind people and in grey print. */
 export const kHeatScheme = 'cividis';
-/** Half-width of an interval in figures, in standard errors. */
-export const kInterval = 1.96;
 const kFont = 'Helvetica, Arial, sans-serif';
 
 /** What all figures have in common. */

@@ -1,5 +1,7 @@
 import Table from 'cli-table3';
+import type { StudyAgreement } from '../study/agreement.js';
 import type { StudyRow } from '../study/rows.js';
+import { agreementText, markLines } from './agreement.js';
 import { levelText, optionLabel } from './labels.js';
 
 /** No frame: columns are told apart by two spaces, the head by a line. */
@@ -22,8 +24,13 @@ const kChars = {
 };
 
 const kMissing = '–';
+/** Small numbers that rounding would change by more than this share have an exponent. */
+const kMostRounding = 0.1;
 
-/** Formats test errors with one number of decimals, enough to show two digits of the smallest standard error. */
+/**
+ * Formats test errors with one number of decimals, enough to show two digits of the smallest standard error; a number that would lose its
+ * digits has an exponent.
+ */
 function errorFormat(rows: readonly StudyRow[]): (value: number | null) => string {
   const positive = (values: readonly number[]) => values.filter((value) => value > 0 && Number.isFinite(value));
   const smallestStep = Math.min(...positive(rows.map((row) => row.standardError)), 1e-3);
@@ -31,7 +38,10 @@ function errorFormat(rows: readonly StudyRow[]): (value: number | null) => strin
   const decimals = Math.ceil(-Math.log10(smallestStep)) + 1;
   return (value) => {
     if (value === null || Number.isNaN(value)) return kMissing;
-    return smallestError < 1e-3 || decimals > 7 ? value.toExponential(2) : value.toFixed(decimals);
+    const fixed = value.toFixed(decimals);
+    const isLost =
+      value !== 0 && Math.abs(value) < 1e-3 && Math.abs(Number(fixed) - value) > kMostRounding * Math.abs(value);
+    return smallestError < 1e-3 || decimals > 7 || isLost ? value.toExponential(2) : fixed;
   };
 }
 
@@ -44,9 +54,26 @@ export interface TableColumn {
   value(row: StudyRow): number | undefined;
 }
 
+/** A z-score; one that says nothing in brackets. */
+function zText(z: number | null, reliable: boolean): string {
+  if (z === null) return kMissing;
+  const text = (Number.isFinite(z) ? z.toFixed(2) : `${z < 0 ? '-' : ''}∞`).replace('-', '−');
+  return reliable ? text : `(${text})`;
+}
+
+/** `12`, `12.3` or `1.2e+7`. */
+const countText = (value: number | null) =>
+  value === null || Number.isNaN(value)
+    ? kMissing
+    : value === Number.POSITIVE_INFINITY
+      ? '∞'
+      : value < 1e6
+        ? String(Number(value.toFixed(value < 100 ? 1 : 0)))
+        : value.toExponential(1);
+
 /**
- * The columns of a table of rows: factors, trials, failed trials, mean test error with its Monte Carlo standard error,
- * quantiles of the test error over trials, theory with its numerical standard error, z and seconds.
+ * The columns of a table of rows: factors, trials, failed and effective trials, mean test error with its Monte Carlo standard error,
+ * quantiles of the test error over trials, theory with its numerical standard error, z, seconds, and the marks of rows that have any.
  */
 export function tableColumns(rows: readonly StudyRow[]): readonly TableColumn[] {
   const error = errorFormat(rows);
@@ -69,6 +96,7 @@ export function tableColumns(rows: readonly StudyRow[]): readonly TableColumn[] 
     ...factors,
     numeric('trials', (row) => row.trials, String),
     numeric('failed', (row) => row.failed, String),
+    numeric('effective', (row) => row.effectiveTrials, countText),
     numeric('error', (row) => row.meanError, error),
     numeric('± s.e.', (row) => row.standardError, error),
     numeric('5 %', (row) => row.quantile5, error),
@@ -76,16 +104,27 @@ export function tableColumns(rows: readonly StudyRow[]): readonly TableColumn[] 
     numeric('95 %', (row) => row.quantile95, error),
     numeric('theory', (row) => row.theory, error),
     numeric('± s.e.', (row) => row.theoryStandardError, error),
-    numeric(
-      'z',
-      (row) => row.z,
-      (z) => (z === null ? kMissing : z.toFixed(2).replace('-', '−')),
-    ),
+    {
+      title: 'z',
+      isFactor: false,
+      text: ({ z, reliable }) => zText(z, reliable),
+      value: ({ z }) => z ?? Number.NaN,
+    },
     numeric(
       'seconds',
       (row) => row.wallSeconds,
       (seconds) => (seconds ?? 0).toFixed(1),
     ),
+    ...(rows.some(({ reliable }) => !reliable)
+      ? [
+          {
+            title: 'not reliable',
+            isFactor: true,
+            text: ({ marks }: StudyRow) => marks.join(', '),
+            value: () => undefined,
+          },
+        ]
+      : []),
   ];
 }
 
@@ -110,9 +149,16 @@ export function studyTable(rows: readonly StudyRow[]): string {
 /** Longer tables are for files, not for terminals. */
 const kMostRows = 60;
 
-/** {@link studyTable} of the first rows, and how to see the others. */
-export function shortTable(rows: readonly StudyRow[]): string {
-  const table = studyTable(rows.slice(0, kMostRows));
-  if (rows.length <= kMostRows) return table;
-  return `${table}\n… and ${rows.length - kMostRows} more rows: see the commands report and export`;
+/** {@link studyTable} of the first rows and how to see the others; what their marks mean; how they compare with theory. */
+export function shortTable(rows: readonly StudyRow[], agreement: StudyAgreement | null): string {
+  const legend = markLines(rows);
+  return [
+    studyTable(rows.slice(0, kMostRows)),
+    ...(rows.length <= kMostRows
+      ? []
+      : [`… and ${rows.length - kMostRows} more rows: see the commands report and export`]),
+    ...(legend.length + (agreement === null ? 0 : 1) === 0 ? [] : ['']),
+    ...legend,
+    ...(agreement === null ? [] : [agreementText(agreement)]),
+  ].join('\n');
 }

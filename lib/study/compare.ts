@@ -3,11 +3,11 @@ import { OptionRangeError } from '../errors.js';
 import { canonicalJson, cellKey } from '../experiment.js';
 import { parseOptions } from '../options.js';
 import type { Batch } from './batches.js';
-import { StudyCells } from './cells.js';
+import { metricNames, StudyCells } from './cells.js';
 import type { FactorValue } from './factors.js';
 import { consecutive } from './read.js';
 import { type OpenStudy, openForReading } from './sqlite.js';
-import { intervalFactor, Moments } from './statistics.js';
+import { CellAccumulator, intervalFactor, Moments } from './statistics.js';
 
 /** Which cells are compared. */
 export interface CompareOptions {
@@ -18,7 +18,7 @@ export interface CompareOptions {
   readonly factor?: string | undefined;
   /** Level that the others are compared with. Default: the first. */
   readonly baseline?: FactorValue | undefined;
-  /** Which metric. Default `error`. */
+  /** Which metric: one that some cell of the study has. Default `error`. */
   readonly metric?: string | undefined;
 }
 
@@ -50,6 +50,8 @@ export interface PairedDifference {
   readonly unpairedStandardError: number;
   /** Whether the two cells draw the same random numbers. */
   readonly commonRandomNumbers: boolean;
+  /** Whether the test errors of both cells have means that can be trusted: see {@link StudyRow.marks}. */
+  readonly reliable: boolean;
 }
 
 /** Options that choose a method: compared unless told otherwise. */
@@ -119,14 +121,20 @@ function valuesOf(batches: readonly Batch[], metric: string): Float64Array | und
 async function differencesIn({ store, header }: OpenStudy, options: CompareOptions): Promise<PairedDifference[]> {
   const { factor, metric = 'error' } = options;
   const cells = StudyCells.of(header.spec);
-  const read = async (cell: number) =>
-    valuesOf(consecutive(store.where, await store.readBatches(header.id, cell)), metric);
+  const known = metricNames(cells);
+  if (!known.includes(metric)) throw new OptionRangeError('metric', `one of ${known.join(', ')}`, metric);
+  const read = async (cell: number) => {
+    const batches = consecutive(store.where, await store.readBatches(header.id, cell));
+    const accumulator = new CellAccumulator();
+    for (const batch of batches) accumulator.add(batch);
+    return { values: valuesOf(batches, metric), reliable: accumulator.statistics().marks.length === 0 };
+  };
   const differences: PairedDifference[] = [];
   for (const axis of comparedAxes(cells, factor)) {
     const paths = new Set(cells.axes[axis]?.paths);
     for (const [index, partner] of pairsOn(cells, axis, baselineLevel(cells, axis, options))) {
-      const values = await read(index);
-      const baselines = await read(partner);
+      const { values, reliable } = await read(index);
+      const { values: baselines, reliable: partnerReliable } = await read(partner);
       if (values === undefined || baselines === undefined) continue;
       const [difference, own, other] = [new Moments(), new Moments(), new Moments()];
       let pairs = 0;
@@ -156,6 +164,7 @@ async function differencesIn({ store, header }: OpenStudy, options: CompareOptio
         intervalHigh: mean + margin,
         unpairedStandardError: Math.hypot(own.estimate().standardError, other.estimate().standardError),
         commonRandomNumbers: cellKey(cell.experiment).join() === cellKey(baselineCell.experiment).join(),
+        reliable: reliable && partnerReliable,
       });
     }
   }
@@ -170,7 +179,7 @@ async function differencesIn({ store, header }: OpenStudy, options: CompareOptio
  * right either way.
  *
  * @param file A result file.
- * @throws {@link StoreError} if the file cannot be read; {@link OptionRangeError} if there is no such factor or level.
+ * @throws {@link StoreError} if the file cannot be read; {@link OptionRangeError} if there is no such factor, level or metric.
  * @example
  * ```ts
  * import { study } from 'prompt-attention';

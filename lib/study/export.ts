@@ -6,12 +6,14 @@ import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { StoreError } from '../errors.js';
 import { oneOf, parseOptions } from '../options.js';
+import { agreementOf } from './agreement.js';
 import { metricNames, StudyCells } from './cells.js';
 import type { FactorValue } from './factors.js';
 import { byCell, consecutive, readRanges, storedCells } from './read.js';
 import type { StudyRow } from './rows.js';
 import { plain } from './spec.js';
 import { type OpenStudy, openForReading } from './sqlite.js';
+import { kTestErrorArrays } from './statistics.js';
 
 /** What is exported, and how. */
 export interface ExportOptions {
@@ -76,7 +78,12 @@ const kRowColumns: readonly Column[] = [
   ...['meanError', 'standardError', 'intervalLow', 'intervalHigh', 'quantile5', 'quantile50', 'quantile95'].map(
     (name) => column(name),
   ),
-  ...['theory', 'theoryStandardError', 'z'].map((name) => column(name)),
+  ...['effectiveTrials', 'effectiveDraws', 'theory', 'theoryStandardError', 'theoryEffectiveDraws', 'z'].map((name) =>
+    column(name),
+  ),
+  column('reliable', 'BOOLEAN'),
+  // The marks of a row, separated by spaces.
+  column('marks', 'STRING'),
 ];
 
 function rowTable({ store, header }: OpenStudy): Table {
@@ -98,7 +105,7 @@ function rowTable({ store, header }: OpenStudy): Table {
   ];
   async function* rows(): AsyncGenerator<Fields> {
     for await (const { row } of storedCells(store, header)) {
-      const { metrics: own, metricTheory, paths, factors: levels, ...rest } = row;
+      const { metrics: own, metricTheory, paths, factors: levels, marks, ...rest } = row;
       const values = metrics.flatMap((name) => [
         [name, own[name]?.mean ?? null],
         [`${name}StandardError`, own[name]?.standardError ?? null],
@@ -106,7 +113,13 @@ function rowTable({ store, header }: OpenStudy): Table {
         [`${name}TheoryStandardError`, metricTheory[name]?.standardError ?? null],
       ]);
       const path = Object.keys(paths).length === 0 ? null : JSON.stringify(paths);
-      yield { ...rest, ...factorValues(factors, levels), ...Object.fromEntries(values), paths: path };
+      yield {
+        ...rest,
+        ...factorValues(factors, levels),
+        ...Object.fromEntries(values),
+        marks: marks.join(' '),
+        paths: path,
+      };
     }
   }
   return { columns, rows: rows() };
@@ -115,7 +128,7 @@ function rowTable({ store, header }: OpenStudy): Table {
 function trialTable({ store, header }: OpenStudy): Table {
   const cells = StudyCells.of(header.spec);
   const factors = factorColumns(cells);
-  const metrics = metricNames(cells);
+  const metrics = [...metricNames(cells), ...kTestErrorArrays];
   const columns = [
     column('index', 'INT32'),
     ...factors,
@@ -144,9 +157,13 @@ function trialTable({ store, header }: OpenStudy): Table {
   return { columns, rows: rows() };
 }
 
-/** A field of a CSV file (RFC 4180); what is missing or not a number is empty. */
-function csvField(value: Value | undefined): string {
-  if (value === null || value === undefined || Number.isNaN(value)) return '';
+/** A value that is missing, or not a number, as null: the same in every format. */
+const present = (value: Value | undefined): Value => (value === undefined || Number.isNaN(value) ? null : value);
+
+/** A field of a CSV file (RFC 4180); what is missing is empty. */
+function csvField(missing: Value | undefined): string {
+  const value = present(missing);
+  if (value === null) return '';
   const text = String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
@@ -156,31 +173,44 @@ async function* csvLines({ columns, rows }: Table): AsyncGenerator<string> {
   for await (const row of rows) yield `${columns.map(({ name }) => csvField(row[name])).join(',')}\n`;
 }
 
+/** JSON has no infinities: they are texts. */
+const jsonValue = (value: Value): Value =>
+  typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
+
+/** The rows without anything that is not a number, of which Parquet would keep the NaN. */
+async function* withoutNaN({ columns, rows }: Table): AsyncGenerator<Fields> {
+  for await (const row of rows) yield Object.fromEntries(columns.map(({ name }) => [name, present(row[name])]));
+}
+
 /** One document: the study, what computed it, the rows. */
 async function* jsonLines(head: object, { columns, rows }: Table): AsyncGenerator<string> {
   yield `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "rows": [`;
   let separator = '\n    ';
   for await (const row of rows) {
-    yield separator + JSON.stringify(Object.fromEntries(columns.map(({ name }) => [name, row[name] ?? null])));
+    const values = columns.map(({ name }) => [name, jsonValue(present(row[name]))] as const);
+    yield separator + JSON.stringify(Object.fromEntries(values));
     separator = ',\n    ';
   }
   yield '\n  ]\n}\n';
 }
 
-async function writeParquet(file: string, head: object, { columns, rows }: Table): Promise<void> {
+async function writeParquet(file: string, head: object, table: Table): Promise<void> {
   const { fileWriter, parquetWriteRows } = await import('hyparquet-writer');
   await parquetWriteRows({
     writer: fileWriter(file),
-    columns: columns.map(({ name, type }) => ({ name, type, nullable: true })),
-    rows,
+    columns: table.columns.map(({ name, type }) => ({ name, type, nullable: true })),
+    rows: withoutNaN(table),
     kvMetadata: [{ key: 'prompt-attention', value: JSON.stringify(head) }],
   });
 }
 
-/** Provenance as it goes into JSON and Parquet files. */
+/** Provenance as it goes into JSON and Parquet files, and how rows and laws compare. */
 async function headOf({ store, header }: OpenStudy): Promise<object> {
   const { spec, specHash, created, id } = header;
-  return { study: spec.name, specHash, created, spec: plain(spec), runs: await store.readRuns(id) };
+  const rows: StudyRow[] = [];
+  for await (const { row } of storedCells(store, header)) rows.push(row);
+  const agreement = agreementOf(spec, rows);
+  return { study: spec.name, specHash, created, spec: plain(spec), agreement, runs: await store.readRuns(id) };
 }
 
 /**

@@ -1,4 +1,5 @@
 export type { Report, ReportOptions } from '../report/index.js';
+export type { StudyAgreement } from './agreement.js';
 export { type CompareOptions, compare, type PairedDifference } from './compare.js';
 export { type ExportOptions, exportResults } from './export.js';
 export type { FactorValue } from './factors.js';
@@ -7,6 +8,7 @@ export { type MergeOptions, merge } from './merge.js';
 export type { StudyProgress } from './progress.js';
 export type { Provenance, StudyRun } from './provenance.js';
 export { open, progress, type StoredProgress } from './read.js';
+export type { ReliabilityMark } from './reliability.js';
 export { report } from './report.js';
 export type { StudyResult, StudyRow } from './rows.js';
 export { run, type Shard, type StudyRunOptions } from './run.js';

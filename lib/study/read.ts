@@ -1,4 +1,5 @@
 import { StoreError } from '../errors.js';
+import { agreementOf } from './agreement.js';
 import { type Batch, sliceBatch } from './batches.js';
 import { type StudyCell, StudyCells } from './cells.js';
 import { rowWarnings, type StudyResult, type StudyRow, studyRow } from './rows.js';
@@ -178,6 +179,7 @@ export function readStudy(store: StudyStore, header: StudyHeader): Promise<Study
       cells: header.cells,
       finishedCells,
       rows,
+      agreement: agreementOf(header.spec, rows),
       runs: await view.readRuns(header.id),
       warnings: rowWarnings(rows),
     });

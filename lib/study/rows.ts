@@ -1,7 +1,9 @@
 import type { Estimate } from '../kinds.js';
+import type { StudyAgreement } from './agreement.js';
 import type { StudyCell } from './cells.js';
 import type { FactorValue } from './factors.js';
 import type { StudyRun } from './provenance.js';
+import { kMarkText, lawMarks, type ReliabilityMark } from './reliability.js';
 import type { StudySpec } from './spec.js';
 import { type CellStatistics, zScore } from './statistics.js';
 import type { CellTheory } from './theory.js';
@@ -25,7 +27,16 @@ export interface StudyRow extends CellStatistics {
   readonly theory: number | null;
   /** Numerical standard error of `theory`. */
   readonly theoryStandardError: number | null;
-  /** (meanError − theory) / √(standardError² + theoryStandardError²); null where it is undefined. */
+  /** (Σv)²/Σv² over the weighted draws behind `theory`, Infinity where it is exact; null where it is not known. */
+  readonly theoryEffectiveDraws: number | null;
+  /** Whether nothing is wrong with `meanError`, `theory` and their standard errors: whether `marks` is empty. */
+  readonly reliable: boolean;
+  /** What is wrong with them. */
+  readonly marks: readonly ReliabilityMark[];
+  /**
+   * (meanError − theory) / √(standardError² + theoryStandardError²); null where it is undefined. It says nothing in a row that is not
+   * reliable.
+   */
   readonly z: number | null;
   /** What the law says of other metrics; their standard errors are NaN where it does not give one. */
   readonly metricTheory: Readonly<Record<string, Estimate>>;
@@ -49,6 +60,8 @@ export interface StudyResult {
   readonly finishedCells: number;
   /** One row per cell that has results, in grid order. */
   readonly rows: readonly StudyRow[];
+  /** Whether simulation and laws agree, over all rows that can be compared; null if there are none. */
+  readonly agreement: StudyAgreement | null;
   /** The processes that computed them: versions, commit, engine, host, times. */
   readonly runs: readonly StudyRun[];
   /** What a reader of the rows should know, one sentence each; usually empty. */
@@ -72,6 +85,7 @@ export function studyRow(
   { wallSeconds, engines }: CellOrigin,
 ): StudyRow {
   const { error = null, ...metricTheory } = theory ?? {};
+  const marks = [...statistics.marks, ...lawMarks(error)];
   return Object.freeze({
     study: spec.name,
     specHash,
@@ -81,6 +95,9 @@ export function studyRow(
     ...statistics,
     theory: error?.mean ?? null,
     theoryStandardError: error?.standardError ?? null,
+    theoryEffectiveDraws: error?.effectiveDraws ?? null,
+    reliable: marks.length === 0,
+    marks,
     z: zScore({ mean: statistics.meanError, standardError: statistics.standardError }, error),
     metricTheory,
     wallSeconds,
@@ -88,10 +105,19 @@ export function studyRow(
   });
 }
 
+/** Every mark that some of the rows have in words, with the number of rows that have it. */
+export function markLegend(rows: readonly Pick<StudyRow, 'marks'>[]): string {
+  const counts = Object.entries(kMarkText).map(
+    ([mark, text]) => [text, rows.filter(({ marks }) => (marks as readonly string[]).includes(mark)).length] as const,
+  );
+  return counts.flatMap(([text, count]) => (count === 0 ? [] : [`${text} (${count})`])).join('; ');
+}
+
 /** Warnings about a set of rows taken together. */
 export function rowWarnings(rows: readonly StudyRow[]): readonly string[] {
   const engines = [...new Set(rows.flatMap((row) => row.engine.split(' + ').filter((engine) => engine !== '')))].sort();
   const lawless = rows.filter(({ theory }) => Number.isNaN(theory)).length;
+  const marked = rows.filter(({ reliable }) => !reliable);
   return [
     ...(engines.length < 2
       ? []
@@ -99,5 +125,8 @@ export function rowWarnings(rows: readonly StudyRow[]): readonly string[] {
           `these rows were computed by several engines (${engines.join(', ')}): results are bit-identical only within one`,
         ]),
     ...(lawless === 0 ? [] : [`the law of ${lawless} of these rows could not be computed: its theory is NaN`]),
+    ...(marked.length === 0
+      ? []
+      : [`${marked.length} of ${rows.length} rows are marked as not reliable: ${markLegend(marked)}`]),
   ];
 }

@@ -11,7 +11,7 @@ import type { StudyResult } from './rows.js';
 import { kMostBatchTrials, nextBatch, type TrialRange } from './schedule.js';
 import { define, type StudyOptions, type StudySpec } from './spec.js';
 import { openForRun } from './sqlite.js';
-import { CellAccumulator } from './statistics.js';
+import { CellAccumulator, storedResults } from './statistics.js';
 import type { StudyHeader, StudyStore } from './store.js';
 import { cellTheory } from './theory.js';
 import { ResultWriter } from './writer.js';
@@ -78,9 +78,7 @@ export async function runBatch(
   const { threads, share = 1, signal, onProgress } = options;
   const begin = performance.now();
   const request = { ...range, seed: spec.seed, method, testDraws, threads, signal, onProgress };
-  const { metrics: last, path = {}, status } = await kindOf(experiment).simulate(experiment, request);
-  const paths = Object.entries(path).map(([name, values]) => [`${name}Path`, values] as const);
-  const metrics = { ...last, ...Object.fromEntries(paths) };
+  const { metrics, status } = storedResults(await kindOf(experiment).simulate(experiment, request));
   const wallSeconds = ((performance.now() - begin) / 1000) * share;
   return { cell: index, firstTrial: range.firstTrial, metrics, status, wallSeconds, run: run.id };
 }

@@ -1,5 +1,7 @@
 import { quantileSorted } from 'simple-statistics';
 import type { Estimate, TrialResults } from '../kinds.js';
+import { studentQuantile } from './distributions.js';
+import { effectiveTrials, meanMarks, type ReliabilityMark, type TestErrors } from './reliability.js';
 
 export type { Estimate } from '../kinds.js';
 
@@ -25,6 +27,18 @@ export interface CellStatistics {
   readonly intervalLow: number;
   /** Upper end of that interval. */
   readonly intervalHigh: number;
+  /**
+   * (Σe)²/Σe² over the test errors e of the trials: about how many of them carry the mean. 0 if no trial had an error, NaN if none ran
+   * through.
+   */
+  readonly effectiveTrials: number;
+  /**
+   * The same over all draws of all trials: (Σe)²/Σ(e²/m) with m the effective draws behind the test error of a trial. Infinity where test
+   * errors are exact, NaN where it is not known.
+   */
+  readonly effectiveDraws: number;
+  /** What is wrong with `meanError` and its interval; empty if nothing is. */
+  readonly marks: readonly ReliabilityMark[];
   /** 5 % quantile of the test error over trials, with linear interpolation between order statistics. */
   readonly quantile5: number;
   /** Median of the test error over trials. */
@@ -37,49 +51,67 @@ export interface CellStatistics {
   readonly paths: Readonly<Record<string, PathEstimate>>;
 }
 
-/** Trials as they are stored: a metric along the training is one metric with several values per trial. */
+/** Trials as they are stored: a metric along the training is one metric with several values per trial; {@link kTestErrorArrays} likewise. */
 export type StoredResults = Pick<TrialResults, 'metrics' | 'status'>;
+
+/** What is stored beside the metrics about the test error of every trial. */
+export const kTestErrorArrays = ['errorStandardError', 'errorEffectiveDraws', 'errorReliable'] as const;
+
+const isMetric = (name: string) => !(kTestErrorArrays as readonly string[]).includes(name);
+
+/** The results of trials as they are stored. */
+export function storedResults({ metrics, path = {}, status, testError }: TrialResults): StoredResults {
+  const paths = Object.entries(path).map(([name, values]) => [`${name}Path`, values] as const);
+  const testErrors = testError && {
+    errorStandardError: testError.standardError,
+    errorEffectiveDraws: testError.effectiveDraws,
+    errorReliable: Float64Array.from(testError.reliable),
+  };
+  return { metrics: { ...metrics, ...Object.fromEntries(paths), ...testErrors }, status };
+}
+
+/** Squares of values up to this many times the scale are summed as they are. */
+const kMostScaled = 2 ** 100;
 
 /** Mean and variance, value by value (Welford's recurrence): the same digits however the values were split into batches. */
 export class Moments {
   private count = 0;
   private average = 0;
   private squares = 0;
+  /** A power of two that differences are multiplied by, so that squares of values such as 10⁻²⁰⁰ do not underflow. */
+  private scale = 0;
 
   add(value: number): void {
+    if (Math.abs(value) * this.scale > kMostScaled || this.scale === 0) this.rescale(Math.abs(value));
     this.count += 1;
     const difference = value - this.average;
     this.average += difference / this.count;
-    this.squares += difference * (value - this.average);
+    this.squares += difference * this.scale * ((value - this.average) * this.scale);
+  }
+
+  private rescale(value: number): void {
+    if (!(value > 0 && value < Number.POSITIVE_INFINITY)) return;
+    const scale = 2 ** Math.min(1000, -Math.floor(Math.log2(value)));
+    if (this.scale > 0) this.squares *= (scale / this.scale) ** 2;
+    this.scale = scale;
   }
 
   estimate(): Estimate {
+    const variance = this.squares / (this.count - 1) / this.count;
     return {
       mean: this.count > 0 ? this.average : Number.NaN,
-      standardError: this.count > 1 ? Math.sqrt(this.squares / (this.count - 1) / this.count) : Number.NaN,
+      standardError: this.count > 1 ? Math.sqrt(variance) / (this.scale || 1) : Number.NaN,
     };
   }
 }
 
-/**
- * Half-width of a 95 % interval in standard errors: the 97.5 % quantile of Student's t with `values` − 1 degrees of freedom,
- * exact for 1 and 2 degrees, from then on by its expansion around the normal quantile (relative error below 1 %; below 10⁻⁴
- * from 8 degrees).
- */
+/** Half-width of a 95 % interval in standard errors: the 97.5 % quantile of Student's t with `values` − 1 degrees of freedom. */
 export function intervalFactor(values: number): number {
-  const degrees = values - 1;
-  if (degrees < 1) return Number.NaN;
-  if (degrees === 1) return 12.706204736;
-  if (degrees === 2) return 4.30265272991;
-  const z = 1.959963984540054;
-  const terms = [
-    (z ** 3 + z) / 4,
-    (5 * z ** 5 + 16 * z ** 3 + 3 * z) / 96,
-    (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z) / 384,
-    (79 * z ** 9 + 776 * z ** 7 + 1482 * z ** 5 - 1920 * z ** 3 - 945 * z) / 92_160,
-  ];
-  return terms.reduce((sum, term, i) => sum + term / degrees ** (i + 1), z);
+  return studentQuantile(values - 1, 0.975);
 }
+
+/** Test errors are multiplied by this before they are squared, against underflow. */
+const kDrawnScale = 2 ** 400;
 
 /** Collects the trials of one cell, batch by batch in trial order. */
 export class CellAccumulator {
@@ -88,10 +120,17 @@ export class CellAccumulator {
   private failed = 0;
   private readonly moments = new Map<string, Moments[]>();
   private readonly errors: Float64Array[] = [];
+  /** Σe²/m over the trials, m their effective draws, scaled … */
+  private drawn = 0;
+  /** … and what test errors that are not reliable may add up to. */
+  private unreliable = 0;
+  private exact = true;
 
   add({ metrics, status }: StoredResults): void {
     const trials = status.length;
+    this.addTestErrors({ metrics, status });
     for (const [name, values] of Object.entries(metrics)) {
+      if (!isMetric(name)) continue;
       const points = values.length / trials;
       const moments = this.moments.get(name) ?? Array.from({ length: points }, () => new Moments());
       this.moments.set(name, moments);
@@ -103,6 +142,26 @@ export class CellAccumulator {
     this.errors.push(failed === 0 ? errors : errors.filter((_, trial) => status[trial] === 0));
     this.failed += failed;
     this.trials += trials;
+  }
+
+  private addTestErrors({ metrics, status }: StoredResults): void {
+    const errors = metrics.error as Float64Array;
+    const { errorStandardError, errorEffectiveDraws, errorReliable } = metrics;
+    for (let trial = 0; trial < status.length; ++trial) {
+      if (status[trial] !== 0) continue;
+      const error = errors[trial] as number;
+      const draws = errorEffectiveDraws?.[trial] ?? Number.NaN;
+      // A trial without errors adds nothing, whatever its draws.
+      if (error > 0 || Number.isNaN(draws)) this.drawn += (error * kDrawnScale * (error * kDrawnScale)) / draws;
+      this.exact &&= draws === Number.POSITIVE_INFINITY;
+      if (errorReliable?.[trial] === 0) this.unreliable += error + 2 * (errorStandardError?.[trial] || 0);
+    }
+  }
+
+  /** @param total Sum of the test errors. */
+  private effectiveDraws(total: number): number {
+    if (this.exact) return Number.POSITIVE_INFINITY;
+    return total === 0 && this.drawn === 0 ? 0 : (total * kDrawnScale) ** 2 / this.drawn;
   }
 
   /** Mean and standard error of a metric over the successful trials. */
@@ -122,6 +181,15 @@ export class CellAccumulator {
       filled += part.length;
     }
     sorted.sort();
+    const total = meanError * succeeded;
+    const draws = succeeded > 0 ? this.effectiveDraws(total) : Number.NaN;
+    const testErrors: TestErrors = {
+      sorted,
+      failed: this.failed,
+      unreliable: total > 0 ? this.unreliable / total : 0,
+      draws,
+      exact: this.exact,
+    };
     const quantile = (level: number) =>
       succeeded > 0 ? quantileSorted(sorted as unknown as number[], level) : Number.NaN;
     const others = [...this.moments].filter(([name]) => name !== 'error').sort(([a], [b]) => (a < b ? -1 : 1));
@@ -133,6 +201,9 @@ export class CellAccumulator {
       standardError,
       intervalLow: meanError - margin,
       intervalHigh: meanError + margin,
+      effectiveTrials: succeeded > 0 ? effectiveTrials(sorted) : Number.NaN,
+      effectiveDraws: draws,
+      marks: meanMarks(testErrors),
       quantile5: quantile(0.05),
       quantile50: quantile(0.5),
       quantile95: quantile(0.95),
@@ -156,12 +227,18 @@ export function cellStatistics(results: StoredResults): CellStatistics {
   return accumulator.statistics();
 }
 
+/** Values that agree to this are equal: sums round. */
+const kRounding = 1e-12;
+
 /**
- * How many standard errors simulation lies above theory: (mean − theory) / √(se² + theory se²); null where either is
- * missing or the standard errors are unknown or both zero.
+ * How many standard errors simulation lies above theory: (mean − theory) / √(se² + theory se²); null where either is missing or the
+ * standard errors are unknown, or where both are 0 and the values are equal. Values that differ without an error are infinitely far apart.
  */
 export function zScore(simulated: Estimate, theory: Estimate | null): number | null {
   if (theory === null) return null;
-  const z = (simulated.mean - theory.mean) / Math.hypot(simulated.standardError, theory.standardError);
-  return Number.isFinite(z) ? z : null;
+  const difference = simulated.mean - theory.mean;
+  const standardError = Math.hypot(simulated.standardError, theory.standardError);
+  if (standardError === 0 && Math.abs(difference) <= kRounding * Math.abs(theory.mean)) return null;
+  const z = difference / standardError;
+  return Number.isNaN(z) ? null : z;
 }

@@ -127,7 +127,10 @@ export class StudyStore {
   private headerOf(row: Tables['study']): StudyHeader {
     if (row.format !== kFormat)
       throw new StoreError(
-        `${this.where}: has format ${row.format}; this version of prompt-attention reads ${kFormat}`,
+        `${this.where}: has format ${row.format}; this version of prompt-attention reads ${kFormat}` +
+          (row.format < kFormat
+            ? ': small test errors and laws of earlier versions may be wrong, and do not say so; run the study again into another file or database'
+            : ''),
       );
     const written = JSON.parse(row.spec) as StudyOptions;
     const spec = define({ ...written, trials: JSON.parse(row.trials) as TrialsRule });
@@ -200,7 +203,7 @@ export class StudyStore {
       for (const { cell, theory } of theories)
         await transaction
           .updateTable('cell')
-          .set({ theory: theory && JSON.stringify(theory), theory_done: 1 })
+          .set({ theory: theory && toTheoryJson(theory), theory_done: 1 })
           .where('study', '=', study)
           .where('position', '=', cell)
           .execute();
@@ -262,7 +265,7 @@ export class StudyStore {
         .where('position', '<', to)
         .where('theory_done', '=', 1)
         .execute();
-      return new Map(rows.map(({ position, theory }) => [position, theory === null ? null : withNaN(theory)]));
+      return new Map(rows.map(({ position, theory }) => [position, theory === null ? null : fromTheoryJson(theory)]));
     });
   }
 
@@ -364,7 +367,15 @@ export class StudyStore {
   }
 }
 
-/** A stored law: JSON has null where a standard error is not known. */
-function withNaN(theory: string): CellTheory {
-  return JSON.parse(theory, (_key, value: unknown) => (value === null ? Number.NaN : value)) as CellTheory;
+const kInfinity = 'Infinity';
+
+/** A law as it is stored: NaN becomes null, and infinity, of which JSON would make null too, a text. */
+function toTheoryJson(theory: object): string {
+  return JSON.stringify(theory, (_key, value: unknown) => (value === Number.POSITIVE_INFINITY ? kInfinity : value));
+}
+
+function fromTheoryJson(theory: string): CellTheory {
+  return JSON.parse(theory, (_key, value: unknown) =>
+    value === null ? Number.NaN : value === kInfinity ? Number.POSITIVE_INFINITY : value,
+  ) as CellTheory;
 }

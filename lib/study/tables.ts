@@ -29,7 +29,7 @@ export interface Tables {
     key: string;
     /** JSON: path → level. */
     factors: string;
-    /** JSON: metric → { mean, standardError }; null while unknown or where there is no law. */
+    /** JSON: metric → { mean, standardError, effectiveDraws, reliable }; null while unknown or where there is no law. */
     theory: string | null;
     /** 1 once `theory` is final, be it null. */
     theory_done: number;
@@ -72,8 +72,11 @@ export interface Tables {
   };
 }
 
-/** Number of the layout of {@link Tables}. */
-export const kFormat = 2;
+/**
+ * Number of the layout of {@link Tables} and of what is in it. 3: with what is known about the test error of every trial, and laws with
+ * effective draws.
+ */
+export const kFormat = 3;
 
 /** Make the tables where they are missing. */
 export async function createTables({ schema }: Kysely<Tables>, blob: 'blob' | 'bytea'): Promise<void> {

@@ -1,4 +1,4 @@
-import { ConvergenceError } from '../errors.js';
+import { ConvergenceError, OptionRangeError } from '../errors.js';
 import { type Estimate, kindOf } from '../kinds.js';
 import type { StudyCell } from './cells.js';
 import type { StudySpec } from './spec.js';
@@ -19,8 +19,10 @@ export async function cellTheory(
   try {
     return await kindOf(cell.experiment).theory(cell.experiment, { seed: spec.seed, draws, signal });
   } catch (error) {
-    // One cell must not cost the others their results; the row and a warning tell of it.
-    if (error instanceof ConvergenceError) return { error: { mean: Number.NaN, standardError: Number.NaN } };
+    // One cell must not cost the others their results; the row and a warning tell of it. A range is that of the law: the experiment
+    // itself was checked before.
+    const isLaw = error instanceof ConvergenceError || error instanceof OptionRangeError;
+    if (isLaw) return { error: { mean: Number.NaN, standardError: Number.NaN, reliable: false } };
     throw error;
   }
 }

@@ -7,8 +7,9 @@ import { native, toNativeHead } from '../native.js';
 import { abortSignal, arrayOf, parseOptions } from '../options.js';
 
 /**
- * How {@link fitHead} ended. `'ok'`: with the head asked for. `'singular'`: the equations of the head are singular to working
- * precision. `'separable'`: a hyperplane separates the classes, so that a logistic head without ridge does not exist.
+ * How {@link fitHead} ended. `'ok'`: with the head asked for, of least norm if features are dependent. `'singular'`: least squares too
+ * ill-conditioned for double precision and too large for a surer solver. `'separable'`: a hyperplane separates the classes, so that
+ * a logistic head without ridge does not exist.
  * `'not-converged'`: the head is the best iterate, and `residual` tells how far it got.
  */
 export type LinearHeadStatus = 'ok' | 'singular' | 'separable' | 'not-converged';

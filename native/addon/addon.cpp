@@ -33,6 +33,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add<philox4x32Block>(exports, "philox4x32");
   add<randomNumbers>(exports, "randomNumbers");
   add<sampleExamples>(exports, "sampleExamples");
+  add<trialFeatures>(exports, "trialFeatures");
   add<simulateKnownPrompt>(exports, "simulateKnownPrompt");
   add<simulateThreeStep>(exports, "simulateThreeStep");
   add<threeStepDescent>(exports, "threeStepDescent");

@@ -11,6 +11,7 @@ Napi::Value measureLimit(const Napi::CallbackInfo& info);
 Napi::Value philox4x32Block(const Napi::CallbackInfo& info);
 Napi::Value randomNumbers(const Napi::CallbackInfo& info);
 Napi::Value sampleExamples(const Napi::CallbackInfo& info);
+Napi::Value trialFeatures(const Napi::CallbackInfo& info);
 Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info);
 Napi::Value simulateThreeStep(const Napi::CallbackInfo& info);
 Napi::Value threeStepDescent(const Napi::CallbackInfo& info);

@@ -3,7 +3,6 @@
 #include "addon/environment.h"
 #include "addon/unpack.h"
 #include "core/head.h"
-#include "core/hinge_head.h"
 #include "core/linear_heads.h"
 
 namespace prompt_attention {
@@ -44,17 +43,17 @@ class HeadJob final : public PromiseJob {
     const double ridge = spec_.head.ridge;
     switch (spec_.head.kind) {
       case HeadKind::kLogistic:
-        outcome_ = fitLogisticHead(V, y, n, d, ridge, head_.data(), cancelled);
+      case HeadKind::kHinge: {
+        std::vector<double> features(spec_.features);
+        outcome_ = fitMarginHead(features.data(), y, n, d, spec_.head, head_.data(), cancelled);
         return;
-      case HeadKind::kHinge:
-        outcome_ = fitHingeHead(V, y, nullptr, n, d, ridge, head_.data(), cancelled);
-        return;
+      }
       case HeadKind::kAveraging:
       case HeadKind::kLeastSquares: {
         const bool averaging = spec_.head.kind == HeadKind::kAveraging;
         GivenFeatures features(spec_);
         const TrialStatus status =
-            fitHead(features, spec_.head, workspace.knownPrompt.head, head_.data(), cancelled);
+            fitHead(features, spec_.head, workspace.knownPrompt.head, head_.data(), cancelled).status;
         outcome_ = {status == TrialStatus::kOk ? LinearHeadStatus::kOk : LinearHeadStatus::kSingular, 0,
                     averaging ? 0.0 : leastSquaresResidual(V, y, n, d, ridge, head_.data())};
         return;

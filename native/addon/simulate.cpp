@@ -13,22 +13,47 @@ constexpr MetricField<KnownPromptMetrics> kKnownPromptFields[] = {
     {"error", &KnownPromptMetrics::error},
     {"relevantAttention", &KnownPromptMetrics::relevantAttention},
     {"headNorm", &KnownPromptMetrics::headNorm},
+    {"solverUsed", &KnownPromptMetrics::solver},
+    {"solverFallback", &KnownPromptMetrics::fallback},
     // Of the iterative solver only.
     {"solverIterations", &KnownPromptMetrics::iterations},
     {"solverResidual", &KnownPromptMetrics::residual},
 };
-constexpr size_t kDirectFields = 3;
+constexpr size_t kDirectFields = 5;
 
 Solver readSolver(const Request& request, const KnownPromptSpec& spec) {
   const std::string solver = request.text("solver");
   if (solver == "direct") return Solver::kDirect;
-  if (solver != "iterative") request.failRange("solver", "'direct' or 'iterative'");
+  if (solver != "iterative" && solver != "auto")
+    request.failRange("solver", "'direct', 'iterative' or 'auto'");
   const bool isLogistic = spec.head.kind == HeadKind::kLogistic;
   if (spec.method == Method::kDense || spec.head.kind == HeadKind::kHinge ||
       (isLogistic && spec.head.ridge == 0.0))
     request.failRange("solver", "'direct' for this method or head");
-  return Solver::kIterative;
+  return solver == "auto" ? Solver::kAuto : Solver::kIterative;
 }
+
+class FeaturesJob final : public PromiseJob {
+ public:
+  FeaturesJob(KnownPromptSpec spec, uint64_t trial, size_t numbers)
+      : spec_(std::move(spec)), trial_(trial), features_(numbers), labels_(spec_.examples) {}
+  void run(uint64_t, Workspace& workspace) override {
+    projectedFeatures(spec_, trial_, cancelled, workspace.knownPrompt, features_.data(), labels_.data());
+  }
+  Napi::Value result(Napi::Env env) override {
+    const Environment& environment = Environment::of(env);
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("features", environment.float64Array(env, features_.data(), features_.size()));
+    result.Set("labels", environment.float64Array(env, labels_.data(), labels_.size()));
+    return result;
+  }
+
+ private:
+  const KnownPromptSpec spec_;
+  const uint64_t trial_;
+  ResultArray<double> features_;  // [n×d]
+  ResultArray<double> labels_;    // [n]
+};
 
 class ExamplesJob final : public PromiseJob {
  public:
@@ -109,10 +134,18 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
   spec.head = readFittedHead(request);
   spec.method = readMethod(request, spec.mixture);
   spec.solver = readSolver(request, spec);
-  const bool isIterative = spec.solver == Solver::kIterative && spec.head.kind != HeadKind::kAveraging;
+  if (spec.solver == Solver::kAuto)
+    spec.mostIterations = static_cast<int>(request.integer("mostIterations", 0, kMaximumCount));
+  const bool isIterative = spec.solver != Solver::kDirect && spec.head.kind != HeadKind::kAveraging;
   spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));
   spec.key = readKey(request);
   const double trialBytes = knownPromptBytes(spec);
+  // What is left beside the trials, if there are as many threads as asked for.
+  const auto memory = static_cast<double>(request.integer("memory", 0, kMaximumInteger));
+  const auto threads = static_cast<double>(request.integer("threads", 1, kMaximumThreads));
+  spec.memory = std::make_shared<MemoryShare>();
+  spec.memory->all = std::max(memory - trialBytes, 0.0);
+  spec.memory->freely = std::max(memory / threads - trialBytes, 0.0);
   const auto fields = std::span(kKnownPromptFields);
   return startTrials<KnownPromptMetrics>(
       info.Env(), request, isIterative ? fields : fields.first(kDirectFields),
@@ -121,6 +154,22 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
         return runKnownPromptTrial(spec, trial, cancelled, workspace.knownPrompt, metrics);
       },
       trialBytes);
+}
+
+Napi::Value trialFeatures(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Request request(info[0]);
+  KnownPromptSpec spec{};
+  spec.mixture = readMixture(request);
+  if (spec.mixture.noise != NoiseKind::kGaussian) request.failRange("mixture.noise", "'gaussian'");
+  spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
+  spec.inverseTemperature = request.number("inverseTemperature");
+  spec.key = readKey(request);
+  const uint64_t trial = request.integer("trial", 0, kMaximumInteger);
+  const size_t numbers = checkedProduct(env, spec.examples, spec.mixture.dimension);
+  auto job = allocating(env, checkedProduct(env, numbers, sizeof(double)),
+                        [&] { return std::make_shared<FeaturesJob>(std::move(spec), trial, numbers); });
+  return Environment::of(env).start(env, job);
 }
 
 Napi::Value sampleExamples(const Napi::CallbackInfo& info) {

@@ -35,6 +35,15 @@ void dsyevr_(const char* jobz, const char* range, const char* uplo, const int* n
              const double* vl, const double* vu, const int* il, const int* iu, const double* abstol, int* m,
              double* w, double* z, const int* ldz, int* isuppz, double* work, const int* lwork, int* iwork,
              const int* liwork, int* info);
+void dgeqp3_(const int* m, const int* n, double* a, const int* lda, int* jpvt, double* tau, double* work,
+             const int* lwork, int* info);
+void dgeqrf_(const int* m, const int* n, double* a, const int* lda, double* tau, double* work,
+             const int* lwork, int* info);
+void dormqr_(const char* side, const char* trans, const int* m, const int* n, const int* k, const double* a,
+             const int* lda, const double* tau, double* c, const int* ldc, double* work, const int* lwork,
+             int* info);
+void dtrtrs_(const char* uplo, const char* trans, const char* diag, const int* n, const int* nrhs,
+             const double* a, const int* lda, double* b, const int* ldb, int* info);
 void openblas_set_num_threads(int threads);
 char* openblas_get_config(void);
 char* openblas_get_corename(void);
@@ -119,9 +128,9 @@ void addGram(const double* A, int rows, int n, double* C) {
   cblas_dsyrk(kCblasRowMajor, kCblasLower, kCblasTrans, n, rows, 1.0, A, n, 1.0, C, n);
 }
 
-void outerGram(const double* A, int n, int columns, double* C) {
+void outerGram(const double* A, int n, int columns, int stride, double* C) {
   const Caller caller;
-  cblas_dsyrk(kCblasRowMajor, kCblasLower, kCblasNoTrans, n, columns, 1.0, A, columns, 0.0, C, n);
+  cblas_dsyrk(kCblasRowMajor, kCblasLower, kCblasNoTrans, n, columns, 1.0, A, stride, 0.0, C, n);
 }
 
 void addTransposedProduct(double scale, const double* A, int rows, int columns, const double* x, double* y) {
@@ -187,6 +196,50 @@ void solveFactored(const double* A, int n, double* b) {
   const int one = 1;
   int info = 0;
   dpotrs_("U", &n, &one, A, &n, b, &n, &info);
+}
+
+void pivotedQr(double* A, int m, int k, int* pivots, double* tau) {
+  const Caller caller;
+  const int query = -1;
+  int info = 0;
+  std::fill(pivots, pivots + k, 0);
+  double workSize = 0.0;
+  dgeqp3_(&m, &k, A, &m, pivots, tau, &workSize, &query, &info);
+  const int workLength = static_cast<int>(workSize);
+  std::vector<double> work(workLength);
+  dgeqp3_(&m, &k, A, &m, pivots, tau, work.data(), &workLength, &info);
+  for (int j = 0; j < k; ++j) --pivots[j];
+}
+
+void plainQr(double* A, int m, int k, double* tau) {
+  const Caller caller;
+  const int query = -1;
+  int info = 0;
+  double workSize = 0.0;
+  dgeqrf_(&m, &k, A, &m, tau, &workSize, &query, &info);
+  const int workLength = static_cast<int>(workSize);
+  std::vector<double> work(workLength);
+  dgeqrf_(&m, &k, A, &m, tau, work.data(), &workLength, &info);
+}
+
+void applyQ(bool transpose, const double* A, int m, int reflections, const double* tau, double* x) {
+  const Caller caller;
+  const int one = 1;
+  const int query = -1;
+  int info = 0;
+  const char* operation = transpose ? "T" : "N";
+  double workSize = 0.0;
+  dormqr_("L", operation, &m, &one, &reflections, A, &m, tau, x, &m, &workSize, &query, &info);
+  const int workLength = static_cast<int>(workSize);
+  std::vector<double> work(workLength);
+  dormqr_("L", operation, &m, &one, &reflections, A, &m, tau, x, &m, work.data(), &workLength, &info);
+}
+
+void solveUpper(bool transpose, const double* A, int m, int order, double* x) {
+  const Caller caller;
+  const int one = 1;
+  int info = 0;
+  dtrtrs_("U", transpose ? "T" : "N", "N", &order, &one, A, &m, x, &order, &info);
 }
 
 bool symmetricEigen(double* A, int n, double* values, double* vectors) {

@@ -20,8 +20,8 @@ std::string blasCore();
 // C[n×n], lower triangle += Aᵀ A with A[rows×n], row-major.
 void addGram(const double* A, int rows, int n, double* C);
 
-// C[n×n], lower triangle = A Aᵀ with A[n×columns], row-major.
-void outerGram(const double* A, int n, int columns, double* C);
+// C[n×n], lower triangle = A Aᵀ with A[n×columns], row-major, rows `stride` ≥ columns apart.
+void outerGram(const double* A, int n, int columns, int stride, double* C);
 
 // y[columns] += scale · Aᵀ x with A[rows×columns] row-major, x[rows].
 void addTransposedProduct(double scale, const double* A, int rows, int columns, const double* x, double* y);
@@ -55,6 +55,19 @@ double solvePositiveDefinite(double* A, int n, double* b, double* work, int* int
 
 // Solves A x = b in place by the factor that solvePositiveDefinite left in A[n×n].
 void solveFactored(const double* A, int n, double* b);
+
+// Householder QR factorisation with column pivoting of A[m×k], column-major, m ≥ k: A P = Q R in place, R in
+// the upper triangle; column j of A P is column pivots[j] of A. tau[k].
+void pivotedQr(double* A, int m, int k, int* pivots, double* tau);
+
+// The same without pivoting, of any shape; tau[min(m, k)].
+void plainQr(double* A, int m, int k, double* tau);
+
+// x[m] ← Qᵀx (`transpose`) or Q x by the first `reflections` columns of a factor of A[m×k].
+void applyQ(bool transpose, const double* A, int m, int reflections, const double* tau, double* x);
+
+// x[order] ← R⁻¹x or R⁻ᵀx (`transpose`), R the leading triangle of a factor with m rows.
+void solveUpper(bool transpose, const double* A, int m, int order, double* x);
 
 // Eigenvalues of the symmetric A[n×n] (lower triangle, row-major, destroyed) in ascending order into
 // values[n] and orthonormal eigenvectors into vectors[n×n], one per row. False if LAPACK found no

@@ -4,7 +4,9 @@
 
 #include "core/blas.h"
 #include "core/hinge_head.h"
+#include "core/hinge_polish.h"
 #include "core/linear_heads.h"
+#include "core/orthogonal_head.h"
 
 namespace prompt_attention {
 
@@ -19,6 +21,17 @@ TrialStatus solve(double* matrix, int order, double ridge, double* rightHandSide
   const double reciprocalCondition = solvePositiveDefinite(
       matrix, order, rightHandSide, workspace.scratch.data(), workspace.integerScratch.data());
   return reciprocalCondition < kLeastReciprocalCondition ? TrialStatus::kSingular : TrialStatus::kOk;
+}
+
+HeadOutcome fitOrthogonally(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace,
+                            double* w, const std::atomic<bool>& cancelled) {
+  const double n = source.examples();
+  const MemoryHold hold(options.memory, orthogonalBytes(n, source.dimension(), options.ridge));
+  if (!hold) return {TrialStatus::kSingular, HeadSolver::kDirect};
+  for (std::vector<double>* large : {&workspace.rows, &workspace.matrix}) *large = {};
+  const OrthogonalOutcome outcome = fitOrthogonally(source, n * options.ridge, w, cancelled);
+  return {outcome.status,
+          outcome.factorisation == Factorisation::kGram ? HeadSolver::kDirect : HeadSolver::kOrthogonal};
 }
 
 // Streams the rows of V; visit(V, y, count) sees every block once. Stops early once `cancelled`.
@@ -69,7 +82,7 @@ TrialStatus fitDual(FeatureSource& source, double ridge, const std::atomic<bool>
   source.rows(0, n, workspace.rows.data(), workspace.solution.data());
   if (cancelled) return TrialStatus::kNotConverged;
   workspace.matrix.resize(static_cast<size_t>(n) * n);
-  outerGram(workspace.rows.data(), n, d, workspace.matrix.data());
+  outerGram(workspace.rows.data(), n, d, d, workspace.matrix.data());
   if (cancelled) return TrialStatus::kNotConverged;
   const TrialStatus status =
       solve(workspace.matrix.data(), n, n * ridge, workspace.solution.data(), workspace);
@@ -102,36 +115,71 @@ TrialStatus fitByIteration(FeatureSource& source, const HeadOptions& options, He
   double* y = workspace.labels.data();
   source.rows(0, n, V, y);
   if (cancelled) return TrialStatus::kNotConverged;
-  const bool logistic = options.kind == HeadKind::kLogistic;
-  return statusOf((logistic ? fitLogisticHead(V, y, n, d, options.ridge, w, cancelled)
-                            : fitHingeHead(V, y, nullptr, n, d, options.ridge, w, cancelled))
-                      .status);
+  return statusOf(fitMarginHead(V, y, n, d, options, w, cancelled).status);
 }
 
 }  // namespace
 
+MemoryHold::MemoryHold(MemoryShare* share, double bytes) : fits_(share == nullptr || bytes <= share->all) {
+  if (fits_ && share != nullptr && bytes > share->freely) lock_ = std::unique_lock(share->oneAtATime);
+}
+
+LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const HeadOptions& options,
+                               double* w, const std::atomic<bool>& cancelled) {
+  const bool isHinge = options.kind == HeadKind::kHinge;
+  std::vector<double> multipliers(isHinge ? n : 0);
+  const auto fit = [&](const double* features, int dimension) {
+    return isHinge ? fitHingeHead(features, y, nullptr, n, dimension, options.ridge, w, cancelled,
+                                  multipliers.data())
+                   : fitLogisticHead(features, y, n, dimension, options.ridge, w, cancelled);
+  };
+  const auto polish = [&](const LinearHeadResult& result, const double* features) {
+    return isHinge ? polishHingeHead(result, features, y, n, d, options.ridge, multipliers, w, cancelled)
+                   : result;
+  };
+  if (n >= d) return polish(fit(V, d), V);
+  // The features themselves: rounding would tell examples apart that are the same.
+  const std::vector<double> given(V, isHinge ? V + static_cast<size_t>(n) * d : V);
+  std::vector<double> tau(n);
+  plainQr(V, d, n, tau.data());
+  std::vector<double> reduced(static_cast<size_t>(n) * n, 0.0);
+  for (int i = 0; i < n; ++i)
+    std::copy_n(V + static_cast<size_t>(i) * d, i + 1, reduced.data() + static_cast<size_t>(i) * n);
+  std::fill(w, w + d, 0.0);
+  if (cancelled) return {LinearHeadStatus::kNotConverged, 0, 1.0};
+  const LinearHeadResult result = fit(reduced.data(), n);
+  applyQ(false, V, d, n, tau.data(), w);
+  return polish(result, given.data());
+}
+
 double headBytes(HeadKind kind, double n, double d) {
   const double block = std::min<double>(kRowsPerBlock, n) * d;
   if (kind == HeadKind::kAveraging) return sizeof(double) * block;
-  // Logistic and hinge: the features, a block of them weighted, and the matrix of the Newton step.
-  if (kind != HeadKind::kLeastSquares) return sizeof(double) * (n * d + block + 2.0 * d * d);
+  // Logistic and hinge: the features, twice with n < d, a block of them weighted, and the matrix of the
+  // Newton step.
+  const double smaller = std::min(n, d);
+  if (kind != HeadKind::kLeastSquares)
+    return sizeof(double) * ((n < d ? 2.0 : 1.0) * n * d + block + 3.0 * smaller * smaller);
   return sizeof(double) * (n >= d ? block + d * d : n * d + n * n);
 }
 
-TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
+HeadOutcome fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
                     const std::atomic<bool>& cancelled) {
   switch (options.kind) {
     case HeadKind::kAveraging:
       fitAveraging(source, cancelled, workspace, w);
-      return TrialStatus::kOk;
+      return {TrialStatus::kOk, HeadSolver::kNone};
     case HeadKind::kLogistic:
     case HeadKind::kHinge:
-      return fitByIteration(source, options, workspace, w, cancelled);
+      return {fitByIteration(source, options, workspace, w, cancelled), HeadSolver::kDirect};
     case HeadKind::kLeastSquares:
       break;
   }
-  return source.examples() >= source.dimension() ? fitPrimal(source, options.ridge, cancelled, workspace, w)
-                                                 : fitDual(source, options.ridge, cancelled, workspace, w);
+  const TrialStatus status = source.examples() >= source.dimension()
+                                 ? fitPrimal(source, options.ridge, cancelled, workspace, w)
+                                 : fitDual(source, options.ridge, cancelled, workspace, w);
+  if (status != TrialStatus::kSingular) return {status, HeadSolver::kDirect};
+  return fitOrthogonally(source, options, workspace, w, cancelled);
 }
 
 }  // namespace prompt_attention

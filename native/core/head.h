@@ -6,27 +6,54 @@
 //   logistic, hinge as in linear_heads.h and hinge_head.h
 //
 // Least squares factorises the smaller Gram matrix: VᵀV + nλI for n ≥ d (rows of V are streamed, memory d²),
-// VVᵀ + nλI for n < d (memory n·d). Logistic and hinge hold all features (memory n·d) and are converged by
-// their residual, or have the status kSeparable or kNotConverged. A matrix that is not positive definite, or
-// whose reciprocal condition number is below kLeastReciprocalCondition so that fewer than about four digits
-// of w would be right, is a status, never a result.
+// VVᵀ + nλI for n < d (memory n·d). If its reciprocal condition number is below kLeastReciprocalCondition the
+// factor is thrown away for the solvers of orthogonal_head.h, which are right to ten digits, or give the head
+// of least norm; kSingular if they need too much memory or time. Logistic and hinge hold all features (memory
+// n·d) and are converged by their residual, or have the status kSeparable or kNotConverged.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+#include <mutex>
 #include <vector>
 
+#include "core/linear_heads.h"
 #include "core/trial.h"
 
 namespace prompt_attention {
 
 enum class HeadKind { kAveraging, kLeastSquares, kLogistic, kHinge };
 
-struct HeadOptions {
-  HeadKind kind;
-  double ridge;  // λ ≥ 0, > 0 for the hinge; not read by averaging
+// Memory that a job's trials have for rare large factorisations: up to `freely` bytes all threads at a time,
+// more than that one at a time.
+struct MemoryShare {
+  double freely;
+  double all;
+  std::mutex oneAtATime;
 };
 
-constexpr double kLeastReciprocalCondition = 1e-12;
+struct HeadOptions {
+  HeadKind kind;
+  double ridge;                   // λ ≥ 0, > 0 for the hinge; not read by averaging
+  MemoryShare* memory = nullptr;  // for what ordinary heads do not need; null: as much as there is
+};
+
+// What found the head.
+enum class HeadSolver : uint8_t {
+  kNone = 0,       // nothing to solve
+  kIterative = 1,  // conjugate gradients
+  kDirect = 2,     // a Gram matrix, refined if need be; Newton's or an interior-point method
+  kOrthogonal = 3  // an orthogonal factorisation of the features
+};
+
+struct HeadOutcome {
+  TrialStatus status;
+  HeadSolver solver;
+};
+
+// Of the Gram matrix, below which least squares go on as in orthogonal_head.h: ten digits of w are right
+// above.
+constexpr double kLeastReciprocalCondition = 1e-6;
 
 // Features of a training sample, made where they are used.
 class FeatureSource {
@@ -47,12 +74,30 @@ struct HeadWorkspace {
   std::vector<int> integerScratch;  // [order]
 };
 
-// Bytes that fitHead needs at most, to leading order.
+// Logistic or hinge head on given features V[n×d], which are destroyed. With n < d it is sought in the span
+// of the features: Vᵀ = Q R, so that w = Q z with z the head on the n×n features Rᵀ; exact, and n²d + n³ per
+// step.
+LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const HeadOptions& options,
+                               double* w, const std::atomic<bool>& cancelled);
+
+// Holds what `bytes` need of the share; false if they are not there.
+class MemoryHold {
+ public:
+  MemoryHold(MemoryShare* share, double bytes);
+  explicit operator bool() const { return fits_; }
+  bool isExclusive() const { return lock_.owns_lock(); }
+
+ private:
+  std::unique_lock<std::mutex> lock_;
+  bool fits_;
+};
+
+// Bytes that fitHead needs at most, to leading order, but for ill-conditioned least squares.
 double headBytes(HeadKind kind, double examples, double dimension);
 
 // Fits the head on all examples of `source` into w[d]. If the status is not kOk, or once `cancelled`, w holds
 // no result. A product or factorisation under way is not interrupted.
-TrialStatus fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
+HeadOutcome fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
                     const std::atomic<bool>& cancelled);
 
 }  // namespace prompt_attention

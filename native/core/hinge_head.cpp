@@ -12,7 +12,6 @@ namespace {
 
 constexpr int kMaximumIterations = 200;
 constexpr int kRowsPerBlock = 256;
-constexpr double kTargetResidual = 1e-9;
 constexpr double kToBoundary = 0.995;
 // Steps shorter than this no longer make progress.
 constexpr double kLeastStep = 1e-12;
@@ -57,7 +56,7 @@ class HingeSolver {
     unit_ = total * norms;
   }
 
-  LinearHeadResult solve(const std::atomic<bool>& cancelled) {
+  LinearHeadResult solve(double target, const std::atomic<bool>& cancelled) {
     if (unit_ == 0.0) return {LinearHeadStatus::kOk, 0, 0.0};
     LinearHeadResult result{LinearHeadStatus::kNotConverged, 0, 1.0};
     std::vector<double> best(d_);
@@ -68,13 +67,16 @@ class HingeSolver {
         std::copy(w_, w_ + d_, best.begin());
       }
       result.iterations = iteration;
-      if (residual <= kTargetResidual || !std::isfinite(residual)) break;
+      if (residual <= target || !std::isfinite(residual)) break;
       if (step() < kLeastStep) break;
     }
     std::copy(best.begin(), best.end(), w_);
     if (result.residual <= kHingeTolerance) result.status = LinearHeadStatus::kOk;
     return result;
   }
+
+  // Of the last iterate.
+  const std::vector<double>& multipliers() const { return a_; }
 
  private:
   double dual(int i) const { return cost_[i] - a_[i]; }
@@ -233,8 +235,12 @@ class HingeSolver {
 }  // namespace
 
 LinearHeadResult fitHingeHead(const double* V, const double* y, const double* weights, int n, int d,
-                              double ridge, double* w, const std::atomic<bool>& cancelled) {
-  return HingeSolver(V, y, weights, n, d, ridge, w).solve(cancelled);
+                              double ridge, double* w, const std::atomic<bool>& cancelled, double* a,
+                              double target) {
+  HingeSolver solver(V, y, weights, n, d, ridge, w);
+  const LinearHeadResult result = solver.solve(target, cancelled);
+  if (a != nullptr) std::copy(solver.multipliers().begin(), solver.multipliers().end(), a);
+  return result;
 }
 
 }  // namespace prompt_attention

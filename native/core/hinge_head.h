@@ -22,9 +22,11 @@
 namespace prompt_attention {
 
 constexpr double kHingeTolerance = 1e-8;
+constexpr double kHingeTarget = 1e-9;  // residual at which iterations end
 
-// Into w[d]; weights[n] or null. Stops early once `cancelled`.
+// Into w[d]; weights[n] or null; the multipliers into a[n] unless null. Stops early once `cancelled`.
 LinearHeadResult fitHingeHead(const double* V, const double* y, const double* weights, int n, int d,
-                              double ridge, double* w, const std::atomic<bool>& cancelled);
+                              double ridge, double* w, const std::atomic<bool>& cancelled,
+                              double* a = nullptr, double target = kHingeTarget);
 
 }  // namespace prompt_attention

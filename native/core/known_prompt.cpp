@@ -137,6 +137,11 @@ HeadInFrame averageProjected(const KnownPromptSpec& spec, uint64_t trial, const 
   return head;
 }
 
+template <class Code>
+void record(double& metric, Code code) {
+  metric = static_cast<double>(static_cast<uint8_t>(code));
+}
+
 }  // namespace
 
 void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
@@ -152,10 +157,15 @@ void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, const std
   });
 }
 
+void projectedFeatures(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                       KnownPromptWorkspace& workspace, double* V, double* y) {
+  ProjectedFeatures(spec, trial, cancelled, workspace).rows(0, spec.examples, V, y);
+}
+
 double knownPromptBytes(const KnownPromptSpec& spec) {
   const double example = spec.method == Method::kDense ? DenseExample::bytes(spec.mixture) : 0.0;
   if (spec.method == Method::kProjected && spec.head.kind == HeadKind::kAveraging) return 0.0;
-  if (spec.method == Method::kProjected && spec.solver == Solver::kIterative) return lazyHeadBytes(spec);
+  if (spec.method == Method::kProjected && spec.solver != Solver::kDirect) return lazyHeadBytes(spec);
   return example + headBytes(spec.head.kind, spec.examples, spec.mixture.dimension);
 }
 
@@ -163,42 +173,60 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
                                 const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
                                 KnownPromptMetrics& metrics) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  metrics = {kNone, kNone, kNone, 0.0, 0.0, {kNone, kNone, 0.0}};
+  metrics = {kNone, kNone, kNone, 0.0, 0.0, {kNone, kNone, 0.0}, 0.0, 0.0};
   const int d = spec.mixture.dimension;
   const PlaneVector prompt = spec.inverseTemperature * spec.mixture.contextVector();
   const bool averaging = spec.head.kind == HeadKind::kAveraging;
   HeadInFrame head{};
+  bool isFound = false;
   if (spec.method == Method::kProjected && averaging) {
     head = averageProjected(spec, trial, cancelled, workspace);
-  } else if (spec.method == Method::kProjected && spec.solver == Solver::kIterative) {
+    isFound = true;
+  } else if (spec.method == Method::kProjected && spec.solver != Solver::kDirect) {
     LazyHead lazy;
-    const TrialStatus status = fitLazily(spec, trial, cancelled, workspace, lazy);
+    const bool isAuto = spec.solver == Solver::kAuto;
+    const TrialStatus status = fitLazily(spec, trial, cancelled, workspace, isAuto, lazy);
     metrics.iterations = lazy.iterations;
     metrics.residual = lazy.residual;
-    if (status != TrialStatus::kOk) return status;
+    record(metrics.solver, HeadSolver::kIterative);
     head = {lazy.inPlane, lazy.rest};
-  } else {
+    isFound = status == TrialStatus::kOk;
+    if (!isFound && (!isAuto || cancelled)) return status;
+    if (!isFound) record(metrics.fallback, lazy.isHopeless ? Fallback::kPredicted : Fallback::kNotConverged);
+  }
+  if (!isFound) {
+    const MemoryHold hold(spec.solver == Solver::kAuto ? spec.memory.get() : nullptr,
+                          headBytes(spec.head.kind, spec.examples, d));
+    if (!hold) return TrialStatus::kNotConverged;
     std::vector<double>& w = workspace.w;
     w.resize(2 * static_cast<size_t>(d));
     double* q = w.data() + d;
     std::fill(q, q + d, 0.0);
     q[0] = prompt.e1;
-    TrialStatus status;
+    HeadOptions options = spec.head;
+    // Large ones already run one at a time.
+    options.memory = hold.isExclusive() ? nullptr : spec.memory.get();
+    HeadOutcome outcome{};
     if (spec.method == Method::kProjected) {
       ProjectedFeatures features(spec, trial, cancelled, workspace);
-      status = fitHead(features, spec.head, workspace.head, w.data(), cancelled);
+      outcome = fitHead(features, options, workspace.head, w.data(), cancelled);
     } else {
       DenseFeatures features(spec, q, trial, cancelled, workspace);
-      status = fitHead(features, spec.head, workspace.head, w.data(), cancelled);
+      outcome = fitHead(features, options, workspace.head, w.data(), cancelled);
     }
-    if (status != TrialStatus::kOk) return status;
+    record(metrics.solver, outcome.solver);
+    if (outcome.solver == HeadSolver::kOrthogonal && metrics.fallback == 0.0)
+      record(metrics.fallback, Fallback::kIllConditioned);
+    if (outcome.status != TrialStatus::kOk) return outcome.status;
     head = {{w[0], d > 1 ? w[1] : 0.0}, d > 2 ? std::sqrt(dot(w.data() + 2, w.data() + 2, d - 2)) : 0.0};
     if (spec.mixture.noise != NoiseKind::kGaussian) {
       const TestError test = countedTestError(spec.mixture, q, w.data(), 0.0, spec.key, trial, spec.testDraws,
                                               cancelled, workspace.example);
-      metrics = {test.error, test.relevantAttention, std::sqrt(dot(w.data(), w.data(), d)), 0.0,
-                 0.0,        test.accuracy()};
-      return status;
+      metrics.error = test.error;
+      metrics.relevantAttention = test.relevantAttention;
+      metrics.headNorm = std::sqrt(dot(w.data(), w.data(), d));
+      metrics.test = test.accuracy();
+      return TrialStatus::kOk;
     }
   }
   const double norm = std::hypot(head.inPlane.e1, head.inPlane.e2, head.rest);

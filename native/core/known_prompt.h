@@ -18,6 +18,7 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 
 #include "core/head.h"
 #include "core/lazy_noise.h"
@@ -27,9 +28,19 @@
 
 namespace prompt_attention {
 
-// How the head is found: by factorising a Gram matrix, or by conjugate gradients on lazily drawn noise
-// (projected method only). The averaging head needs neither.
-enum class Solver { kDirect, kIterative };
+// How the head is found: by factorising a Gram matrix (or the features, head.h), or by conjugate gradients on
+// lazily drawn noise (projected method only). kAuto: by conjugate gradients, and where those are predicted to
+// need too many iterations or end without a head that is right, by factorising. The averaging head needs
+// neither.
+enum class Solver { kDirect, kIterative, kAuto };
+
+// Why a trial's solver is not the first that was to find its head.
+enum class Fallback : uint8_t {
+  kNone = 0,
+  kPredicted = 1,      // the scales of the features say that conjugate gradients would take too long
+  kNotConverged = 2,   // conjugate gradients did not end with a head that is right
+  kIllConditioned = 3  // the Gram matrix was too ill-conditioned
+};
 
 struct KnownPromptSpec {
   Mixture mixture;
@@ -38,6 +49,8 @@ struct KnownPromptSpec {
   HeadOptions head;
   Method method;
   Solver solver;
+  int mostIterations;                   // predicted, beyond which kAuto factorises at once
+  std::shared_ptr<MemoryShare> memory;  // also head.memory
   int testDraws;
   StreamKey key;
 };
@@ -49,6 +62,8 @@ struct KnownPromptMetrics {
   double iterations;  // of the iterative solver; as is the next
   double residual;    // norm of the gradient at the head, over that at w = 0
   TestAccuracy test;  // of the error
+  double solver;      // HeadSolver
+  double fallback;    // Fallback
 };
 
 // Scratch of one thread, kept over trials.
@@ -72,6 +87,11 @@ struct PooledExample {
 void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
                           KnownPromptWorkspace& workspace,
                           const std::function<void(int, const PooledExample&)>& visit);
+
+// Features V[n×d] and labels y[n] of the training sample that the direct solver of a projected trial is
+// given.
+void projectedFeatures(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                       KnownPromptWorkspace& workspace, double* V, double* y);
 
 // Bytes that a trial needs at most, to leading order.
 double knownPromptBytes(const KnownPromptSpec& spec);

@@ -4,135 +4,27 @@
 #include <cmath>
 
 #include "core/blas.h"
+#include "core/lazy_features.h"
 
 namespace prompt_attention {
 
 namespace {
 
+using namespace lazy_head;
+
 constexpr size_t kBytesKept = size_t{256} << 20;  // larger noise is given back after the trial
 constexpr int kMostRestarts = 4;
+constexpr double kLeastTolerance = 1e-15;
 constexpr int kMostNewtonSteps = 100;
 constexpr int kMostHalvings = 40;
 constexpr double kSufficientDecrease = 1e-4;
-constexpr double kRankTolerance = 1e-12;
 
-using Vector = std::vector<double>;
-
-double dot(const Vector& x, const Vector& y) {
-  return prompt_attention::dot(x.data(), y.data(), static_cast<int>(x.size()));
-}
-
-double norm(const Vector& x) {
-  return std::sqrt(dot(x, x));
-}
-
-void add(double scale, const Vector& x, Vector& y) {
-  addScaled(scale, x.data(), static_cast<int>(x.size()), y.data());
-}
+// What a bound on the error of V w must be below, relative to y.
+constexpr double kScoreAccuracy = 1e-8;
 
 int frameCapacity(const KnownPromptSpec& spec) {
   return std::min(spec.mixture.dimension - 1, kMostIterations + kMostRestarts + kMostNewtonSteps + 1);
 }
-
-// The matrix V of features; vectors of R^d are (coordinate along e1, coordinates in the frame).
-class LazyFeatures {
- public:
-  LazyFeatures(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
-               KnownPromptWorkspace& workspace)
-      : n_(spec.examples),
-        hasNoise_(!spec.mixture.isNoiseless()),
-        frame_(spec.mixture.dimension - 1, std::min(spec.mixture.dimension - 1, 1), frameCapacity(spec),
-               LazyDraws(spec.key, Field::kFeature, trial)),
-        noise_(workspace.lazyNoise),
-        u1_(n_),
-        u2_(n_),
-        deviations_(n_),
-        labels_(n_),
-        weighted_(n_) {
-    forEachPooledExample(spec, trial, cancelled, workspace, [&](int i, const PooledExample& example) {
-      u1_[i] = example.inPlane.e1;
-      u2_[i] = example.inPlane.e2;
-      deviations_[i] = example.deviation;
-      labels_[i] = example.y;
-    });
-    noise_.begin(frame_, n_, 1.0);
-  }
-
-  int examples() const { return n_; }
-  size_t size() const { return 1 + static_cast<size_t>(frame_.capacity()); }
-  const Vector& labels() const { return labels_; }
-
-  // f[n] = V p
-  void apply(const Vector& p, Vector& f) {
-    if (hasNoise_) {
-      const double* v = p.data() + 1;
-      double* out = f.data();
-      noise_.query(std::span(&v, 1), std::span(&out, 1));
-    }
-    const double e2 = p.size() > 1 ? p[1] : 0.0;
-    for (int i = 0; i < n_; ++i)
-      f[i] = u1_[i] * p[0] + u2_[i] * e2 + (hasNoise_ ? deviations_[i] * f[i] : 0.0);
-  }
-
-  // g = Vᵀr, r[n]
-  void applyTransposed(const Vector& r, Vector& g) {
-    std::fill(g.begin(), g.end(), 0.0);
-    if (hasNoise_) {
-      for (int i = 0; i < n_; ++i) weighted_[i] = deviations_[i] * r[i];
-      double* c = weighted_.data();
-      double* out = g.data() + 1;
-      noise_.produce(std::span(&c, 1), std::span(&out, 1));
-    }
-    g[0] += dot(u1_, r);
-    if (g.size() > 1) g[1] += dot(u2_, r);
-  }
-
-  // Whether VᵀV (n ≥ d) or VVᵀ (n < d) is singular.
-  bool isSingular(int dimension) const {
-    if (hasNoise_) return false;
-    const double a = dot(u1_, u1_);
-    const double b = dot(u1_, u2_);
-    const double c = dot(u2_, u2_);
-    const double mean = 0.5 * (a + c);
-    const double spread = std::hypot(0.5 * (a - c), b);
-    const int rank = mean + spread <= 0.0 ? 0 : mean - spread <= kRankTolerance * (mean + spread) ? 1 : 2;
-    return std::min(n_, dimension) > rank;
-  }
-
- private:
-  const int n_;
-  const bool hasNoise_;
-  LazyFrame frame_;
-  LazyNoise& noise_;
-  Vector u1_;  // [n], as the rest
-  Vector u2_;
-  Vector deviations_;  // s
-  Vector labels_;      // y
-  Vector weighted_;
-};
-
-// Orthonormal vectors, to keep others orthogonal to.
-class OrthogonalGradients {
- public:
-  void clear() { units_.clear(); }
-  void append(const Vector& g) {
-    const double length = norm(g);
-    if (!(length > 0.0)) return;
-    for (const double value : g) units_.push_back(value / length);
-  }
-  void removeFrom(Vector& g) {
-    const int size = static_cast<int>(g.size());
-    const int count = static_cast<int>(units_.size() / g.size());
-    if (count == 0) return;
-    parts_.resize(count);
-    multiplyVector(false, 1.0, units_.data(), count, size, size, g.data(), 0.0, parts_.data());
-    multiplyVector(true, -1.0, units_.data(), count, size, size, parts_.data(), 1.0, g.data());
-  }
-
- private:
-  Vector units_;
-  Vector parts_;
-};
 
 // (VᵀV + penalty I) w = Vᵀy
 class LeastSquares {
@@ -151,12 +43,17 @@ class LeastSquares {
     start();
     first_ = norm(g_);
     residual_ = first_ > 0.0 ? 1.0 : 0.0;
-    for (int run = 0; run < kMostRestarts && residual_ > kHeadTolerance && !cancelled_; ++run) {
+    tolerance_ = kHeadTolerance;
+    for (int run = 0; run < kMostRestarts && !isAccurate() && !cancelled_; ++run) {
+      const double before = residual_;
       descend();
       start();
       residual_ = norm(g_) / first_;
+      // Small, but it does not bound the error: as far as rounding lets it fall.
+      if (residual_ <= tolerance_) tolerance_ = kLeastTolerance;
+      if (run > 0 && residual_ > 0.5 * before) break;
     }
-    return residual_ <= kHeadTolerance;
+    return isAccurate();
   }
 
   const Vector& w() const { return w_; }
@@ -164,6 +61,18 @@ class LeastSquares {
   double residual() const { return residual_; }
 
  private:
+  // Whether the gradient, or the residual where w interpolates, bounds the error of w and of V w.
+  bool isAccurate() const {
+    if (residual_ > kHeadTolerance) return false;
+    if (residual_ == 0.0) return true;
+    const double size = norm(w_);
+    const double labels = norm(features_.labels());
+    if (penalty_ == 0.0 && features_.interpolates())
+      return features_.interpolationBound(r_) <= kHeadAccuracy * size && norm(r_) <= kScoreAccuracy * labels;
+    const double gradient = norm(g_);
+    const double bound = gradient / (features_.leastSquare(nullptr) + penalty_);
+    return bound <= kHeadAccuracy * size && std::sqrt(gradient * bound) <= kScoreAccuracy * labels;
+  }
   // r and g at w, afresh.
   void start() {
     features_.apply(w_, f_);
@@ -190,7 +99,7 @@ class LeastSquares {
       gradients_.removeFrom(g_);
       const double next = dot(g_, g_);
       // Half, so that the gradient computed afresh is within the tolerance too.
-      if (!(std::sqrt(next) > 0.5 * kHeadTolerance * first_)) return;
+      if (!(std::sqrt(next) > 0.5 * tolerance_ * first_)) return;
       for (size_t j = 0; j < p_.size(); ++j) p_[j] = g_[j] + next / square * p_[j];
       square = next;
     }
@@ -206,6 +115,7 @@ class LeastSquares {
   Vector g_;  // Vᵀr − penalty w
   Vector p_;
   double first_ = 0.0;
+  double tolerance_ = kHeadTolerance;
   double residual_ = 0.0;
   int iterations_ = 0;
 };
@@ -245,7 +155,7 @@ class Logistic {
       updateGradient();
       residual_ = norm(g_) / first;
     }
-    return residual_ <= kHeadTolerance;
+    return residual_ <= kHeadTolerance && isAccurate();
   }
 
   const Vector& w() const { return w_; }
@@ -253,6 +163,13 @@ class Logistic {
   double residual() const { return residual_; }
 
  private:
+  // The loss is convex, with a Hessian that is known at w: twice the Newton bound.
+  bool isAccurate() const {
+    const double gradient = norm(g_);
+    if (gradient == 0.0) return true;
+    const double bound = 2.0 * gradient / (features_.leastSquare(curvature_.data()) + ridge_);
+    return bound <= kHeadAccuracy * norm(w_);
+  }
   double value(const Vector& f, double square) const {
     double loss = 0.0;
     for (int i = 0; i < n_; ++i) {
@@ -366,10 +283,20 @@ double lazyHeadBytes(const KnownPromptSpec& spec) {
 }
 
 TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
-                      KnownPromptWorkspace& workspace, LazyHead& head) {
-  head = {{0.0, 0.0}, 0.0, 0, 0.0};
-  LazyFeatures features(spec, trial, cancelled, workspace);
-  if (spec.head.ridge == 0.0 && features.isSingular(spec.mixture.dimension)) return TrialStatus::kSingular;
+                      KnownPromptWorkspace& workspace, bool predicts, LazyHead& head) {
+  head = {{0.0, 0.0}, 0.0, 0, 0.0, false};
+  LazyFeatures features(spec, frameCapacity(spec), trial, cancelled, workspace);
+  const double ridge = spec.head.ridge;
+  if (predicts) {
+    // The logistic Hessian is that of least squares with weights p(1 − p) ≤ 1/4.
+    const bool isLogistic = spec.head.kind == HeadKind::kLogistic;
+    const double condition = features.predictedCondition((isLogistic ? 4.0 : 1.0) * spec.examples * ridge);
+    const double iterations = 0.5 * std::sqrt(condition) * std::log(2.0 / kHeadTolerance);
+    head.isHopeless = !(std::min<double>(iterations, std::min(spec.examples, spec.mixture.dimension)) <=
+                        spec.mostIterations) ||
+                      (!isLogistic && ridge == 0.0 && features.interpolates() && features.isBeyondRounding());
+    if (head.isHopeless) return TrialStatus::kNotConverged;
+  }
   const TrialStatus status =
       spec.head.kind == HeadKind::kLogistic
           ? solve(Logistic(features, spec.head.ridge, cancelled), head)

@@ -18,10 +18,12 @@
 // residual min(½, √(‖∇F‖/‖∇F(0)‖)) (Eisenstat, Walker 1996). One query and one product per inner iteration,
 // one product per Newton step.
 //
-// Converged: the gradient computed afresh at w is below kHeadTolerance of that at w = 0; conjugate gradients
-// are started again from w as long as the recursion alone says so. Not converged after kMostIterations in
-// all: status kNotConverged, with the residual reached. Features without noise have rank at most 2: with λ =
-// 0 and min(n, d) beyond their rank the status is kSingular, as from the direct solver.
+// Converged: the gradient computed afresh at w is below kHeadTolerance of that at w = 0, and it bounds the
+// error of w (5e-7 of ‖w‖) and of V w (1e-8 of ‖y‖) by the least singular value that features with these s_i
+// can have (noise_floor.h). Least squares without ridge and n ≤ d − 2: the residual r = y − V w does, row by
+// row over s_i. Conjugate gradients are started again from w, to lower tolerances, as long as that is not so
+// and the gradient falls. Else, or after kMostIterations in all: status kNotConverged, with the residual
+// reached. Features without noise have rank at most 2; the head is then the one of least norm.
 //
 // Cost: I iterations O(n I²); I does not grow with n and d at fixed n/d. Memory: lazyHeadBytes.
 #pragma once
@@ -39,14 +41,16 @@ struct LazyHead {
   double rest;
   int iterations;
   double residual;
+  bool isHopeless;  // predicted to need more iterations than are worth while, and not tried
 };
 
 // Most bytes of a trial.
 double lazyHeadBytes(const KnownPromptSpec& spec);
 
 // Least squares head, or logistic with λ > 0. If the status is not kOk, only iterations and residual are
-// results. Throws std::bad_alloc.
+// results. With `predicts`, gives up before anything is solved where the scales s_i say that it would in the
+// end. Throws std::bad_alloc.
 TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
-                      KnownPromptWorkspace& workspace, LazyHead& head);
+                      KnownPromptWorkspace& workspace, bool predicts, LazyHead& head);
 
 }  // namespace prompt_attention

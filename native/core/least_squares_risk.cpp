@@ -17,7 +17,7 @@ constexpr int kMaximumHalvings = 60;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 PlaneSums operator+(const PlaneSums& a, const PlaneSums& b) {
-  return {a.b11 + b.b11, a.b12 + b.b12, a.b22 + b.b22, a.variance + b.variance,
+  return {a.b11 + b.b11, a.b12 + b.b12, a.b22 + b.b22,   a.variance + b.variance,
           a.b1 + b.b1,   a.b2 + b.b2,   a.gap1 + b.gap1, a.gap2 + b.gap2};
 }
 
@@ -132,11 +132,11 @@ RiskState interpolationState(const RiskPoints& points, BatchRange range, double 
       stateFrom(points, planeOffset(points, sums, (1.0 - alpha) / alpha / chi), kInfinity, kInfinity);
   if (alpha == 1.0) return state;
   // r² (1 − α)/α = E[(1 − a)²/s²] + w2² (+ w1² at τ = 0)
-  const double gaps = overBatches(
-      range, serial, [&](int batch) { return relativeGapSquares(points, batch, chi, state); });
+  const double gaps =
+      overBatches(range, serial, [&](int batch) { return relativeGapSquares(points, batch, chi, state); });
   state.r = 0.0;
-  state.r = std::sqrt(alpha / (1.0 - alpha)) * std::hypot(std::sqrt(chi) * std::sqrt(gaps),
-                                                         noiseNorm(points, state));
+  state.r = std::sqrt(alpha / (1.0 - alpha)) *
+            std::hypot(std::sqrt(chi) * std::sqrt(gaps), noiseNorm(points, state));
   return state;
 }
 

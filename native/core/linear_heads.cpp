@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
+#include "core/augmented_system.h"
 #include "core/blas.h"
-#include "core/head.h"
 
 namespace prompt_attention {
 
@@ -17,6 +18,7 @@ constexpr int kMaximumNewtonSteps = 100;
 constexpr int kMaximumHalvings = 40;
 constexpr double kSufficientDecrease = 1e-4;
 constexpr double kLift = 1e-8;
+constexpr double kLeastNewtonCondition = 1e-12;  // reciprocal
 constexpr int kRowsPerBlock = 256;
 
 double norm(const std::vector<double>& x) {
@@ -57,6 +59,13 @@ class LogisticObjective {
     for (int j = 0; j < d_; ++j) g[j] = ridge_ * w[j];
     addTransposedProduct(1.0, V_, n_, d_, weights_.data(), g);
   }
+  // √D_i and −slope_i-over-√D_i of example i at the w evaluated last, 1/n included: D_i = p(1 − p)/n.
+  std::pair<double, double> curvatureAndRatio(int i) const {
+    const double wrong = 1.0 / (1.0 + std::exp(margins_[i]));
+    const double right = 1.0 / (1.0 + std::exp(-margins_[i]));
+    const double root = std::sqrt(wrong * right / n_);
+    return {root, root > 0.0 ? -y_[i] * (wrong / n_) / root : 0.0};
+  }
   // Hessian[d×d], lower triangle, at the w evaluated last.
   void hessian(std::vector<double>& H, const std::atomic<bool>& cancelled) {
     std::fill(H.begin(), H.end(), 0.0);
@@ -87,13 +96,40 @@ class LogisticObjective {
   std::vector<double> rows_;     // block of scaled features
 };
 
-// Solves H p = g for positive semidefinite H[d×d] (lower triangle; destroyed), lifted if it is singular.
+// The Newton direction as a least squares problem, p = argmin ‖√D V p − slope/√D‖² + λ‖p − w‖², of least
+// norm: right where the Hessian's condition is not fit for its factor. False if it needs too much work.
+bool orthogonalDirection(const LogisticObjective& objective, const double* V, int n, int d, double ridge,
+                         const double* w, std::vector<double>& p, const std::atomic<bool>& cancelled) {
+  const int m = n + (ridge > 0.0 ? d : 0);
+  if (m < d) return false;
+  std::vector<double> A(static_cast<size_t>(m) * d, 0.0);
+  std::vector<double> f(m);
+  for (int i = 0; i < n; ++i) {
+    const auto [root, ratio] = objective.curvatureAndRatio(i);
+    for (int j = 0; j < d; ++j) A[static_cast<size_t>(j) * m + i] = root * V[static_cast<size_t>(i) * d + j];
+    f[i] = ratio;
+  }
+  const double root = std::sqrt(ridge);
+  for (int j = 0; j < d && ridge > 0.0; ++j) {
+    A[static_cast<size_t>(j) * m + n + j] = root;
+    f[n + j] = root * w[j];
+  }
+  AugmentedSystem system(std::move(A), m, d, cancelled);
+  std::vector<double> rest(m);
+  for (const Factorisation factorisation : {Factorisation::kOrthogonal, Factorisation::kExtended})
+    if (system.factor(factorisation, kMostExtendedWork) &&
+        system.solve(f.data(), nullptr, AugmentedSystem::Target::kT, rest.data(), p.data()))
+      return true;
+  return system.isDeficient() && system.solveDeficient(f.data(), p.data());
+}
+
+// Solves H p = g for positive definite H[d×d] (lower triangle; destroyed).
 class NewtonSolver {
  public:
   explicit NewtonSolver(int d)
       : d_(d), scale_(d), factor_(static_cast<size_t>(d) * d), work_(3 * static_cast<size_t>(d)), iwork_(d) {}
 
-  // False if even the lifted matrix has no factor.
+  // False if H is too ill-conditioned; it is scaled then, for solveLifted.
   bool solve(std::vector<double>& H, const std::vector<double>& g, std::vector<double>& p) {
     for (int i = 0; i < d_; ++i) {
       const double diagonal = H[static_cast<size_t>(i) * d_ + i];
@@ -101,19 +137,22 @@ class NewtonSolver {
     }
     for (int i = 0; i < d_; ++i)
       for (int j = 0; j <= i; ++j) H[static_cast<size_t>(i) * d_ + j] *= scale_[i] * scale_[j];
-    for (const double lift : {0.0, kLift}) {
-      factor_ = H;
-      for (int i = 0; i < d_; ++i) {
-        factor_[static_cast<size_t>(i) * d_ + i] += lift;
-        p[i] = scale_[i] * g[i];
-      }
-      const double reciprocalCondition =
-          solvePositiveDefinite(factor_.data(), d_, p.data(), work_.data(), iwork_.data());
-      if (reciprocalCondition < kLeastReciprocalCondition) continue;
-      for (int i = 0; i < d_; ++i) p[i] *= scale_[i];
-      return true;
+    return solveLifted(H, 0.0, g, p);
+  }
+
+  // With `lift` added to the scaled diagonal: a direction of descent.
+  bool solveLifted(const std::vector<double>& H, double lift, const std::vector<double>& g,
+                   std::vector<double>& p) {
+    factor_ = H;
+    for (int i = 0; i < d_; ++i) {
+      factor_[static_cast<size_t>(i) * d_ + i] += lift;
+      p[i] = scale_[i] * g[i];
     }
-    return false;
+    if (solvePositiveDefinite(factor_.data(), d_, p.data(), work_.data(), iwork_.data()) <
+        kLeastNewtonCondition)
+      return false;
+    for (int i = 0; i < d_; ++i) p[i] *= scale_[i];
+    return true;
   }
 
  private:
@@ -144,7 +183,10 @@ LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d,
   for (int step = 1; step <= kMaximumNewtonSteps && !cancelled; ++step) {
     objective.hessian(H, cancelled);
     if (cancelled) break;
-    if (!solver.solve(H, g, p)) return {LinearHeadStatus::kSingular, step, residual};
+    // Only a step of Newton's method tells how far the minimiser is.
+    const bool isNewton =
+        solver.solve(H, g, p) || orthogonalDirection(objective, V, n, d, ridge, w, p, cancelled);
+    if (!isNewton && !solver.solveLifted(H, kLift, g, p)) break;
     const double slope = -dot(g.data(), p.data(), d);
     std::copy(w, w + d, current.begin());
     // Rounding of the value hides the decrease of the last steps.
@@ -161,7 +203,7 @@ LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d,
     residual = norm(g) / unit;
     if (ridge == 0.0 && objective.separates()) return {LinearHeadStatus::kSeparable, step, residual};
     const double size = std::sqrt(dot(w, w, d));
-    if (residual <= kGradientTolerance && length * norm(p) <= kStepTolerance * size)
+    if (isNewton && residual <= kGradientTolerance && length * norm(p) <= kStepTolerance * size)
       return {LinearHeadStatus::kOk, step, residual};
   }
   const bool vanished = ridge == 0.0 && residual <= kGradientTolerance;

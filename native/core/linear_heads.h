@@ -3,12 +3,12 @@
 //   logistic   w = argmin (1/n) Σ log(1 + e^{−y_i wᵀv_i}) + (λ/2)‖w‖²,      λ ≥ 0
 //
 // Logistic: Newton's method with backtracking. With p_i = 1/(1 + e^{y_i wᵀv_i}) the gradient is
-// −(1/n) Vᵀ(y∘p) + λw and the Hessian (1/n) Vᵀ diag(p(1−p)) V + λI, scaled to unit diagonal for the solve. A
-// singular Hessian (dependent columns, λ = 0) is lifted by 1e-8: steps from w = 0 stay in the span of the
-// features, so the limit is the minimiser of least norm. Cost n d² + d³ per iteration, memory 2d².
-// Converged: gradient norm ≤ 1e-10 mean ‖v_i‖, and last step ≤ 1e-7 ‖w‖. At λ = 0 there is no minimiser if
-// some w has y_i wᵀv_i ≥ 0 for all i, not all 0: found when an iterate separates the classes, or when the
-// gradient vanishes while the steps do not.
+// −(1/n) Vᵀ(y∘p) + λw and the Hessian (1/n) Vᵀ diag(p(1−p)) V + λI, scaled to unit diagonal for the solve.
+// Where that is too ill-conditioned the step is found by an orthogonal factorisation (augmented_system.h), of
+// least norm if columns are dependent. Cost n d² + d³ per iteration, memory 2d²; features with n < d are
+// better reduced first (fitMarginHead in head.h). Converged: gradient norm ≤ 1e-10 mean ‖v_i‖, and last step
+// ≤ 1e-7 ‖w‖. At λ = 0 there is no minimiser if some w has y_i wᵀv_i ≥ 0 for all i, not all 0: found when an
+// iterate separates the classes, or when the gradient vanishes while the steps do not.
 #pragma once
 
 #include <atomic>

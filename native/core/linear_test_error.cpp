@@ -63,8 +63,8 @@ class ScoreIntegral {
 
   // Log of the integrand's largest value on a grid so coarse that it costs little.
   void look() {
-    for (double u = nu_ > 0 ? -60.0 : 0.0; u <= (nu_ > 0 ? 40.0 : 0.0); u += 1.0)
-      for (double x = -37.0; x <= 37.0; x += 1.0) {
+    for (double u = nu_ > 0 ? -60.0 : 0.0; u <= (nu_ > 0 ? 40.0 : 0.0); u += 1.5)
+      for (double x = -37.0; x <= 37.0; x += 1.5) {
         const double weight = logWeight(x, u);
         if (weight > peak_) peak_ = std::max(peak_, weight + std::log(at(x, u)));
       }
@@ -128,8 +128,9 @@ TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout
   if (mixture.isNoiseless() || readout.promptNorm == 0.0) return {errors(0.0, 0.0)};
   ScoreIntegral integral(errors, m, cancelled);
   integral.look();
-  if (integral.isZero()) return {};
-  constexpr double kAgreement = 1e-6;
+  // An error too small for a double, or a region too small for the grid.
+  if (integral.isZero()) return {0.0, 0.0, 0.0, 0.0, false};
+  constexpr double kAgreement = 1e-4;
   constexpr int kHalvings = 5;
   double step = 0.4;
   double before = integral.withStep(step);
@@ -137,10 +138,9 @@ TestError gaussianLinearTestError(const Mixture& mixture, const Readout& readout
     step *= 0.5;
     const double error = integral.withStep(step);
     const double change = std::abs(error - before);
-    if (change <= kAgreement * error || cancelled) return {error, change};
-    if (halving == kHalvings) {
+    if (change <= kAgreement * error || halving == kHalvings || cancelled) {
       TestError result{error, change};
-      result.reliable = change <= 0.05 * error;
+      result.reliable = error > kLeastError && change <= 0.05 * error;
       return result;
     }
     before = error;

@@ -20,6 +20,10 @@ constexpr int kMaximumPathSteps = 300;  // across every power of ten of double p
 constexpr double kSmallestTerm = 1e-7;
 constexpr double kPathStart = 10.0;
 constexpr int kMaximumStarts = 8;
+// Passes over all points that one fixed point may take; a pass over a share of them counts as that share.
+constexpr double kMaximumPasses = 3000.0;
+// A dual scale beyond this is on its way to infinity.
+constexpr double kLargestScale = 1e100;
 // Powers of ten that stand in for λ → 0: λ = 0 itself is tried from each of them in turn.
 constexpr int kFirstVanishingPower = -3;
 constexpr int kLastVanishingPower = -14;
@@ -57,13 +61,15 @@ void moveHead(RiskState& state, double by1, double by2) {
 
 class FixedPointSolver {
  public:
-  FixedPointSolver(const RiskProblem& problem, PartRunner& runner, const std::atomic<bool>& cancelled)
+  FixedPointSolver(const RiskProblem& problem, PartRunner& runner, const std::atomic<bool>& cancelled,
+                   double* passes = nullptr)
       : problem_(problem),
         points_(problem.points),
         alpha_(problem.sampleRatio),
         hardMargin_(problem.loss == MarginLoss::kHardMargin),
         runner_(runner),
-        cancelled_(cancelled) {}
+        cancelled_(cancelled),
+        passes_(passes == nullptr ? &ownPasses_ : passes) {}
 
   FixedPoint solve() {
     const std::vector<RiskLevel> levels = riskLevels(points_);
@@ -78,7 +84,7 @@ class FixedPointSolver {
         followed = largest(point.residuals) <= kPathResidual;
         if (!followed && !last) point = before;
       }
-      if (cancelled_) return point;
+      if (cancelled_ || (stopped() && !last)) return point;
     }
     point.converged = largest(point.residuals) <= kRiskTolerance;
     return point;
@@ -135,6 +141,8 @@ class FixedPointSolver {
     const auto part = [&](int batch, int) {
       parts[batch] = marginSums(points_, batch, level.draws, problem_.loss, state);
     };
+    *passes_ += static_cast<double>(level.batches) * level.draws /
+                (static_cast<double>(points_.batches.size()) * points_.batches[0][0].count);
     const size_t perDraw = points_.eta1.size() / points_.batches.size() / points_.batches[0][0].count;
     if (level.batches * static_cast<size_t>(level.draws) * perDraw < kPointsWorthThreads)
       SerialRunner().run(level.batches, part);
@@ -154,12 +162,19 @@ class FixedPointSolver {
 
   // Residuals and Jacobian at the point's state.
   void evaluate(RiskLevel level, FixedPoint& point) {
+    const RiskState& state = point.state;
+    if (!(std::abs(state.w1) + std::abs(state.w2) + state.r < kLargestScale && state.chi < kLargestScale)) {
+      point.residuals.fill(std::numeric_limits<double>::infinity());
+      return;
+    }
     point.batches = batchSums(level, point.state);
     const MarginSums sums = meanOf(point.batches);
     equations(sums, sums[kQ], point, point.residuals, &point.jacobian);
   }
 
  private:
+  bool stopped() const { return cancelled_ || *passes_ > kMaximumPasses; }
+
   static double positiveOr(double value, double otherwise) { return value > 0.0 ? value : otherwise; }
 
   // The state after `length` of the step.
@@ -173,7 +188,7 @@ class FixedPointSolver {
 
   FixedPoint newton(RiskLevel level, FixedPoint point, double target) {
     evaluate(level, point);
-    for (int iteration = 0; iteration < kMaximumNewtonSteps && !cancelled_; ++iteration) {
+    for (int iteration = 0; iteration < kMaximumNewtonSteps && !stopped(); ++iteration) {
       const double before = squares(point.residuals);
       Vector4 step;
       if (largest(point.residuals) <= target || !std::isfinite(before) ||
@@ -182,7 +197,7 @@ class FixedPointSolver {
       // A factor e⁴ of r or χ in one step leaves the region where the linear model means anything.
       double length = std::min(1.0, 4.0 / std::max({std::abs(step[2]), std::abs(step[3]), 4.0}));
       bool accepted = false;
-      for (int halving = 0; halving < kMaximumHalvings && !accepted; ++halving, length *= 0.5) {
+      for (int halving = 0; halving < kMaximumHalvings && !accepted && !stopped(); ++halving, length *= 0.5) {
         FixedPoint next = moved(point, step, length);
         evaluate(level, next);
         accepted = squares(next.residuals) < before * (1.0 - 1e-4 * length);
@@ -216,7 +231,26 @@ class FixedPointSolver {
 
   // Follows the solution from where it is explicit to the problem's own parameters.
   FixedPoint follow(RiskLevel level, double target) {
-    return hardMargin_ ? followSampleRatio(level, target) : followRidge(level, target);
+    if (!hardMargin_) return followRidge(level, target);
+    const FixedPoint point = followSampleRatio(level, target);
+    return largest(point.residuals) <= kPathResidual ? point : fromHinge(level, point, target);
+  }
+
+  // The hard margin from the hinge's solution at small ridges, where few examples lose all of their slope:
+  // the start that does not ask how 1/s² spreads. `otherwise` where that fails too.
+  FixedPoint fromHinge(RiskLevel level, const FixedPoint& otherwise, double target) {
+    const double scale = points_.b1Squares + points_.b2Squares + points_.variance / alpha_;
+    for (int power = kFirstVanishingPower; power >= kLastVanishingPower && !stopped(); --power) {
+      const double ridge = std::pow(10.0, power) * scale;
+      FixedPointSolver hinge({points_, MarginLoss::kHinge, alpha_, ridge}, runner_, cancelled_, passes_);
+      FixedPoint point = hinge.follow(level, kPathResidual);
+      if (largest(point.residuals) > kPathResidual) return otherwise;
+      point.ridge = ridge * point.state.chi;
+      point.state.chi = 1.0;
+      point = newton(level, point, target);
+      if (largest(point.residuals) <= kRiskTolerance) return point;
+    }
+    return otherwise;
   }
 
   FixedPoint followRidge(RiskLevel level, double target) {
@@ -226,7 +260,7 @@ class FixedPointSolver {
     FixedPoint point{};
     double from = std::max(lambda, explicitFrom);
     for (int attempt = 0; attempt < kMaximumStarts; ++attempt, from *= kPathStart) {
-      FixedPointSolver start({points_, problem_.loss, alpha_, from}, runner_, cancelled_);
+      FixedPointSolver start({points_, problem_.loss, alpha_, from}, runner_, cancelled_, passes_);
       point = start.newton(level, start.explicitStart(level), kPathResidual);
       if (largest(point.residuals) <= kPathResidual) break;
     }
@@ -234,7 +268,7 @@ class FixedPointSolver {
     if (lambda > 0.0) return followTo(level, point, lambda, target);
     for (int power = kFirstVanishingPower; power >= kLastVanishingPower; --power) {
       point = followTo(level, point, std::pow(10.0, power) * explicitFrom, kPathResidual);
-      if (largest(point.residuals) > kPathResidual || cancelled_) return point;
+      if (largest(point.residuals) > kPathResidual || stopped()) return point;
       FixedPoint limit = point;
       limit.ridge = 0.0;
       limit = newton(level, limit, target);
@@ -252,7 +286,7 @@ class FixedPointSolver {
 
   FixedPoint followTo(RiskLevel level, FixedPoint point, double lambda, double target) {
     double step = std::log(10.0);
-    for (int steps = 0; steps < kMaximumPathSteps && !cancelled_; ++steps) {
+    for (int steps = 0; steps < kMaximumPathSteps && !stopped(); ++steps) {
       const double left = std::log(point.ridge / lambda);
       const bool last = std::abs(left) <= step;
       FixedPoint next = point;
@@ -275,7 +309,7 @@ class FixedPointSolver {
     alpha_ = std::min(end, 0.01);
     FixedPoint point = newton(level, explicitStart(level), alpha_ == end ? target : kPathResidual);
     double step = std::log(4.0);
-    for (int steps = 0; steps < kMaximumPathSteps && alpha_ != end && !cancelled_; ++steps) {
+    for (int steps = 0; steps < kMaximumPathSteps && alpha_ != end && !stopped(); ++steps) {
       const double from = alpha_;
       alpha_ = std::min(end, from * std::exp(step));
       FixedPoint next = point;
@@ -304,6 +338,8 @@ class FixedPointSolver {
   const bool hardMargin_;
   PartRunner& runner_;
   const std::atomic<bool>& cancelled_;
+  double ownPasses_ = 0.0;
+  double* const passes_;  // of the solver that started this one, or its own
 };
 
 }  // namespace

@@ -15,7 +15,8 @@
 // relative to the size of its terms. The start comes from following the solution along a path, from where it
 // is explicit to first order (λ large; for the hard margin α small), on few of the draws; steps along the
 // path that fail are cut in four. Then Newton on more and more of the draws. What does not reach
-// kRiskTolerance is reported as not converged, with the state reached.
+// kRiskTolerance within a bounded number of passes over the points (so that it fails in the same way on every
+// machine) is reported as not converged, with the state reached.
 #pragma once
 
 #include <array>

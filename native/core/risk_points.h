@@ -46,12 +46,12 @@ struct RiskPoints {
   std::vector<double> eta2;
   std::vector<double> irrelevantMasses;  // B
   std::vector<double> variances;         // s²
-  std::vector<double> normals;    // x ~ N(0, 1) for losses whose mean over the noise has no closed form
-  std::vector<double> weights;    // of the points of a segment, of mean 1; empty if all are 1
+  std::vector<double> normals;  // x ~ N(0, 1) for losses whose mean over the noise has no closed form
+  std::vector<double> weights;  // of the points of a segment, of mean 1; empty if all are 1
   std::vector<std::vector<RiskSegment>> batches;
-  bool uniform;    // τ = 0
-  bool noiseless;  // s = 0
-  bool reweighted;  // whether training examples have other probabilities
+  bool uniform;        // τ = 0
+  bool noiseless;      // s = 0
+  bool reweighted;     // whether training examples have other probabilities
   PlaneVector origin;  // (0, 1/⟨w⋆,e2⟩), or 0 where that is not finite or no token is relevant
   double originGap;    // 1 − originᵀβ: 0, or 1 for the latter
   // Means over all points.

@@ -107,8 +107,7 @@ void marginSumsFor(const RiskColumns& points, const RiskState& state, double R, 
     const V c2 = point.b2;
     const V a = hn::MulAdd(w1, c1, hn::Mul(w2, c2));
     const V gap = kLoss == MarginLoss::kSeparation ? hn::Neg(a) : gapOf(point, relevantGap, w1, w2);
-    const PointTerms terms =
-        termsOf<kLoss>(a, gap, hn::Mul(s, noise), hn::Mul(chi, variance), variance, x);
+    const PointTerms terms = termsOf<kLoss>(a, gap, hn::Mul(s, noise), hn::Mul(chi, variance), variance, x);
     const V v1 = hn::Mul(weight, c1);
     const V v2 = hn::Mul(weight, c2);
     const V ws = hn::Mul(weight, s);
@@ -185,18 +184,18 @@ void errorSumsOf(const RiskColumns& points, const RiskState& state, double R, do
     const V a = hn::MulAdd(constant(state.w1), point.b1, hn::Mul(constant(state.w2), point.b2));
     const V perT = hn::Div(constant(1.0), hn::Mul(s, constant(R)));
     const V ws = hn::Mul(weight, perT);
-    const auto add = [&](V margin, ErrorSum value, ErrorSum by1, ErrorSum by2, ErrorSum byR,
-                         ErrorSum squares) HWY_ATTR {
-      const V z = hn::Mul(margin, perT);
-      const NormalTail<V> at = normalTailAndDensity(d, z);
-      const V weighted = hn::Mul(weight, at.tail);
-      sums[value] = hn::Add(sums[value], weighted);
-      sums[squares] = hn::MulAdd(weighted, at.tail, sums[squares]);
-      const V density = hn::Mul(ws, at.density);
-      sums[by1] = hn::NegMulAdd(density, point.b1, sums[by1]);
-      sums[by2] = hn::NegMulAdd(density, point.b2, sums[by2]);
-      sums[byR] = hn::MulAdd(hn::Mul(density, s), z, sums[byR]);
-    };
+    const auto add = [&](V margin, ErrorSum value, ErrorSum by1, ErrorSum by2, ErrorSum byR, ErrorSum squares)
+                         HWY_ATTR {
+                           const V z = hn::Mul(margin, perT);
+                           const NormalTail<V> at = normalTailAndDensity(d, z);
+                           const V weighted = hn::Mul(weight, at.tail);
+                           sums[value] = hn::Add(sums[value], weighted);
+                           sums[squares] = hn::MulAdd(weighted, at.tail, sums[squares]);
+                           const V density = hn::Mul(ws, at.density);
+                           sums[by1] = hn::NegMulAdd(density, point.b1, sums[by1]);
+                           sums[by2] = hn::NegMulAdd(density, point.b2, sums[by2]);
+                           sums[byR] = hn::MulAdd(hn::Mul(density, s), z, sums[byR]);
+                         };
     add(a, kError, kErrorBy1, kErrorBy2, kErrorByR, kErrorSquares);
     add(hn::MulAdd(shift, variance, a), kTrainingError, kTrainingBy1, kTrainingBy2, kTrainingByR,
         kTrainingSquares);
@@ -297,8 +296,7 @@ std::array<double, N> averageBatch(const RiskPoints& points, int batch, int draw
   };
   for (const RiskSegment& segment : points.batches[batch]) {
     const int count = std::min(segment.count, draws);
-    const double probability =
-        rates == LabelRates::kTraining ? segment.probability : segment.testProbability;
+    const double probability = rates == LabelRates::kTraining ? segment.probability : segment.testProbability;
     sums(RiskColumns{points.eta1.data() + segment.begin, points.eta2.data() + segment.begin,
                      points.irrelevantMasses.data() + segment.begin, points.variances.data() + segment.begin,
                      columnAt(points.normals, segment.normals), columnAt(points.weights, segment.normals),
@@ -332,10 +330,9 @@ double noiseNorm(const RiskPoints& points, const RiskState& state) {
 MarginSums marginSums(const RiskPoints& points, int batch, int draws, MarginLoss loss,
                       const RiskState& state) {
   const double R = noiseNorm(points, state);
-  return averageBatch<kMarginSums>(points, batch, draws, state,
-                                   [&](const RiskColumns& columns, double* out) {
-                                     HWY_DYNAMIC_DISPATCH(marginSumsOf)(columns, loss, state, R, out);
-                                   });
+  return averageBatch<kMarginSums>(points, batch, draws, state, [&](const RiskColumns& columns, double* out) {
+    HWY_DYNAMIC_DISPATCH(marginSumsOf)(columns, loss, state, R, out);
+  });
 }
 
 ErrorSums errorSums(const RiskPoints& points, int batch, const RiskState& state, double slopeAtZero) {

@@ -81,7 +81,7 @@ enum ErrorSum {
   kTrainingBy1,
   kTrainingBy2,
   kTrainingByR,
-  kErrorSquares,     // mean of the squares of what the errors are means of
+  kErrorSquares,  // mean of the squares of what the errors are means of
   kTrainingSquares,
   kErrorSums
 };

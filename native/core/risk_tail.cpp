@@ -110,10 +110,9 @@ bool missesTail(const RiskTailSpec& spec, double error, double squares, PoolingW
   drawScoreSums(tailStream(spec), 0, kPooledBlock, errors.tokens(), errors.scale(), cancelled,
                 workspace.sums);
   LadderWorkspace scratch;
-  const UnseenMoments unseen =
-      unseenMoments(workspace.sums, spec.draws, errors.tokens(), errors.scale(),
-                    [&](const ScoreSums& sums, int count, double* out) { errors.values(sums, count, out); },
-                    scratch);
+  const UnseenMoments unseen = unseenMoments(
+      workspace.sums, spec.draws, errors.tokens(), errors.scale(),
+      [&](const ScoreSums& sums, int count, double* out) { errors.values(sums, count, out); }, scratch);
   return unseen.power[0] > kShareOfMean * error || unseen.power[1] > kShareOfSquares * squares;
 }
 

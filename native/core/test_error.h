@@ -63,6 +63,8 @@ struct TestError {
 // Draws of a ladder double up to this many times those asked for, and up to this many.
 constexpr int kMostDrawsMore = 64;
 constexpr int kMostLadderDraws = 1 << 20;
+// Smaller errors, where there is noise, may have underflowed: they are not reliable.
+constexpr double kLeastError = 1e-290;
 // A count of fewer errors than this has no interval that can be trusted.
 constexpr double kLeastErrorsSeen = 10.0;
 

@@ -16,9 +16,10 @@ namespace prompt_attention {
 
 namespace {
 
-// Work is counted in scores: what an example costs beside them, at its label, and in all.
+// Work is counted in scores: what an example costs beside them, its label alone, and a value of the moments.
 constexpr double kExampleWork = 16.0;
 constexpr double kLabelWork = 4.0;
+constexpr double kMomentWork = 64.0;
 // Larger samples are not drawn.
 constexpr double kLargestDrawnSample = 5e6;
 constexpr double kWorkPerDraw = 25'000.0;
@@ -43,7 +44,6 @@ struct Values {
 constexpr double Values::*kFields[] = {&Values::error,          &Values::noisierError,
                                        &Values::contextOverlap, &Values::signalOverlap,
                                        &Values::promptNorm,     &Values::relevantAttention};
-constexpr size_t kFieldCount = std::size(kFields);
 
 double normalTailOf(double x) {
   return 0.5 * std::erfc(x * M_SQRT1_2);
@@ -79,7 +79,10 @@ class Trajectories {
       if (draws_[step]) work_ += work[step];
     }
     testDraws_ = n[1] + static_cast<double>(n[2]) < 2048.0 ? 64 : 256;
-    if (!draws_[2]) work_ += kInnerDraws * (m_ + kExampleWork * 4);
+    const double values =
+        labelTerms(spec.mixture).size() * (spec.options.head == ThreeStepHead::kFresh ? 1.0 : 3.0);
+    const double momentWork = m_ + kMomentWork * values;
+    if (!draws_[2]) work_ += kInnerDraws * momentWork;
     work_ += testDraws_ * (m_ + kExampleWork);
     double count = kLeastTrajectories;
     const double most =
@@ -88,8 +91,7 @@ class Trajectories {
     count_ = static_cast<int>(count);
     perBatch_ = draws_[2] ? 1 : count_ / kBatches;
     double base = kInnerDraws;
-    while (base < 4.0 * n[2] &&
-           2.0 * base * kBatches * (m_ + kExampleWork) <= 0.5 * spec.draws * kWorkPerDraw)
+    while (base < 4.0 * n[2] && 2.0 * base * kBatches * momentWork <= 0.5 * spec.draws * kWorkPerDraw)
       base *= 2.0;
     baseDraws_ = static_cast<int>(base);
   }

@@ -5,7 +5,7 @@
 // few test examples, so that one standard error covers all. Steps on samples of up to 5·10⁶ scores (an
 // example counts as m + 16; labels of S1 as 4) are drawn as they are (three_step_projected.h): exact in
 // distribution at any n and d ≥ 5. Larger ones use the normal law of their means (three_step_large.h).
-// Without fluctuations: the limit n, d → ∞ with n_j/d fixed, from kBatches independent sets of draws.
+// Without fluctuations: the limit n, d → ∞ with n_j/d fixed (three_step_limit.h).
 //
 // Trajectories: at least 64, a power of two times that, at most draws/4, as many as 25,000·draws units of
 // work allow; 64 or 256 test examples each. If rare scores carry the error, which kPilots trajectories are

@@ -88,9 +88,9 @@ export async function compare(experiment: ThreeStepExperiment, seed: number, wor
     const own = law[field === 'error' ? 'standardError' : (`${field}StandardError` as const)];
     const gap = scale * mean - law[field];
     // Values that do not vary agree up to rounding.
-    const rounding = 1e-9 * Math.max(Math.abs(law[field]), mixture.contextNorm * 1e-3);
-    z[field] =
-      Math.abs(gap) <= (field === 'error' ? 1e-300 : rounding) ? 0 : gap / Math.hypot(standardError, own, 1e-300);
+    const rounding =
+      field === 'error' ? 1e-12 * law.error : 1e-9 * Math.max(Math.abs(law[field]), mixture.contextNorm * 1e-3);
+    z[field] = Math.abs(gap) <= rounding ? 0 : gap / Math.hypot(standardError, own, 1e-300);
     if (field === 'error')
       text = `${(scale * mean).toExponential(3)} ± ${standardError.toExponential(1)} | ${law.error.toExponential(3)} ± ${own.toExponential(1)}`;
   }

@@ -101,6 +101,7 @@ const simulated = (experiment: object) => target(library.simulate, { experiment,
 /** The functions of the package that take options and numbers. */
 export const targets: Readonly<Record<string, Target>> = {
   contextualMixture: target(library.contextualMixture, { mixture }),
+  trialFeatures: target(library.trialFeatures, { experiment: knownPrompt, options: { seed: 1, trial: 2 } }),
   sampleExamples: target(library.sampleExamples, {
     mixture,
     options: {

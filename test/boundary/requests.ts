@@ -44,7 +44,8 @@ export const requests = {
     examples: 5,
     inverseTemperature: 1,
     head,
-    solver: 'iterative',
+    solver: 'auto',
+    mostIterations: 5,
     memory: 1e9,
     method: 'projected',
     firstTrial: 0,
@@ -74,6 +75,7 @@ export const requests = {
     draws: 32,
   },
   populationGradient: { mixture, head: numbers(3) },
+  trialFeatures: { ...key, mixture, examples: 4, inverseTemperature: 0.5, trial: 2 },
   sampleExamples: {
     ...key,
     mixture,

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { contextualImages } from '../../lib/images/contextual-images.js';
+import { shared } from '../../lib/images/experiments/resources.js';
 import { riskLaw } from '../../lib/images/experiments/risk.js';
 import { imageRiskSchema } from '../../lib/images/experiments/schemas.js';
 import { imageFigure } from '../../lib/images/figure.js';
-import { type Experiment, images, promptTunedLayer, simulate, study } from '../../lib/index.js';
+import { type Experiment, images, promptTunedLayer, simulate, study, TrialStatus } from '../../lib/index.js';
 import { command } from '../cli/support.js';
 import { meanAndError } from '../support/statistics.js';
 import { realDataTest, syntheticSet } from './support.js';
@@ -206,6 +207,71 @@ realTest(
     });
   },
 );
+
+realTest('a head that does not exist is a failed trial, and the rest of the study has its results', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'prompt-attention-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const { rows } = await study.run(
+    {
+      name: 'separable',
+      seed: 1,
+      experiment: { ...riskExperiment, head: { kind: 'logistic', ridge: 0 } },
+      factors: { examples: [20, 600] },
+      trials: 2,
+      theory: false,
+    },
+    { out: join(folder, 'separable.sqlite') },
+  );
+  t.deepEqual(
+    rows.map(({ trials, failed }) => [trials, failed]),
+    [
+      [2, 2],
+      [2, 0],
+    ],
+  );
+  t.is(rows[0]?.meanError, Number.NaN);
+  const few = { ...riskExperiment, examples: 20, head: { kind: 'logistic', ridge: 0 } } as const;
+  t.deepEqual([...(await simulate(few, { trials: 1, seed: 1 })).status], [TrialStatus.separable]);
+});
+
+realTest('a learning rate that diverges is left out; where all do, the trial has failed', async (t) => {
+  const run = (learningRates: readonly number[]) =>
+    simulate({ ...bagExperiment, examples: 100, training: { ...quick, learningRates } }, { trials: 1, seed: 2 });
+  t.deepEqual([...(await run([1e308])).status], [TrialStatus.diverged]);
+  t.deepEqual((await run([1e308, 0.05])).metrics, (await run([0.05])).metrics);
+});
+
+test('aborting one of two calls that share work ends that call alone; work that nobody waits for is given up', async (t) => {
+  let begun = 0;
+  let finish: (value: number) => void = () => {};
+  let work: AbortSignal | undefined;
+  const make = (signal: AbortSignal) => {
+    begun += 1;
+    work = signal;
+    return new Promise<number>((resolve, reject) => {
+      finish = resolve;
+      signal.addEventListener('abort', () => reject(signal.reason));
+    });
+  };
+  const [one, other, third] = [new AbortController(), new AbortController(), new AbortController()];
+  const first = shared('test of sharing', one.signal, make);
+  const second = shared('test of sharing', other.signal, make);
+  one.abort(new Error('one'));
+  await t.throwsAsync(first, { message: 'one' });
+  t.is(work?.aborted, false);
+  finish(7);
+  t.is(await second, 7);
+  t.is(begun, 1);
+  const last = shared('another test of sharing', third.signal, make);
+  third.abort(new Error('third'));
+  await t.throwsAsync(last, { message: 'third' });
+  t.is(work?.aborted, true);
+  const again = shared('another test of sharing', undefined, make);
+  t.is(begun, 3);
+  finish(8);
+  t.is(await again, 8);
+  await t.throwsAsync(shared('another test of sharing', third.signal, make), { message: 'third' });
+});
 
 test('bad experiments are refused before anything is loaded', async (t) => {
   const cases: [object, RegExp][] = [

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { figureSpec, studyFigure } from '../../lib/report/figure.js';
 import { levelsText, levelText, optionLabel } from '../../lib/report/labels.js';
-import { studyTable } from '../../lib/report/table.js';
+import { shortTable, studyTable } from '../../lib/report/table.js';
 import type { FactorValue } from '../../lib/study/factors.js';
 import type { StudyRow } from '../../lib/study/rows.js';
 
@@ -18,11 +18,16 @@ function row(factors: Readonly<Record<string, FactorValue>>, change: Partial<Stu
     standardError: 0.000123,
     intervalLow: 0.1232,
     intervalHigh: 0.1237,
+    effectiveTrials: 126.3,
+    effectiveDraws: Number.NaN,
+    reliable: true,
+    marks: [],
     quantile5: 0.1,
     quantile50: 0.12,
     quantile95: 0.15,
     theory: 0.125,
     theoryStandardError: 0.0001,
+    theoryEffectiveDraws: null,
     z: -1.25,
     metrics: {},
     paths: {},
@@ -52,15 +57,15 @@ test('the table has aligned columns and a line per row', (t) => {
   t.is(lines.length, 4);
   t.is(
     lines[0],
-    '   n     τ  trials  failed    error   ± s.e.      5 %     50 %     95 %   theory   ± s.e.      z  seconds',
+    '   n     τ  trials  failed  effective    error   ± s.e.      5 %     50 %     95 %   theory   ± s.e.      z  seconds',
   );
   t.is(
     lines[2],
-    ' 100     0     128       0  0.12346  0.00012  0.10000  0.12000  0.15000  0.12500  0.00010  −1.25      1.3',
+    ' 100     0     128       0        126  0.12346  0.00012  0.10000  0.12000  0.15000  0.12500  0.00010  −1.25      1.3',
   );
   t.is(
     lines[3],
-    '2000  0.25     128       3  0.12346  0.00012  0.10000  0.12000  0.15000        –        –      –      1.3',
+    '2000  0.25     128       3        126  0.12346  0.00012  0.10000  0.12000  0.15000        –        –      –      1.3',
   );
 });
 
@@ -68,7 +73,37 @@ test('the table shows tiny errors and unknown values', (t) => {
   const tiny = studyTable([row({}, { meanError: 1.5e-7, standardError: 2e-9 })]);
   t.true(tiny.includes('1.50e-7'));
   const unknown = studyTable([row({}, { meanError: Number.NaN, standardError: Number.NaN, trials: 1, failed: 1 })]);
-  t.regex(unknown, /\n +1 +1 +– +– /);
+  t.regex(unknown, /\n +1 +1 +126 +– +– /);
+  // Beside an ordinary error, and as a law beside one.
+  const mixed = [row({}, { theory: 7.1e-8 }), row({}, { meanError: 2.04e-4, standardError: 1e-4 })];
+  const lines = studyTable(mixed).split('\n');
+  t.true(lines[2]?.includes('7.10e-8'));
+  t.true(lines[3]?.includes('2.04e-4'));
+});
+
+test('rows that are not reliable are marked in table and figure, with a legend; their z is in brackets', async (t) => {
+  const marked = row({ examples: 100 }, { reliable: false, marks: ['few-trials', 'law'], z: 1.08 });
+  const table = shortTable([marked, row({ examples: 200 }, { z: Number.NEGATIVE_INFINITY })], {
+    cells: 1,
+    markedCells: 1,
+    meanZ: -1.25,
+    meanZProbability: 0.211,
+    meanSquareZ: 1.5625,
+    meanSquareZProbability: 1e-9,
+    verdict: 'disagrees',
+  });
+  t.regex(table, /\(1\.08\).*few-trials, law\n/);
+  t.regex(table, /−∞/);
+  t.regex(table, /not reliable, few-trials: few trials carry the mean\nnot reliable, law: /);
+  t.true(
+    table.endsWith(
+      'simulation and theory: disagrees (1 cells, without 1 that are not reliable; mean z −1.25, p = 0.21; mean z² 1.56, p < 0.0001)',
+    ),
+  );
+  const svg = await studyFigure([marked, row({ examples: 200 })]);
+  t.is(count(svg, /aria-roledescription="point"/g), 2);
+  t.true(svg.includes('hollow points: not reliable'));
+  t.false((await studyFigure([row({ examples: 200 })])).includes('hollow'));
 });
 
 test('the figure has one line, one set of intervals and one set of points per series', async (t) => {
@@ -97,14 +132,15 @@ test('without theory the figure has no lines', async (t) => {
   t.false(svg.includes('theory'));
 });
 
-test('intervals are 1.96 standard errors, cut at 0 and 1', (t) => {
+test('intervals are those of Student, as in tables, cut at 0 and 1', (t) => {
   const spec = figureSpec([
-    row({ examples: 1 }, { meanError: 0.1, standardError: 0.01 }),
+    row({ examples: 1 }, { meanError: 0.1, standardError: 0.01, trials: 9, failed: 1 }),
     row({ examples: 2 }, { meanError: 0.01, standardError: 0.01 }),
   ]) as unknown as { data: { values: { low: number; high: number }[] } };
   const [first, second] = spec.data.values;
-  t.true(Math.abs((first?.low ?? 0) - 0.0804) < 1e-12);
-  t.true(Math.abs((first?.high ?? 0) - 0.1196) < 1e-12);
+  // The 97.5 % quantile at 7 degrees of freedom is 2.364624.
+  t.true(Math.abs((first?.low ?? 0) - (0.1 - 0.02364624)) < 1e-8);
+  t.true(Math.abs((first?.high ?? 0) - (0.1 + 0.02364624)) < 1e-8);
   t.is(second?.low, 0);
 });
 

@@ -55,7 +55,10 @@ test('any factor can be compared with any of its levels, in any metric', async (
     instanceOf: OptionRangeError,
     message: /^baseline must be a level of examples/,
   });
-  t.deepEqual(await compare(out, { metric: 'nothing' }), []);
+  await t.throwsAsync(compare(out, { metric: 'nothing' }), {
+    instanceOf: OptionRangeError,
+    message: /^metric must be one of error, relevantAttention, headNorm; got "nothing"/,
+  });
 });
 
 test('kinds are compared, with a cell that lacks a factor standing against every level of it', async (t) => {

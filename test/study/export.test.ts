@@ -4,7 +4,9 @@ import test from 'ava';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { StoreError } from '../../lib/errors.js';
 import { simulate } from '../../lib/simulate.js';
-import { exportResults, run } from '../../lib/study/index.js';
+import { StudyCells } from '../../lib/study/cells.js';
+import { exportResults, open, run } from '../../lib/study/index.js';
+import { openForReading, openForRun } from '../../lib/study/sqlite.js';
 import { smallStudy, temporaryDirectory } from './support.js';
 
 const study = {
@@ -59,6 +61,39 @@ test('CSV, JSON and Parquet hold the same rows, to the last digit', async (t) =>
     t.is(Number(fromCsv.meanError), row.meanError);
     t.is(fromCsv.headNormTheory, '');
   }
+});
+
+test('marks, effective numbers and what is missing are the same in every format', async (t) => {
+  const directory = temporaryDirectory(t);
+  const file = join(directory, 'x.sqlite');
+  const { agreement } = await run(smallStudy, { out: file });
+  const { store, header } = await openForReading(file);
+  await store.close();
+  const writable = await openForRun(file, header.spec, StudyCells.of(header.spec));
+  const unsolved = { mean: Number.NaN, standardError: Number.NaN, reliable: false };
+  const exact = { mean: 0.2, standardError: 0, effectiveDraws: Number.POSITIVE_INFINITY, reliable: true };
+  const theories = [unsolved, exact].map((error, cell) => ({ cell, theory: { error } }));
+  await writable.store.writeResults(header.id, { batches: [], theories, finished: [] });
+  await writable.store.close();
+  const { rows } = await open(file);
+  t.deepEqual(rows[0]?.marks, ['law']);
+  t.is(rows[1]?.theoryEffectiveDraws, Number.POSITIVE_INFINITY);
+  const out = (format: string) => join(directory, `x.${format}`);
+  for (const format of ['csv', 'json', 'parquet'] as const) await exportResults(file, { format, out: out(format) });
+  const [head = [], ...lines] = csv(out('csv'));
+  const document = JSON.parse(readFileSync(out('json'), 'utf8'));
+  const parquet = await parquetReadObjects({ file: await asyncBufferFromFile(out('parquet')) });
+  const fromCsv = lines.map((line) => Object.fromEntries(head.map((name, i) => [name, line[i]])));
+  for (const [first, second] of [document.rows, parquet]) {
+    for (const name of ['theory', 'theoryStandardError', 'theoryEffectiveDraws', 'z']) t.is(first[name], null);
+    t.deepEqual([first.reliable, first.marks, second.reliable, second.marks], [false, 'law', true, '']);
+    t.is(first.effectiveTrials, rows[0]?.effectiveTrials);
+  }
+  t.is(document.rows[1].theoryEffectiveDraws, 'Infinity');
+  t.is(parquet[1]?.theoryEffectiveDraws, Number.POSITIVE_INFINITY);
+  t.deepEqual([fromCsv[0]?.theory, fromCsv[0]?.reliable, fromCsv[0]?.marks], ['', 'false', 'law']);
+  t.is(fromCsv[1]?.theoryEffectiveDraws, 'Infinity');
+  t.is(document.agreement.cells, (agreement?.cells ?? 0) - 1);
 });
 
 test('raw trials are those of simulate', async (t) => {

@@ -164,7 +164,10 @@ test('a file of an older layout is named as such', async (t) => {
   const file = join(temporaryDirectory(t), 'x.sqlite');
   await (await openForRun(file, spec, cells)).store.close();
   new Database(file).exec('UPDATE study SET format = 1');
-  await t.throwsAsync(open(file), { instanceOf: StoreError, message: /has format 1; this version .* reads 2/ });
+  await t.throwsAsync(open(file), {
+    instanceOf: StoreError,
+    message: /has format 1; this version .* reads 3: small test errors and laws of earlier versions may be wrong/,
+  });
 });
 
 test('an empty file, as a process killed at once leaves it, counts as new', async (t) => {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { native } from '../../lib/native.js';
 import type { StudyOptions, StudyRow } from '../../lib/study/index.js';
 
 /** Four small cells, a second of work. */
@@ -17,6 +18,12 @@ export const smallStudy = {
   testDraws: 100,
   trials: { minimum: 50, maximum: 400, standardError: 0.003 },
 } satisfies StudyOptions;
+
+/** Standard normal numbers. */
+export function normals(count: number, seed: number): Float64Array {
+  const cellKey = new Uint32Array(4);
+  return native.randomNumbers({ kind: 'normal', purpose: 200, trial: 0, first: 0, count, seed: BigInt(seed), cellKey });
+}
 
 /** A directory of its own for a test, removed afterwards. */
 export function temporaryDirectory(t: ExecutionContext): string {

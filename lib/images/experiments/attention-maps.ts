@@ -77,7 +77,14 @@ export async function attentionMaps(
   const { correct, wrong, ...parsed } = parseOptions(optionsSchema, options, '');
   if (correct + wrong === 0) throw new OptionRangeError('wrong', 'above 0 if correct is 0', wrong);
   const context = { ...parsed, threads: parsed.threads ?? availableParallelism() };
-  const { layer, before, after, embedding, classes } = await transfer(resolved, context);
+  const transferred = await transfer(resolved, context);
+  if (transferred === 'diverged')
+    throw new OptionRangeError(
+      'training.learningRates',
+      'small enough that one of them does not diverge',
+      resolved.training.learningRates,
+    );
+  const { layer, before, after, embedding, classes } = transferred;
   const all = await testExamplesOf(resolved, embedding, context);
   const test: ContextualImages = slice(all, 0, Math.min(kSearched, all.examples));
   const pixels = await pixelsOf(resolved, test.examples, context);

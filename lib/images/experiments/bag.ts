@@ -1,7 +1,7 @@
 import { linearAttention, type Model, meanPooling, promptAttention, selfAttention } from '../../models/index.js';
 import { embeddingOf, examplesOf, testExamplesOf } from './resources.js';
 import type { ResolvedImageBag } from './schemas.js';
-import { evaluate, type TrialContext, train, trainedNumbers, trainingSeed } from './training.js';
+import { evaluate, type TrialContext, type TrialOutcome, train, trainedNumbers, trainingSeed } from './training.js';
 
 const models = {
   'prompt-attention': promptAttention,
@@ -14,17 +14,21 @@ const models = {
 export const kBagMetrics = ['error', 'relevantAttention', 'trainedParameters'];
 
 /** Train one model on the bags of one trial. */
-export async function bagTrial(experiment: ResolvedImageBag, context: TrialContext) {
+export async function bagTrial(experiment: ResolvedImageBag, context: TrialContext): Promise<TrialOutcome> {
   const { data, task, embedding, initialScale } = experiment;
   const model = models[experiment.model] as Model<string>;
-  const fitted = await embeddingOf(data, 'image', embedding);
+  const fitted = await embeddingOf(data, 'image', embedding, context.signal);
   const training = await examplesOf(data, 'train', task, fitted, { ...context, examples: experiment.examples });
-  const { parameters } = await train(model, training, experiment.training, {
+  const trained = await train(model, training, experiment.training, {
     initial: { scale: initialScale },
     seed: trainingSeed(context),
     threads: context.threads,
     signal: context.signal,
   });
+  if (trained === 'diverged') return trained;
   const test = await testExamplesOf(experiment, fitted, context);
-  return { ...(await evaluate(model, parameters, test, context)), trainedParameters: trainedNumbers(model, test) };
+  return {
+    ...(await evaluate(model, trained.parameters, test, context)),
+    trainedParameters: trainedNumbers(model, test),
+  };
 }

@@ -1,3 +1,4 @@
+import { ConvergenceError } from '../../errors.js';
 import type { Estimate } from '../../kinds.js';
 import { promptAttention } from '../../models/index.js';
 import { knownPrompt } from '../../risk/known-prompt.js';
@@ -7,7 +8,7 @@ import { errorOf, mean, relevantMass } from '../evaluation.js';
 import { measuredNoiseRisk } from '../measured-noise.js';
 import { embeddingOf, examplesOf, shared, testExamplesOf } from './resources.js';
 import { isPlainLeastSquares, type ResolvedImageRisk } from './schemas.js';
-import { type TrialContext, train } from './training.js';
+import { type TrialContext, type TrialOutcome, train } from './training.js';
 
 /** Trials that no study reaches: bags for the prompt and for the estimates, independent of all others. */
 const kPromptTrial = 2 ** 20 - 1;
@@ -17,14 +18,14 @@ const kInitialScale = 0.1;
 
 type Shared = Omit<TrialContext, 'trial'>;
 
-/** The prompt of an experiment, the same in all of its trials. */
+/** The prompt of an experiment, the same in all of its trials; `'diverged'` if its training does at every learning rate. */
 export function learnedPrompt(
   { data, task, embedding, prompt }: ResolvedImageRisk,
-  { seed, threads, signal }: Shared,
-): Promise<Float64Array> {
+  { seed, threads, signal: own }: Shared,
+): Promise<Float64Array | 'diverged'> {
   const { examples, ...training } = prompt;
-  return shared({ prompt: { data, task, embedding, prompt, seed: String(seed) } }, async () => {
-    const fitted = await embeddingOf(data, 'image', embedding);
+  return shared({ prompt: { data, task, embedding, prompt, seed: String(seed) } }, own, async (signal) => {
+    const fitted = await embeddingOf(data, 'image', embedding, signal);
     const bags = await examplesOf(data, 'train', task, fitted, {
       seed,
       threads,
@@ -33,17 +34,20 @@ export function learnedPrompt(
       examples,
     });
     const start = { initial: { scale: kInitialScale }, seed, threads, signal };
-    return (await train(promptAttention, bags, training, start)).parameters.prompt;
+    const trained = await train(promptAttention, bags, training, start);
+    return trained === 'diverged' ? trained : trained.parameters.prompt;
   });
 }
 
 /** The mixtures that stand for the tokens under the learned prompt. */
 export function plugInOf(experiment: ResolvedImageRisk, context: Shared): Promise<MixtureEstimate> {
   const { data, task, embedding, prompt, estimationExamples: examples } = experiment;
-  const { seed, threads, signal } = context;
-  return shared({ plugIn: { data, task, embedding, prompt, examples, seed: String(seed) } }, async () => {
-    const fitted = await embeddingOf(data, 'image', embedding);
-    const q = await learnedPrompt(experiment, context);
+  const { seed, threads } = context;
+  const key = { plugIn: { data, task, embedding, prompt, examples, seed: String(seed) } };
+  return shared(key, context.signal, async (signal) => {
+    const fitted = await embeddingOf(data, 'image', embedding, signal);
+    const q = await learnedPrompt(experiment, { ...context, signal });
+    if (q === 'diverged') throw new ConvergenceError('the prompt diverges at every one of prompt.learningRates', {});
     const options = { seed, threads, signal, trial: kEstimationTrial, examples };
     return estimateMixture(await examplesOf(data, 'train', task, fitted, options), q, { threads, signal });
   });
@@ -52,16 +56,17 @@ export function plugInOf(experiment: ResolvedImageRisk, context: Shared): Promis
 /** Metrics of {@link riskTrial}. */
 export const kRiskMetrics = ['error', 'relevantAttention'];
 
-/** Learn a head with the learned prompt on the bags of one trial; null if there is no such head. */
-export async function riskTrial(experiment: ResolvedImageRisk, context: TrialContext) {
+/** Learn a head with the learned prompt on the bags of one trial; why there is none if it cannot be found. */
+export async function riskTrial(experiment: ResolvedImageRisk, context: TrialContext): Promise<TrialOutcome> {
   const { data, task, embedding, examples, head } = experiment;
   const { threads, signal } = context;
-  const fitted = await embeddingOf(data, 'image', embedding);
+  const fitted = await embeddingOf(data, 'image', embedding, signal);
   const prompt = await learnedPrompt(experiment, context);
+  if (prompt === 'diverged') return prompt;
   const bags = await examplesOf(data, 'train', task, fitted, { ...context, examples });
-  const { head: w } = await fitHead(await pooledFeatures(bags, prompt, { threads, signal }), bags.labels, head, {
-    signal,
-  });
+  const features = await pooledFeatures(bags, prompt, { threads, signal });
+  const { head: w, status } = await fitHead(features, bags.labels, head, { signal });
+  if (status !== 'ok') return status;
   const test = await testExamplesOf(experiment, fitted, context);
   const parameters = { prompt, head: w };
   const scores = await promptAttention.scores(parameters, test, { threads, signal });

@@ -3,31 +3,33 @@ import { recordedSteps } from '../../training/records.js';
 import { bagTrial, kBagMetrics } from './bag.js';
 import { kRiskMetrics, riskLaw, riskTrial } from './risk.js';
 import type { ResolvedImageBag, ResolvedImageExperiment, ResolvedImageRisk, ResolvedImageTransfer } from './schemas.js';
-import { recordEvery, type TrialContext } from './training.js';
+import { recordEvery, type TrialContext, type TrialFailure, type TrialOutcome } from './training.js';
 import { kTransferMetrics, transferTrial } from './transfer.js';
 
-/** Metrics of one trial: a number each, or the values of a path; null if the trial failed. */
-type Outcome = Readonly<Record<string, number | Float64Array>> | null;
-
-/** Statuses of {@link TrialStatus} that occur here. */
+/** Statuses of {@link TrialStatus} by outcome. */
+const kStatus: Readonly<Record<TrialFailure, number>> = {
+  singular: 1,
+  diverged: 2,
+  separable: 3,
+  'not-converged': 4,
+};
 const kDone = 0;
-const kSingular = 1;
 
 const valuesOf = (value: number | Float64Array) => (typeof value === 'number' ? [value] : value);
 
 /** One array per metric, of the values of all trials; those of failed ones are NaN. */
-function gather(names: readonly string[], outcomes: readonly Outcome[]): TrialResults {
+function gather(names: readonly string[], outcomes: readonly TrialOutcome[]): TrialResults {
   const metrics = names.map((name): [string, Float64Array] => {
-    const parts = outcomes.map((outcome) => outcome && valuesOf(outcome[name] as number | Float64Array));
-    const length = parts.find((part) => part !== null)?.length ?? 1;
-    return [
-      name,
-      Float64Array.from(parts.flatMap((part) => [...(part ?? new Array<number>(length).fill(Number.NaN))])),
-    ];
+    const parts = outcomes.map((outcome) =>
+      typeof outcome === 'string' ? undefined : valuesOf(outcome[name] as number | Float64Array),
+    );
+    const length = parts.find((part) => part !== undefined)?.length ?? 1;
+    const failed = new Array<number>(length).fill(Number.NaN);
+    return [name, Float64Array.from(parts.flatMap((part) => [...(part ?? failed)]))];
   });
   return {
     metrics: Object.fromEntries(metrics),
-    status: Uint8Array.from(outcomes, (outcome) => (outcome === null ? kSingular : kDone)),
+    status: Uint8Array.from(outcomes, (outcome) => (typeof outcome === 'string' ? kStatus[outcome] : kDone)),
   };
 }
 
@@ -35,9 +37,9 @@ function gather(names: readonly string[], outcomes: readonly Outcome[]): TrialRe
 async function runTrials(
   names: readonly string[],
   { seed, firstTrial, trials, threads, signal, onProgress }: TrialRequest,
-  run: (context: TrialContext) => Promise<Outcome>,
+  run: (context: TrialContext) => Promise<TrialOutcome>,
 ): Promise<TrialResults> {
-  const outcomes: Outcome[] = new Array(trials).fill(null);
+  const outcomes: TrialOutcome[] = new Array(trials);
   const failed = new AbortController();
   const either = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
   let next = 0;

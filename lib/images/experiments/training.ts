@@ -1,6 +1,6 @@
 import { hashKey } from '../../experiment.js';
 import type { Model, ModelParameters } from '../../models/index.js';
-import { type FitResult, fit as fitModel } from '../../training/index.js';
+import { type FitResult, fit as fitModel, type LinearHeadStatus } from '../../training/index.js';
 import type { ContextualImages } from '../contextual-images.js';
 import { errorOf, mean, relevantMass } from '../evaluation.js';
 import type { ResolvedTraining } from './schemas.js';
@@ -31,7 +31,10 @@ export function recordEvery({ steps }: ResolvedTraining): number {
   return Math.max(1, Math.floor(steps / kRecords));
 }
 
-/** Train on the leading examples; the trailing ones choose among the recorded points. */
+/**
+ * Train on the leading examples; the trailing ones choose among the recorded points. Learning rates at which the training diverges are
+ * left out; `'diverged'` if it does at all of them.
+ */
 export async function train<Name extends string, Trained extends Name>(
   model: Model<Name, Trained>,
   data: ContextualImages,
@@ -42,7 +45,7 @@ export async function train<Name extends string, Trained extends Name>(
     readonly threads: number;
     readonly signal?: AbortSignal | undefined;
   },
-): Promise<TrainedModel<Name>> {
+): Promise<TrainedModel<Name> | 'diverged'> {
   const held = Math.max(1, Math.round(training.validationShare * data.examples));
   const cut = data.examples - held;
   const options = {
@@ -60,9 +63,11 @@ export async function train<Name extends string, Trained extends Name>(
   let best: FitResult<Name> | undefined;
   for (const learningRate of training.learningRates) {
     const result = await fitModel(model, slice(data, 0, cut), { ...options, learningRate });
+    if (result.stopped === 'diverged') continue;
     if (best === undefined || heldOutLoss(result) < heldOutLoss(best)) best = result;
   }
-  const { parameters, history } = best as FitResult<Name>;
+  if (best === undefined) return 'diverged';
+  const { parameters, history } = best;
   return { parameters, steps: history.step, relevantAttention: history.relevantAttention as Float64Array };
 }
 
@@ -70,6 +75,12 @@ export async function train<Name extends string, Trained extends Name>(
 function heldOutLoss({ history }: FitResult): number {
   return (history.validationLoss as Float64Array).reduce((least, loss) => Math.min(least, loss), Infinity);
 }
+
+/** Why a trial of an experiment on images failed. */
+export type TrialFailure = Exclude<LinearHeadStatus, 'ok'> | 'diverged';
+
+/** Metrics of one trial, a number each or the values of a path; or why it failed. */
+export type TrialOutcome = Readonly<Record<string, number | Float64Array>> | TrialFailure;
 
 /** What a trial runs with. */
 export interface TrialContext {

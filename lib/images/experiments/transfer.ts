@@ -7,7 +7,7 @@ import { kChoicePurpose } from '../native-pieces.js';
 import type { ResolvedImageTask } from '../task.js';
 import { embeddingOf, examplesOf, imagesNamed, shared, testExamplesOf } from './resources.js';
 import type { ResolvedImageTransfer, TransferMethod } from './schemas.js';
-import { evaluate, type TrialContext, train, trainedNumbers, trainingSeed } from './training.js';
+import { evaluate, type TrialContext, type TrialOutcome, train, trainedNumbers, trainingSeed } from './training.js';
 
 const kTrained: Readonly<Record<TransferMethod, readonly PromptTunedLayerParameter[]>> = {
   prompts: ['prompts'],
@@ -23,23 +23,24 @@ const kPretrainingSeed = 0;
 
 type LayerParameters = ModelParameters<PromptTunedLayerParameter>;
 
-/** The layer before tuning: one prompt that reads full-tiled images. */
+/** The layer before tuning, one prompt that reads full-tiled images; `'diverged'` if its training does at every learning rate. */
 function pretrained(
   { data, task, embedding, pretraining }: ResolvedImageTransfer,
   classes: readonly number[],
-  { threads, signal }: TrialContext,
-): Promise<LayerParameters> {
+  { threads, signal: own }: TrialContext,
+): Promise<LayerParameters | 'diverged'> {
   const { examples, ...training } = pretraining;
   const { patch } = task;
-  return shared({ pretrained: { data, patch, classes, embedding, pretraining } }, async () => {
+  return shared({ pretrained: { data, patch, classes, embedding, pretraining } }, own, async (signal) => {
     // One tile is enough: attention pools, so that copies of the same tokens change nothing.
     const source: ResolvedImageTask = { kind: 'full-tiled', tiles: 1, patch, classes: [...classes] };
-    const fitted = await embeddingOf(data, patch, embedding);
+    const fitted = await embeddingOf(data, patch, embedding, signal);
     const options = { examples, seed: kPretrainingSeed, trial: 0, threads, signal };
     const images = await examplesOf(data, 'train', source, fitted, options);
     const layer = promptTunedLayer({ prompts: 1, outputs: classes.length, head: 'pooled', trained: kTrained.scratch });
     const start = { initial: { scale: 1 / Math.sqrt(fitted.dimension) }, seed: kPretrainingSeed, threads, signal };
-    return (await train(layer, images, training, start)).parameters;
+    const trained = await train(layer, images, training, start);
+    return trained === 'diverged' ? trained : trained.parameters;
   });
 }
 
@@ -64,13 +65,14 @@ function startFrom(
   return { ...source, prompts: noise.map((value, j) => (source.prompts[j % d] as number) + scale * value) };
 }
 
-/** A layer before and after tuning, and the examples it is tested on. */
+/** A layer before and after tuning; `'diverged'` if it could not be pretrained or tuned. */
 export async function transfer(experiment: ResolvedImageTransfer, context: TrialContext) {
   const { data, task, embedding, method, prompts } = experiment;
   const classes = labelledClasses(task, imagesNamed(data, 'train'));
   if (classes.length < 3) throw new OptionRangeError('task.classes', 'three or more classes for a transfer', classes);
-  const fitted = await embeddingOf(data, task.patch, embedding);
+  const fitted = await embeddingOf(data, task.patch, embedding, context.signal);
   const source = await pretrained(experiment, classes, context);
+  if (source === 'diverged') return source;
   const training = await examplesOf(data, 'train', task, fitted, { ...context, examples: experiment.examples });
   const layer = promptTunedLayer({ prompts, outputs: classes.length, head: 'pooled', trained: kTrained[method] });
   const before = startFrom(source, prompts, context);
@@ -80,6 +82,7 @@ export async function transfer(experiment: ResolvedImageTransfer, context: Trial
     threads: context.threads,
     signal: context.signal,
   });
+  if (after === 'diverged') return after;
   return { layer, before, after, embedding: fitted, classes };
 }
 
@@ -93,8 +96,10 @@ export const kTransferMetrics = [
 ];
 
 /** Tune the pretrained layer on the examples of one trial. */
-export async function transferTrial(experiment: ResolvedImageTransfer, context: TrialContext) {
-  const { layer, before, after, embedding } = await transfer(experiment, context);
+export async function transferTrial(experiment: ResolvedImageTransfer, context: TrialContext): Promise<TrialOutcome> {
+  const transferred = await transfer(experiment, context);
+  if (transferred === 'diverged') return transferred;
+  const { layer, before, after, embedding } = transferred;
   const test = await testExamplesOf(experiment, embedding, context);
   const untuned = await evaluate(layer, before, test, context);
   const tuned = await evaluate(layer, after.parameters, test, context);

@@ -1,0 +1,63 @@
+import { createRequire } from 'node:module';
+
+/** What is used of the package cephes, whose own types its `exports` hide. */
+interface Cephes {
+  stdtr(degrees: number, value: number): number;
+  stdtri(degrees: number, probability: number): number;
+  ndtri(probability: number): number;
+  erfc(value: number): number;
+  chdtrc(degrees: number, value: number): number;
+}
+
+let loaded: Cephes | undefined;
+
+/** Loaded when first asked for; its CommonJS form is ready at once. */
+function cephes(): Cephes {
+  loaded ??= createRequire(import.meta.url)('cephes') as Cephes;
+  return loaded;
+}
+
+/** A probability; 0 where it underflows, of which the library makes an error. */
+function probability(compute: () => number): number {
+  try {
+    return compute();
+  } catch (error) {
+    if (/underflow/.test(String(error))) return 0;
+    throw error;
+  }
+}
+
+/** Beyond so many degrees of freedom Student's t is the normal distribution to every digit that is shown. */
+const kMostDegrees = 1e6;
+
+/** The `level` quantile of Student's t; NaN below one degree of freedom. */
+export function studentQuantile(degrees: number, level: number): number {
+  if (!(degrees >= 1)) return Number.NaN;
+  return degrees > kMostDegrees ? cephes().ndtri(level) : cephes().stdtri(Math.floor(degrees), level);
+}
+
+/**
+ * The standard normal value that is as improbable as a value of Student's t: what makes values of few and of many degrees of freedom
+ * comparable.
+ */
+export function normalScore(value: number, degrees: number): number {
+  if (degrees > kMostDegrees) return value;
+  const tail = probability(() => cephes().stdtr(Math.max(1, Math.floor(degrees)), -Math.abs(value)));
+  // A tail that underflows is out of every reach already.
+  return tail > 0 ? Math.sign(value) * -cephes().ndtri(tail) : value;
+}
+
+/** Probability that a standard normal value is further from 0 than `value`. */
+export function normalTails(value: number): number {
+  return probability(() => cephes().erfc(Math.abs(value) / Math.SQRT2));
+}
+
+/** Probability that a χ² value of `degrees` degrees of freedom, any number > 0, exceeds `value`. */
+export function chiSquareTail(degrees: number, value: number): number {
+  return value === Number.POSITIVE_INFINITY ? 0 : probability(() => cephes().chdtrc(degrees, value));
+}
+
+/** x such that Φ(−x) is `probability`, of (0, 1). */
+export function normalTailQuantile(probability: number): number {
+  return -cephes().ndtri(probability);
+}

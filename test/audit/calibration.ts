@@ -1,0 +1,100 @@
+// What is counted: coverage of 95 % intervals, spread over seeds against the quoted error, share that is marked.
+import { decadeOf } from './settings.js';
+
+/** One call: its value, quoted standard error, and whether it is marked as not reliable. */
+export interface Run {
+  readonly value: number;
+  readonly standardError: number;
+  readonly reliable: boolean;
+}
+
+/** One setting with what the calls gave and what is right. */
+export interface Case {
+  readonly part: string;
+  readonly setting: unknown;
+  readonly truth: number;
+  readonly truthError: number;
+  readonly runs: readonly Run[];
+  /** Messages of calls that threw. */
+  readonly failures: readonly string[];
+}
+
+export interface Row {
+  readonly part: string;
+  readonly errors: string;
+  readonly settings: number;
+  readonly runs: number;
+  readonly marked: number;
+  readonly failed: number;
+  /** Share of the unmarked runs whose interval holds the truth. */
+  readonly coverage: number;
+  /** Root mean square over settings of (spread over seeds)/(quoted error). */
+  readonly spread: number;
+  readonly outliers: number;
+}
+
+/** (value − truth)/error, the error of the truth included; exact equality to rounding is 0. */
+export function zOf(run: Run, { truth, truthError }: Pick<Case, 'truth' | 'truthError'>): number {
+  const difference = run.value - truth;
+  if (Math.abs(difference) <= 1e-9 * Math.abs(truth) + 1e-290) return 0;
+  const scale = Math.hypot(run.standardError, truthError);
+  return scale > 0 ? difference / scale : Math.sign(difference) * Number.POSITIVE_INFINITY;
+}
+
+function spreadOf({ runs }: Case): number {
+  const good = runs.filter(({ reliable, standardError }) => reliable && standardError > 0);
+  if (good.length < 5) return Number.NaN;
+  const mean = good.reduce((sum, { value }) => sum + value, 0) / good.length;
+  const scale = Math.max(...good.map(({ standardError }) => standardError));
+  // Rounding of a value without randomness is no spread.
+  if (scale < 1e-12 * Math.abs(mean)) return Number.NaN;
+  const variance = good.reduce((sum, { value }) => sum + ((value - mean) / scale) ** 2, 0) / (good.length - 1);
+  const quoted = good.reduce((sum, { standardError }) => sum + (standardError / scale) ** 2, 0) / good.length;
+  return Math.sqrt(variance / quoted);
+}
+
+/** Rows of a table, by part and decade of the error. */
+export function tabulate(cases: readonly Case[], byDecade = true): Row[] {
+  const groups = new Map<string, Case[]>();
+  for (const entry of cases) {
+    const decade = byDecade && !entry.part.startsWith('sample') ? decadeOf(entry.truth) : 0;
+    const key = `${entry.part}|${String(decade).padStart(2, '0')}`;
+    groups.set(key, [...(groups.get(key) ?? []), entry]);
+  }
+  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, group]) => rowOf(key, group));
+}
+
+function rowOf(key: string, group: readonly Case[]): Row {
+  const [part = '', decade] = key.split('|');
+  const j = Number(decade);
+  const runs = group.flatMap((entry) => entry.runs.map((run) => ({ run, z: Math.abs(zOf(run, entry)) })));
+  const unmarked = runs.filter(({ run }) => run.reliable);
+  const spreads = group.map(spreadOf).filter((ratio) => !Number.isNaN(ratio));
+  return {
+    part,
+    errors: j === 0 ? 'all' : j === 13 ? 'below 1e-12' : `1e-${j} … 1e-${j - 1}`,
+    settings: group.length,
+    runs: runs.length,
+    marked: (runs.length - unmarked.length) / runs.length,
+    failed: group.reduce((sum, { failures }) => sum + failures.length, 0),
+    coverage: unmarked.filter(({ z }) => z <= 1.959964).length / unmarked.length,
+    spread: Math.sqrt(spreads.reduce((sum, ratio) => sum + ratio ** 2, 0) / spreads.length),
+    outliers: unmarked.filter(({ z }) => z > 5).length,
+  };
+}
+
+const percent = (share: number) => (Number.isFinite(share) ? `${(100 * share).toFixed(1)} %` : '–');
+
+/** The table in Markdown. */
+export function markdownOf(rows: readonly Row[]): string {
+  const lines = rows.map(
+    ({ part, errors, settings, runs, marked, failed, coverage, spread, outliers }) =>
+      `| ${part} | ${errors} | ${settings} | ${runs} | ${percent(marked)} | ${failed} | ${percent(coverage)} | ` +
+      `${Number.isFinite(spread) ? spread.toFixed(2) : '–'} | ${outliers} |`,
+  );
+  return [
+    '| part | errors | settings | runs | marked | refused | coverage | spread / quoted | beyond 5 s.e. |',
+    '|---|---|---|---|---|---|---|---|---|',
+    ...lines,
+  ].join('\n');
+}

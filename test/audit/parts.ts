@@ -1,0 +1,345 @@
+// The parts of the audit: each yields settings with what the package says of them and what is right.
+import {
+  ConvergenceError,
+  fitHead,
+  type HeadOptions,
+  OptionRangeError,
+  risk,
+  simulate,
+  testError,
+  trialFeatures,
+} from '../../lib/index.js';
+import type { Case, Run } from './calibration.js';
+import { averaging, fixedPoint, nodesOf, plainLeastSquares } from './reference/fixed-point.js';
+import { exactHinge, exactLeastSquares, exactLogistic } from './reference/heads.js';
+import { attend, parametersOf, type Setting, termsOf } from './reference/mixture.js';
+import { Stream } from './reference/random.js';
+import { tailReference } from './reference/tail.js';
+import { decadeOf, randomScale, randomSetting } from './settings.js';
+
+/** How much is run. */
+export interface Extent {
+  readonly settings: number;
+  readonly seeds: number;
+  readonly threads: number;
+  readonly seed: number;
+  /** Draws of the package; undefined for its defaults. */
+  readonly draws: number | undefined;
+}
+
+/** A result of the package as a run; fields that a version does not have count as good. */
+function runOf(result: { error: number; standardError: number; reliable?: unknown }): Run {
+  return { value: result.error, standardError: result.standardError, reliable: result.reliable !== false };
+}
+
+/** `count` calls, a few at a time; documented refusals are counted, other errors end the audit. */
+async function repeat(count: number, parallel: number, call: (seed: number) => Promise<Run>) {
+  const runs: Run[] = [];
+  const failures: string[] = [];
+  for (let first = 0; first < count; first += parallel) {
+    const seeds = Array.from({ length: Math.min(parallel, count - first) }, (_, i) => first + i);
+    for (const outcome of await Promise.allSettled(seeds.map(call))) {
+      if (outcome.status === 'fulfilled') runs.push(outcome.value);
+      else if (outcome.reason instanceof ConvergenceError || outcome.reason instanceof OptionRangeError)
+        failures.push(outcome.reason.message);
+      else throw outcome.reason;
+    }
+  }
+  return { runs, failures };
+}
+
+const nameOf = (part: string, { draws }: Extent) => (draws === undefined ? part : `${part}, ${draws} draws`);
+
+/** Test errors of random prompts and heads, as many settings in each decade from 1e-1 to 1e-12. */
+export async function* testErrors(extent: Extent): AsyncGenerator<Case> {
+  const stream = new Stream(extent.seed);
+  const quota = new Array<number>(14).fill(Math.ceil(extent.settings / 12));
+  quota[13] = Math.ceil(extent.settings / 24);
+  let found = 0;
+  for (let tried = 0; found < extent.settings && tried < 200 * extent.settings; tried++) {
+    const setting = randomSetting(stream);
+    const tau = randomScale(stream, setting);
+    const { contextNorm, signalNorm, correlation } = setting;
+    const prompt = Float64Array.of(tau * contextNorm, stream.uniform() < 0.3 ? 0.3 * stream.normal() : 0, 0, 0, 0);
+    const lean = stream.pick([0, 0, 0.2, -0.2, 1]) * stream.uniform();
+    const head = Float64Array.of(
+      signalNorm * correlation + lean,
+      signalNorm * Math.sqrt(1 - correlation ** 2),
+      stream.pick([0, 0.3, 2]) * stream.normal(),
+      0,
+      0,
+    );
+    const intercept = stream.uniform() < 0.2 ? 0.1 * stream.normal() : 0;
+    const parameters = parametersOf(prompt, head, intercept);
+    const m = Math.max(1, setting.tokens - setting.relevantTokens);
+    const rough = tailReference(setting, parameters, Math.min(1000, Math.ceil(2e4 / m)), tried);
+    const decade = decadeOf(rough.value);
+    if (rough.value >= 0.499 && stream.uniform() < 0.9) continue;
+    if ((quota[decade] as number) <= 0 || rough.effectiveDraws < 10) continue;
+    const reference = tailReference(setting, parameters, Math.min(200_000, Math.ceil(2e6 / m)), tried + 1e6);
+    if (reference.effectiveDraws < 300) continue;
+    quota[decade] = (quota[decade] as number) - 1;
+    found++;
+    const mixture = { ...setting, dimension: 5 };
+    const { runs, failures } = await repeat(extent.seeds, extent.threads, async (seed) =>
+      runOf(
+        await testError({
+          mixture,
+          prompt,
+          head,
+          intercept,
+          seed,
+          ...(extent.draws && { draws: extent.draws }),
+        }),
+      ),
+    );
+    yield {
+      part: nameOf('testError', extent),
+      setting: { mixture, prompt: [...prompt], head: [...head], intercept },
+      truth: reference.value,
+      truthError: reference.standardError,
+      runs,
+      failures,
+    };
+  }
+}
+
+/** The right risk of a head: by quadrature for T = 2, else by batches of weighted draws. */
+function lawReference(setting: Setting, tau: number, head: HeadOptions, alpha: number, seed: number) {
+  const exact = setting.tokens - setting.relevantTokens <= 1;
+  const batches = exact ? 1 : 6;
+  const values = Array.from({ length: batches }, (_, batch) => {
+    const nodes = nodesOf(setting, tau, { draws: 4000, seed: seed * 16 + batch });
+    if (head.kind === 'averaging') return averaging(nodes, alpha);
+    if (head.kind === 'least-squares' && !head.ridge) return plainLeastSquares(nodes, alpha);
+    const loss = head.kind === 'least-squares' ? 'square' : head.kind;
+    return fixedPoint(nodes, loss, alpha, head.ridge ?? 0);
+  });
+  const mean = values.reduce((sum, { error }) => sum + error, 0) / batches;
+  const variance = values.reduce((sum, { error }) => sum + (error - mean) ** 2, 0) / Math.max(1, batches - 1) / batches;
+  return {
+    value: mean,
+    standardError: exact ? 1e-7 * mean : 1.2 * Math.sqrt(variance),
+    residual: Math.max(...values.map(({ residual }) => residual)),
+  };
+}
+
+/** Laws of a known prompt with the four heads. */
+export async function* knownPromptLaws(extent: Extent): AsyncGenerator<Case> {
+  const stream = new Stream(extent.seed + 1);
+  for (let found = 0, tried = 0; found < extent.settings && tried < 20 * extent.settings; tried++) {
+    const kind = stream.pick(['averaging', 'least-squares', 'least-squares', 'hinge', 'logistic'] as const);
+    const short = kind === 'logistic' || stream.uniform() < 0.6;
+    const drawn = randomSetting(stream, short ? 2 : stream.pick([3, 4, 8, 16]));
+    const setting = short ? { ...drawn, relevantTokens: 1 } : drawn;
+    if (setting.relevantTokens === setting.tokens || setting.contextNorm === 0) continue;
+    const tau = randomScale(stream, setting);
+    if (tau === 0) continue;
+    const alpha = stream.logBetween(1e-2, 1e3);
+    const ridge = kind === 'least-squares' && stream.uniform() < 0.4 ? 0 : stream.logBetween(1e-8, 1e4);
+    const head: HeadOptions = kind === 'averaging' ? { kind } : { kind, ridge };
+    const reference = lawReference(setting, tau, head, alpha, tried);
+    const good = reference.residual < 1e-7 && reference.standardError < 0.05 * reference.value;
+    if (!good || !(reference.value > 1e-14)) continue;
+    found++;
+    const mixture = { ...setting, dimension: 5 };
+    const { runs, failures } = await repeat(extent.seeds, extent.threads, async (seed) =>
+      runOf(
+        await risk.knownPrompt({
+          mixture,
+          inverseTemperature: tau,
+          head,
+          sampleRatio: alpha,
+          seed,
+          threads: 1,
+          ...(extent.draws && { draws: extent.draws }),
+        }),
+      ),
+    );
+    yield {
+      part: nameOf(`risk.knownPrompt, ${kind}`, extent),
+      setting: { mixture, inverseTemperature: tau, head, sampleRatio: alpha },
+      truth: reference.value,
+      truthError: reference.standardError,
+      runs,
+      failures,
+    };
+  }
+}
+
+/** The law of three steps against trials. */
+export async function* threeStepLaws(extent: Extent): AsyncGenerator<Case> {
+  const stream = new Stream(extent.seed + 2);
+  for (let found = 0; found < extent.settings; ) {
+    const setting = randomSetting(stream, stream.pick([1, 2, 4, 8, 8, 16, 32]));
+    if (setting.contextNorm === 0 || setting.signalNorm > 4 || setting.contextNorm > 5) continue;
+    const dimension = stream.pick([5, 20, 100, 400]);
+    const examples = Math.round(stream.logBetween(200, 20_000));
+    const experiment = {
+      kind: 'three-step' as const,
+      mixture: { ...setting, dimension },
+      examples,
+      stepSizes: [1, stream.pick([1, 5, 20]), 1] as const,
+      head: stream.pick(['fresh', 'restarted', 'continued'] as const),
+      debias: stream.pick(['none', 'intercept'] as const),
+    };
+    const trials = examples > 4000 ? 120 : 300;
+    const { metrics } = await simulate(experiment, { trials, seed: 5, testDraws: 300, threads: extent.threads });
+    const errors = metrics.error.filter(Number.isFinite);
+    if (errors.length < trials) continue;
+    const mean = errors.reduce((sum, x) => sum + x, 0) / trials;
+    const variance = errors.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (trials - 1) / trials;
+    found++;
+    const { runs, failures } = await repeat(Math.min(extent.seeds, 4), extent.threads, async (seed) =>
+      runOf(await risk.threeStep({ ...experiment, seed, ...(extent.draws && { draws: extent.draws }) })),
+    );
+    yield {
+      part: nameOf('risk.threeStep', extent),
+      setting: experiment,
+      truth: mean,
+      truthError: Math.sqrt(variance),
+      runs,
+      failures,
+    };
+  }
+}
+
+/** n/d at which averaging reaches a target, against bisection on the explicit formula (T = 2, quadrature). */
+export async function* sampleComplexities(extent: Extent): AsyncGenerator<Case> {
+  const stream = new Stream(extent.seed + 3);
+  for (let found = 0; found < extent.settings; ) {
+    const setting = { ...randomSetting(stream, 2), relevantTokens: 1, positiveRate: 0.5 };
+    const tau = randomScale(stream, setting);
+    if (tau === 0 || setting.contextNorm === 0) continue;
+    const nodes = nodesOf(setting, tau);
+    const [low, high] = [averaging(nodes, 900).error, averaging(nodes, 5).error];
+    if (!(high > 1.05 * low) || high > 0.45) continue;
+    const target = Math.exp(0.5 * (Math.log(low) + Math.log(high)));
+    let [a, b] = [Math.log(5), Math.log(900)];
+    for (let round = 0; round < 60; round++) {
+      const middle = 0.5 * (a + b);
+      if (averaging(nodes, Math.exp(middle)).error > target) a = middle;
+      else b = middle;
+    }
+    found++;
+    const mixture = { ...setting, dimension: 1000 };
+    const { runs, failures } = await repeat(extent.seeds, extent.threads, async (seed) => {
+      const answer = await risk.sampleComplexity({
+        experiment: { kind: 'known-prompt', mixture, inverseTemperature: tau, head: { kind: 'averaging' } },
+        targetError: target,
+        seed,
+        ...(extent.draws && { draws: extent.draws }),
+      });
+      const reliable = (answer as { reliable?: unknown }).reliable !== false;
+      if ('sampleRatio' in answer) return { value: answer.sampleRatio, standardError: answer.standardError, reliable };
+      return { value: Number.POSITIVE_INFINITY, standardError: 0, reliable };
+    });
+    yield {
+      part: nameOf('sampleComplexity', extent),
+      setting: { mixture, inverseTemperature: tau, target },
+      truth: Math.exp(0.5 * (a + b)),
+      truthError: 1e-6 * Math.exp(a),
+      runs,
+      failures,
+    };
+  }
+}
+
+/** Features of a known prompt, from the audit's own sampler. */
+function sampleFeatures(stream: Stream, setting: Setting, tau: number, n: number, d: number) {
+  const labels = new Float64Array(n);
+  const features = new Float64Array(n * d);
+  const terms = termsOf(setting);
+  const g = new Float64Array(setting.tokens - setting.relevantTokens);
+  for (let i = 0; i < n; i++) {
+    const term = stream.weighted(terms, ({ probability }) => probability);
+    if (term === undefined) continue;
+    for (let t = 0; t < g.length; t++) g[t] = stream.normal();
+    const Q = tau * setting.contextNorm;
+    const pooled = attend(
+      setting.relevantTokens,
+      Q * term.relevant[0],
+      Q * term.irrelevant[0],
+      setting.noiseLevel * Math.abs(Q),
+      g,
+    );
+    labels[i] = term.y;
+    for (let j = 0; j < d; j++) {
+      const mean =
+        j < 2 ? pooled.relevant * (term.relevant[j] ?? 0) + pooled.irrelevant * (term.irrelevant[j] ?? 0) : 0;
+      const noise = j === 0 ? Math.sign(tau) * pooled.shift : pooled.scale * stream.normal();
+      features[i * d + j] = mean + setting.noiseLevel * noise;
+    }
+  }
+  return { features, labels };
+}
+
+/** Heads on given features: the value is ‖w − ŵ‖/‖ŵ‖ over 1e-6, right where it is at most 1. */
+export async function* headsOnFeatures(extent: Extent): AsyncGenerator<Case> {
+  const stream = new Stream(extent.seed + 4);
+  for (let found = 0; found < extent.settings; ) {
+    const setting = randomSetting(stream, stream.pick([2, 4, 8, 16]));
+    if (setting.relevantTokens === setting.tokens) continue;
+    const tau = randomScale(stream, setting);
+    const n = 6 + stream.below(20);
+    const d = Math.max(2, Math.round(n * stream.logBetween(0.2, 1.8)));
+    const { features, labels } = sampleFeatures(stream, setting, tau, n, d);
+    const kind = stream.pick(['least-squares', 'least-squares', 'logistic', 'hinge'] as const);
+    const ridge = kind === 'least-squares' && stream.uniform() < 0.6 ? 0 : stream.logBetween(1e-12, 1e6);
+    const exact = { 'least-squares': exactLeastSquares, logistic: exactLogistic, hinge: exactHinge }[kind];
+    const right = exact(features, labels, ridge);
+    if (right === null || !right.every(Number.isFinite)) continue;
+    found++;
+    const { head, status } = await fitHead(features, labels, { kind, ridge });
+    const miss = Math.hypot(...head.map((x, j) => x - (right[j] as number))) / Math.hypot(...right);
+    const good = status === 'ok';
+    yield {
+      part: `fitHead, ${kind}`,
+      setting: { setting, tau, n, d, ridge, status, miss, stream: found },
+      truth: 0,
+      truthError: 1e-6 / 1.96,
+      runs: good
+        ? [{ value: Number.isNaN(miss) ? Number.POSITIVE_INFINITY : miss, standardError: 0, reliable: true }]
+        : [],
+      failures: good ? [] : [status],
+    };
+  }
+}
+
+/** Known-prompt trials with the direct solver: ‖w‖ of each against the reference on the trial's own features. */
+export async function* trialHeads(extent: Extent): AsyncGenerator<Case> {
+  const stream = new Stream(extent.seed + 5);
+  for (let found = 0; found < extent.settings; ) {
+    const setting = randomSetting(stream, stream.pick([2, 4, 8, 16]));
+    if (setting.relevantTokens === setting.tokens) continue;
+    const examples = 6 + stream.below(18);
+    const dimension = Math.max(2, Math.round(examples * stream.logBetween(0.2, 1.8)));
+    const kind = stream.pick(['least-squares', 'least-squares', 'logistic', 'hinge'] as const);
+    const ridge = kind === 'least-squares' && stream.uniform() < 0.6 ? 0 : stream.logBetween(1e-12, 1e6);
+    const experiment = {
+      kind: 'known-prompt' as const,
+      mixture: { ...setting, dimension },
+      examples,
+      inverseTemperature: randomScale(stream, setting),
+      head: { kind, ridge },
+      solver: 'direct' as const,
+    };
+    const { features, labels } = await trialFeatures(experiment, { seed: 1 });
+    const exact = { 'least-squares': exactLeastSquares, logistic: exactLogistic, hinge: exactHinge }[kind];
+    const right = exact(features, labels, ridge);
+    if (right === null || !right.every(Number.isFinite)) continue;
+    found++;
+    const { metrics, status } = await simulate(experiment, { trials: 1, seed: 1, testDraws: 10, threads: 1 });
+    const good = status[0] === 0;
+    const norm = Math.hypot(...right);
+    const value = Math.abs((metrics.headNorm?.[0] as number) - norm) / norm;
+    yield {
+      part: `trials, ${kind}`,
+      setting: { experiment, status: status[0], value },
+      truth: 0,
+      truthError: 1e-6 / 1.96,
+      runs: good ? [{ value, standardError: 0, reliable: true }] : [],
+      failures: good ? [] : [`status ${status[0]}`],
+    };
+  }
+}
