@@ -37,15 +37,16 @@ test('of two basins the lower one is found', async (t) => {
   t.deepEqual([best.atLimit, best.ridge, best.skippedPoints], [[], 0, 0]);
 });
 
-test('the range of prompt scales extends until the optimum is inside', async (t) => {
+test('the range of prompt scales extends until the optimum is inside, or to its limit', async (t) => {
   const mixture = { tokens: 4, relevantTokens: 1, dimension: 200, contextNorm: 2, signalNorm: 0.6 };
   const head = { kind: 'least-squares', ridge: 0.1 } as const;
-  const best = await risk.optimal({ mixture, sampleRatio: 2, head, ...scaleOnly });
-  // At 4·10⁵ draws the error is .034211 at τ = 4, .033411 at 10, .033345 at 20 and .033361 at 50, all ± 2.4e-5.
-  t.true(best.inverseTemperature > 9 && best.inverseTemperature < 60, `${best.inverseTemperature}`);
-  t.true(Math.abs(best.error - 0.033345) < 4 * best.standardError + 1e-4);
-  const fine = await risk.optimal({ mixture, sampleRatio: 2, head, ...scaleOnly, draws: 200_000 });
-  t.true(Math.abs(fine.inverseTemperature - 20) < 4 * fine.inverseTemperatureStandardError + 1);
+  // At 4·10⁵ draws the error is .0342 at τ = 4, and from 10 to 150 between .03332 and .03342, ± 2e-5. Formerly τ = 4.
+  for (const seed of [0, 1]) {
+    const best = await risk.optimal({ mixture, sampleRatio: 2, head, ...scaleOnly, seed });
+    t.true(best.inverseTemperature > 9, `${best.inverseTemperature}`);
+    t.true(Math.abs(best.error - 0.03337) < 4 * best.standardError, `${best.error} ± ${best.standardError}`);
+    t.is(best.atLimit.length > 0, best.inverseTemperature > 149);
+  }
 });
 
 test('an optimum at τ → ±∞ is recognised as a limit', async (t) => {
@@ -143,7 +144,7 @@ for (let i = 0; i < 24; ++i) {
   const ridge = between(1e-3, 10);
   const both = kind !== 'averaging' && i >= 16;
   test(`no point of a dense grid is better, setting ${i}: ${kind}`, async (t) => {
-    const draws = 1000;
+    const draws = 640;
     const common = { mixture, sampleRatio, draws };
     const best = await risk.optimal({
       ...common,
@@ -153,9 +154,9 @@ for (let i = 0; i < 24; ++i) {
     const { contextNorm, noiseLevel } = mixture;
     const unit = 0.05 / (contextNorm ** 2 + noiseLevel * contextNorm);
     let least = Number.POSITIVE_INFINITY;
-    const rungs = both ? 31 : 61;
+    const rungs = both ? 21 : 41;
     for (let j = 0; j < rungs; ++j)
-      for (const lambda of both ? [1e-4, 1e-2, 0.1, 0.3, 1, 10] : [ridge]) {
+      for (const lambda of both ? [1e-3, 0.03, 0.3, 3] : [ridge]) {
         const inverseTemperature = unit * Math.sinh(-9 + (18 * j) / (rungs - 1));
         const head = kind === 'averaging' ? { kind } : { kind, ridge: lambda };
         const point = await risk.knownPrompt({ ...common, head, inverseTemperature }).catch(() => undefined);
@@ -172,7 +173,7 @@ test('at the best ridge the error falls with the sample ratio', async (t) => {
   for (const head of [{ kind: 'least-squares' }, { kind: 'logistic' }] as const) {
     let before = 1;
     for (const sampleRatio of [0.2, 0.5, 0.9, 1, 1.2, 2, 5, 20]) {
-      const { error, ridge } = await risk.optimal({
+      const { error, standardError, ridge } = await risk.optimal({
         mixture: { ...rich, dimension: 50 },
         sampleRatio,
         inverseTemperature: 0.5,
@@ -180,7 +181,7 @@ test('at the best ridge the error falls with the sample ratio', async (t) => {
         choose: ['ridge'],
         draws: 1000,
       });
-      t.true(error < before && ridge > 0, `${head.kind} α = ${sampleRatio}: ${error}, ${before}`);
+      t.true(error < before + standardError && ridge > 0, `${head.kind} α = ${sampleRatio}: ${error}, ${before}`);
       before = error;
     }
   }

@@ -36,20 +36,21 @@ export async function replicateErrors(
   );
 }
 
-/** Mean of column `i` minus column `j`, and whether it is above 0 beyond its noise. */
+/** Mean of column `i` minus column `j`, whether it is above 0 at all, and whether it is beyond its noise. */
 export function compare(
   replicates: readonly (readonly number[])[],
   i: number,
   j: number,
-): { readonly difference: number; readonly worse: boolean } {
+): { readonly difference: number; readonly above: boolean; readonly worse: boolean } {
   const rows = replicates
     .map((errors) => [errors[i] as number, errors[j] as number] as const)
     .filter(([a, b]) => Number.isFinite(a) && Number.isFinite(b));
-  if (rows.length < kReplicates / 2) return { difference: Number.POSITIVE_INFINITY, worse: true };
+  if (rows.length < kReplicates / 2) return { difference: Number.POSITIVE_INFINITY, above: true, worse: true };
   const differences = rows.map(([a, b]) => a - b);
   const difference = meanOf(differences);
   const noise = sampleStandardDeviation(differences) / Math.sqrt(rows.length);
-  return { difference, worse: difference > kStudent * noise + kTolerance * meanOf(rows.map(([, b]) => b)) };
+  const least = kTolerance * meanOf(rows.map(([, b]) => b));
+  return { difference, above: difference > least, worse: difference > kStudent * noise + least };
 }
 
 /**

@@ -150,7 +150,7 @@ export async function descendFrom(
 }
 
 /** The best λ near `log` at one τ: a window that moves until it holds a minimum, and a parabola in a narrower one. */
-async function lowestRidge(
+export async function lowestRidge(
   landscape: Landscape,
   { scaleAt, ridgeAt, least, most }: Axes,
   { u, log, draws, threads }: Readonly<Record<'u' | 'log' | 'draws' | 'threads', number>>,

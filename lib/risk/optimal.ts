@@ -23,6 +23,7 @@ import {
   firstLook,
   kDescentDraws,
   kUnevenness,
+  lowestRidge,
   type Place,
 } from './optimal-search.js';
 
@@ -213,7 +214,10 @@ function edgesOf({ places }: FirstLook, averaging: boolean): readonly Candidate[
   });
 }
 
-/** The best of the candidates, where the limits λ = ∞, λ = 0 and τ = ±∞ win unless something is better beyond its noise. */
+/**
+ * The candidates, best first. The limits λ = ∞ and λ = 0 win unless something is better beyond its noise; τ = ±∞ unless a finite τ is better at
+ * all.
+ */
 async function rank(landscape: Landscape, axes: Axes, candidates: readonly Candidate[]): Promise<readonly Candidate[]> {
   const replicates = await replicateErrors(landscape, axes, candidates);
   const differences = candidates.map((_, i) => compare(replicates, i, 0).difference);
@@ -223,10 +227,17 @@ async function rank(landscape: Landscape, axes: Axes, candidates: readonly Candi
     order.find((i) => allowed(candidates[i] as Candidate) && !compare(replicates, i, of).worse) ?? of;
   let best = first;
   if (!(candidates[best] as Candidate).averaging) best = instead(best, ({ averaging }) => averaging);
-  const { averaging, u, log } = candidates[best] as Candidate;
+  const { averaging, u, log, value } = candidates[best] as Candidate;
   if (log === axes.least) best = instead(best, (candidate) => candidate.log === Number.NEGATIVE_INFINITY);
   const reaches = ({ plateauFrom, u: end }: Candidate) => u !== 0 && (end > 0 ? u >= plateauFrom : u <= plateauFrom);
-  best = instead(best, (candidate) => candidate.edge && candidate.averaging === averaging && reaches(candidate));
+  const inner = best;
+  best =
+    order.find((i) => {
+      const candidate = candidates[i] as Candidate;
+      const rival = candidate.edge && candidate.averaging === averaging && reaches(candidate);
+      // Neither on the draws of the search nor on the replicates.
+      return rival && candidate.value <= value + kUnevenness && !compare(replicates, i, inner).above;
+    }) ?? best;
   return [best, ...order.filter((i) => i !== best)].map((i) => candidates[i] as Candidate);
 }
 
@@ -239,7 +250,14 @@ async function search(landscape: Landscape, axes: Axes, choosesRidge: boolean, v
   if (least === undefined)
     throw new ConvergenceError('the law was found at no point of the search', { evaluated: landscape.evaluated });
   const reach = least.value + kBasinNoise * least.spread + kUnevenness;
-  const candidates: Candidate[] = lowest.filter(({ value, spread }) => value - kBasinNoise * spread <= reach);
+  const candidates: Candidate[] = [];
+  for (const candidate of lowest.filter(({ value, spread }) => value - kBasinNoise * spread <= reach)) {
+    // Edges come from the first look.
+    const settings = { ...candidate, draws: landscape.options.draws, threads: landscape.threads };
+    const at = candidate.averaging ? averagingAxes : axes;
+    const place = candidate.edge ? await lowestRidge(landscape, at, settings) : candidate;
+    if (place !== undefined) candidates.push({ ...candidate, ...place });
+  }
   if (choosesRidge && vanishing && candidates.some(({ log }) => log === axes.least))
     candidates.push({ ...least, log: Number.NEGATIVE_INFINITY });
   for (const candidate of await rank(landscape, axes, candidates)) {
@@ -281,7 +299,7 @@ async function optimumAt(
  * The prompt scale τ and the ridge λ of least risk, one of them or both, at a given sample ratio: the global minimum of
  * {@link knownPrompt}'s error.
  *
- * A first look at every rung of ladders (τ of both signs, by factors of 1.5 until attention is all or nothing; λ by factors of ten)
+ * A first look at every rung of ladders (τ of both signs, by factors of 1.65 until attention is all or nothing; λ by factors of ten)
  * on few common draws finds the basins; every basin whose bottom could be the lowest, given its noise and the steps of the
  * ladders, is descended on more draws, and the rivals are compared on independent replicates. The limits λ → 0, λ → ∞ (averaging) and
  * τ → ±∞ are candidates too. A narrower basin than the ladders' steps can be missed.
