@@ -19,6 +19,8 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+// Of log r and log χ on a batch alone: what is further away is not told to first order.
+constexpr double kLargestShift = 30.0;
 // Student's t of kRiskBatches − 1 degrees of freedom over the normal law, at 97.5 %.
 constexpr double kStudent = 2.0395134 / 1.9599640;
 
@@ -187,8 +189,8 @@ class PointSolver {
       RiskState state = point.state;
       state.w1 += shift[0];
       state.w2 += shift[1];
-      state.r *= 1.0 + shift[2];
-      if (!solution.hardMargin) state.chi *= 1.0 + shift[3];
+      state.r *= std::exp(std::clamp(shift[2], -kLargestShift, kLargestShift));
+      if (!solution.hardMargin) state.chi *= std::exp(std::clamp(shift[3], -kLargestShift, kLargestShift));
       solution.alone.push_back(state);
     }
     return solution;
@@ -325,8 +327,7 @@ class CurveSolver {
                           return head.hardMargin == heads[0].hardMargin;
                         });
     RiskPoint mean{};
-    mean.effectiveDraws = kInfinity;
-    mean.reliable = true;
+    double squares = 0.0;
     for (const LabelShare& share : labelShares(n, rate)) {
       const RiskPoints points = withTrainingRate(points_, rate, share.positive);
       PointSolver solver(spec_, points, alpha, ridge, threshold_, runner, cancelled_);
@@ -342,9 +343,13 @@ class CurveSolver {
       }
       for (size_t j = 0; j < mean.residuals.size(); ++j)
         mean.residuals[j] = std::max(mean.residuals[j], std::abs(at.residuals[j]));
-      mean.effectiveDraws = std::min(mean.effectiveDraws, at.effectiveDraws);
-      mean.reliable = mean.reliable && at.reliable;
+      // Σv² of the mean is at most the mean of the Σv²; shares whose error is small beside it do not matter.
+      const double error = at.fields[kRiskError].value;
+      if (error > 0.0) squares += share.probability * error * error / at.effectiveDraws;
     }
+    const double error = mean.fields[kRiskError].value;
+    mean.effectiveDraws = squares > 0.0 ? error * error / squares : kInfinity;
+    mean.reliable = mean.effectiveDraws >= kLeastEffectiveDraws;
     return mean;
   }
 
