@@ -58,10 +58,11 @@ std::vector<LabelShare> labelShares(double examples, double positiveRate) {
   const double stride = std::max(1.0, std::floor(kLargestStride * deviation));
   const double mean = std::round(examples * positiveRate);
   // The binomial distribution of a small mean reaches further than the normal one.
-  const double reach = stride * std::ceil((kReach * deviation + 4.0) / stride);
+  const int reach = static_cast<int>(std::ceil((kReach * deviation + 4.0) / stride));
   std::vector<LabelShare> shares;
   double total = 0.0;
-  for (double count = mean - reach; count <= mean + reach; count += stride) {
+  for (int step = -reach; step <= reach; ++step) {
+    const double count = mean + step * stride;
     if (count < 0.0 || count > examples) continue;
     const double logarithm = std::lgamma(examples + 1.0) - std::lgamma(count + 1.0) -
                              std::lgamma(examples - count + 1.0) + count * std::log(positiveRate) +

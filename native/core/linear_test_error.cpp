@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "core/test_error.h"
 
@@ -63,8 +64,14 @@ class ScoreIntegral {
 
   // Log of the integrand's largest value on a grid so coarse that it costs little.
   void look() {
-    for (double u = nu_ > 0 ? -60.0 : 0.0; u <= (nu_ > 0 ? 40.0 : 0.0); u += 1.5)
-      for (double x = -37.0; x <= 37.0; x += 1.5) {
+    constexpr double kStep = 1.5;
+    constexpr int kFarthestScore = 25;
+    const int lowest = nu_ > 0 ? -40 : 0;
+    const int highest = nu_ > 0 ? 26 : 0;
+    for (int row = lowest; row <= highest; ++row)
+      for (int column = -kFarthestScore; column <= kFarthestScore; ++column) {
+        const double u = kStep * row;
+        const double x = kStep * column;
         const double weight = logWeight(x, u);
         if (weight > peak_) peak_ = std::max(peak_, weight + std::log(at(x, u)));
       }
@@ -76,14 +83,18 @@ class ScoreIntegral {
     const auto [low, high] = nu_ > 0 ? std::pair(edge(-1.0), edge(1.0)) : std::pair(0.0, 0.0);
     double sum = 0.0;
     double mass = 0.0;
-    for (double u = std::ceil(low / h) * h; u <= high && !cancelled_; u += h) {
+    const auto first = static_cast<int64_t>(std::ceil(low / h));
+    const auto last = static_cast<int64_t>(std::floor(high / h));
+    for (int64_t row = first; row <= last && !cancelled_; ++row) {
+      const double u = static_cast<double>(row) * h;
       // Weights below this can no longer count: errors are at most 1.
       const double left = logWeight(0.0, u) - peak_ + kNegligible;
-      const double reach = left > 0.0 ? std::floor(std::sqrt(2.0 * left) / h) : 0.0;
-      for (double i = -reach; i <= reach; i += 1.0) {
-        const double weight = std::exp(logWeight(i * h, u));
+      const auto reach = static_cast<int64_t>(left > 0.0 ? std::floor(std::sqrt(2.0 * left) / h) : 0.0);
+      for (int64_t column = -reach; column <= reach; ++column) {
+        const double x = static_cast<double>(column) * h;
+        const double weight = std::exp(logWeight(x, u));
         mass += weight;
-        sum += weight * at(i * h, u);
+        sum += weight * at(x, u);
       }
     }
     return mass > 0.0 ? sum / mass : 0.0;
