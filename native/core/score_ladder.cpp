@@ -27,61 +27,64 @@ void ladderSumsOf(const StreamAddress& stream, uint64_t first, int count, int m,
   const auto scale = hn::Set(reals, std::min(std::abs(c), 1e30));
   const auto steps = hn::Set(reals, step);
   HWY_ALIGN double x[kChunk * kPooledGroup];
-  forEachChunk(
-      stream, first, count, m, cancelled,
-      [&](const float* normals, int tokens, int example, int firstToken) HWY_ATTR {
-        for (int t = 0; t < tokens; ++t)
-          for (int lane = 0; lane < kPooledGroup; ++lane)
-            x[t * kPooledGroup + lane] = normals[t * kPooledGroup + lane] + shifts.common[example + lane];
-        for (int lane = 0; lane < kPooledGroup; ++lane) {
-          const int t = shifts.token[example + lane] - firstToken;
-          if (t >= 0 && t < tokens) x[t * kPooledGroup + lane] += shifts.extra[example + lane];
-        }
-        for (size_t lane = 0; lane < kPooledGroup; lane += lanes) {
-          const size_t at = example + lane;
-          const double* column = x + lane;
-          const auto value = [&](int t) HWY_ATTR { return hn::LoadU(reals, column + t * kPooledGroup); };
-          auto top = value(0);
-          for (int t = 1; t < tokens; ++t) top = hn::Max(top, value(t));
-          top = hn::Mul(scale, top);
-          auto s1 = hn::Zero(reals);
-          auto s2 = s1;
-          auto sg = s1;
-          auto total = s1;
-          if (firstToken > 0) {
-            const auto before = hn::LoadU(reals, sums.shift + at);
-            top = hn::Max(top, before);
-            const auto factor = hn::Exp(reals, hn::Sub(before, top));
-            s1 = hn::Mul(factor, hn::LoadU(reals, sums.exponentials + at));
-            s2 = hn::Mul(hn::Mul(factor, factor), hn::LoadU(reals, sums.squares + at));
-            sg = hn::Mul(factor, hn::LoadU(reals, sums.weighted + at));
-            total = hn::LoadU(reals, powerSums + at);
-          } else {
-            for (int j = 1; j <= powers; ++j) hn::StoreU(s1, reals, powerSums + j * kPooledBlock + at);
-          }
-          for (int t = 0; t < tokens; ++t) {
-            const auto g = value(t);
-            const auto e = hn::Exp(reals, hn::MulSub(scale, g, top));
-            s1 = hn::Add(s1, e);
-            s2 = hn::MulAdd(e, e, s2);
-            sg = hn::MulAdd(e, g, sg);
-            total = hn::Add(total, g);
-            if (powers == 0) continue;
-            const auto base = hn::Exp(reals, hn::Mul(steps, g));
-            auto power = base;
-            for (int j = 1; j <= powers; ++j) {
-              double* sum = powerSums + j * kPooledBlock + at;
-              hn::StoreU(hn::Add(hn::LoadU(reals, sum), power), reals, sum);
-              power = hn::Mul(power, base);
-            }
-          }
-          hn::StoreU(top, reals, sums.shift + at);
-          hn::StoreU(s1, reals, sums.exponentials + at);
-          hn::StoreU(s2, reals, sums.squares + at);
-          hn::StoreU(sg, reals, sums.weighted + at);
-          hn::StoreU(total, reals, powerSums + at);
-        }
-      });
+  forEachChunk(stream, first, count, m, cancelled,
+               [&](const float* normals, int tokens, int example, int firstToken) HWY_ATTR {
+                 for (int t = 0; t < tokens; ++t)
+                   for (int lane = 0; lane < kPooledGroup; ++lane)
+                     x[t * kPooledGroup + lane] =
+                         normals[t * kPooledGroup + lane] + shifts.common[example + lane];
+                 for (int lane = 0; lane < kPooledGroup; ++lane) {
+                   const int t = shifts.token[example + lane] - firstToken;
+                   if (t >= 0 && t < tokens) x[t * kPooledGroup + lane] += shifts.extra[example + lane];
+                 }
+                 for (size_t lane = 0; lane < kPooledGroup; lane += lanes) {
+                   const size_t at = example + lane;
+                   const double* column = x + lane;
+                   const auto value = [&](int t) HWY_ATTR {
+                     return hn::LoadU(reals, column + static_cast<ptrdiff_t>(t) * kPooledGroup);
+                   };
+                   auto top = value(0);
+                   for (int t = 1; t < tokens; ++t) top = hn::Max(top, value(t));
+                   top = hn::Mul(scale, top);
+                   auto s1 = hn::Zero(reals);
+                   auto s2 = s1;
+                   auto sg = s1;
+                   auto total = s1;
+                   if (firstToken > 0) {
+                     const auto before = hn::LoadU(reals, sums.shift + at);
+                     top = hn::Max(top, before);
+                     const auto factor = hn::Exp(reals, hn::Sub(before, top));
+                     s1 = hn::Mul(factor, hn::LoadU(reals, sums.exponentials + at));
+                     s2 = hn::Mul(hn::Mul(factor, factor), hn::LoadU(reals, sums.squares + at));
+                     sg = hn::Mul(factor, hn::LoadU(reals, sums.weighted + at));
+                     total = hn::LoadU(reals, powerSums + at);
+                   } else {
+                     for (int j = 1; j <= powers; ++j)
+                       hn::StoreU(s1, reals, powerSums + static_cast<ptrdiff_t>(j) * kPooledBlock + at);
+                   }
+                   for (int t = 0; t < tokens; ++t) {
+                     const auto g = value(t);
+                     const auto e = hn::Exp(reals, hn::MulSub(scale, g, top));
+                     s1 = hn::Add(s1, e);
+                     s2 = hn::MulAdd(e, e, s2);
+                     sg = hn::MulAdd(e, g, sg);
+                     total = hn::Add(total, g);
+                     if (powers == 0) continue;
+                     const auto base = hn::Exp(reals, hn::Mul(steps, g));
+                     auto power = base;
+                     for (int j = 1; j <= powers; ++j) {
+                       double* sum = powerSums + static_cast<ptrdiff_t>(j) * kPooledBlock + at;
+                       hn::StoreU(hn::Add(hn::LoadU(reals, sum), power), reals, sum);
+                       power = hn::Mul(power, base);
+                     }
+                   }
+                   hn::StoreU(top, reals, sums.shift + at);
+                   hn::StoreU(s1, reals, sums.exponentials + at);
+                   hn::StoreU(s2, reals, sums.squares + at);
+                   hn::StoreU(sg, reals, sums.weighted + at);
+                   hn::StoreU(total, reals, powerSums + at);
+                 }
+               });
 }
 
 }  // namespace HWY_NAMESPACE

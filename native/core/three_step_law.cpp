@@ -61,6 +61,8 @@ double normalQuantile(double p) {
 }
 
 // Trajectories of one setting, one by one.
+// Its fields stand in the order in which they are made of one another.
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding)
 class Trajectories {
  public:
   Trajectories(const ThreeStepLawSpec& spec, const std::atomic<bool>& cancelled)
