@@ -33,7 +33,7 @@ namespace prompt_attention {
 
 constexpr int kLeastLawDraws = 32;
 constexpr int kMostTrajectoriesMore = 4;
-// Found by calibration (test/audit/three-step.ts).
+// Chosen, not yet calibrated (test/audit/three-step.ts).
 constexpr double kLeastEffectiveTrajectories = 30.0;
 constexpr double kLargestRareShare = 0.05;
 constexpr double kLargestBias = 0.1;
