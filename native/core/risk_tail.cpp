@@ -116,7 +116,10 @@ bool missesTail(const RiskTailSpec& spec, double error, double squares, PoolingW
   const UnseenMoments unseen = unseenMoments(
       workspace.sums, spec.draws, errors.tokens(), errors.scale(),
       [&](const ScoreSums& sums, int count, double* out) { errors.values(sums, count, out); }, scratch);
-  return unseen.power[0] > kShareOfMean * error || unseen.power[1] > kShareOfSquares * squares;
+  // Of the whole, in which what is seen has the rest of the probability.
+  const double whole = 1.0 + unseen.probability;
+  return std::abs((error + unseen.power[0]) / whole - error) > kShareOfMean * error ||
+         std::abs((squares + unseen.power[1]) / whole - squares) > kShareOfSquares * squares;
 }
 
 RiskTail riskTail(const RiskTailSpec& spec, PoolingWorkspace& workspace, const std::atomic<bool>& cancelled) {
