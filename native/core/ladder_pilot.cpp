@@ -82,7 +82,9 @@ std::vector<double> contributions(const Stream& stream, uint64_t first, int draw
     if (cancelled) return std::vector<double>(components, 0.0);
     valuesOf(workspace.sums, count, workspace.values);
     for (int i = 0; i < count; ++i) {
-      values[begin + i] = std::abs(workspace.values[i]) * workspace.weights[i];
+      // A value that is no number tells nothing about where to draw; the mean itself will say it.
+      const double value = std::abs(workspace.values[i]) * workspace.weights[i];
+      values[begin + i] = std::isfinite(value) ? value : 0.0;
       for (size_t j = 0; j < components; ++j)
         ratios[(begin + i) * components + j] =
             workspace.ratios[j * kPooledBlock + i] / ladder.components[j].share;
@@ -106,6 +108,7 @@ std::vector<double> contributions(const Stream& stream, uint64_t first, int draw
       total += value;
       for (size_t j = 0; j < components; ++j) next[j] += value * shares[j] * ratio[j] / mixture;
     }
+    if (!(total > 0.0)) return std::vector<double>(components, 0.0);
     for (size_t j = 0; j < components; ++j) shares[j] = next[j] / total;
   }
   return shares;

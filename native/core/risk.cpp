@@ -78,6 +78,11 @@ class PointSolver {
     return point;
   }
 
+  // Without a ridge a head asks which of the cleanest examples is cleaner.
+  bool losesOrder() const {
+    return points_.clipped && ridge_ == 0.0 && spec_.head != HeadKind::kAveraging;
+  }
+
   bool isPeak() const { return spec_.head == HeadKind::kLeastSquares && ridge_ == 0.0 && alpha_ == 1.0; }
 
   RiskPoint attempt() {
@@ -267,7 +272,7 @@ class PointSolver {
         training = combined(found.training);
         point.effectiveDraws = found.test.effectiveDraws;
       }
-      point.reliable = point.effectiveDraws >= kLeastEffectiveDraws;
+      point.reliable = point.effectiveDraws >= kLeastEffectiveDraws && !losesOrder();
     }
     error.value = std::min(error.value, 1.0);
     training.value = std::min(training.value, 1.0);
@@ -328,6 +333,7 @@ class CurveSolver {
                         });
     RiskPoint mean{};
     double squares = 0.0;
+    bool clear = true;
     for (const LabelShare& share : labelShares(n, rate)) {
       const RiskPoints points = withTrainingRate(points_, rate, share.positive);
       PointSolver solver(spec_, points, alpha, ridge, threshold_, runner, cancelled_);
@@ -345,11 +351,12 @@ class CurveSolver {
         mean.residuals[j] = std::max(mean.residuals[j], std::abs(at.residuals[j]));
       // Σv² of the mean is at most the mean of the Σv²; shares whose error is small beside it do not matter.
       const double error = at.fields[kRiskError].value;
+      clear = clear && (at.reliable || at.effectiveDraws < kLeastEffectiveDraws);
       if (error > 0.0) squares += share.probability * error * error / at.effectiveDraws;
     }
     const double error = mean.fields[kRiskError].value;
     mean.effectiveDraws = squares > 0.0 ? error * error / squares : kInfinity;
-    mean.reliable = mean.effectiveDraws >= kLeastEffectiveDraws;
+    mean.reliable = mean.effectiveDraws >= kLeastEffectiveDraws && clear;
     return mean;
   }
 

@@ -22,8 +22,9 @@ constexpr double kPathStart = 10.0;
 constexpr int kMaximumStarts = 8;
 // Passes over all points that one fixed point may take; a pass over a share of them counts as that share.
 constexpr double kMaximumPasses = 3000.0;
-// A dual scale beyond this is on its way to infinity.
+// A dual scale beyond this is on its way to infinity: that of least squares ends at 1e146 or so, where s² does.
 constexpr double kLargestScale = 1e100;
+constexpr double kLargestSquareScale = 1e150;
 // Powers of ten that stand in for λ → 0: λ = 0 itself is tried from each of them in turn.
 constexpr int kFirstVanishingPower = -3;
 constexpr int kLastVanishingPower = -14;
@@ -163,7 +164,8 @@ class FixedPointSolver {
   // Residuals and Jacobian at the point's state.
   void evaluate(RiskLevel level, FixedPoint& point) {
     const RiskState& state = point.state;
-    if (!(std::abs(state.w1) + std::abs(state.w2) + state.r < kLargestScale && state.chi < kLargestScale)) {
+    const double most = problem_.loss == MarginLoss::kSquare ? kLargestSquareScale : kLargestScale;
+    if (!(std::abs(state.w1) + std::abs(state.w2) + state.r < kLargestScale && state.chi < most)) {
       point.residuals.fill(std::numeric_limits<double>::infinity());
       return;
     }

@@ -26,9 +26,10 @@ double poolPointsOf(const Mixture& mixture, const LabelTerm& term, double scoreG
   const size_t lanes = hn::Lanes(d);
   const size_t count = sums.exponentials.size();
   const auto one = hn::Set(d, 1.0);
-  // B and s together stay where s² and 1/s² are finite: what is cleaner than 1e-145 σ is as clean as that.
-  const auto bound = hn::Set(d, 330.0);
-  const auto floor = hn::Set(d, 1e-290 * mixture.noiseLevel * mixture.noiseLevel);
+  // B and s together stay where s² B² and its inverse are finite: what is cleaner than 1e-72 σ is as clean as
+  // that.
+  const auto bound = hn::Set(d, 165.0);
+  const auto floor = hn::Set(d, 1e-146 * mixture.noiseLevel * mixture.noiseLevel);
   const auto sigma = hn::Set(d, mixture.noiseLevel);
   const bool relevant = mixture.relevantTokens > 0;
   const auto perRelevant = hn::Set(d, relevant ? 1.0 / mixture.relevantTokens : 0.0);
@@ -181,6 +182,9 @@ RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamK
       attention[batch] += terms[i].probability * total / perBatch;
     }
   });
+  constexpr double kCleanest = 1e-70;
+  points.clipped = std::any_of(points.irrelevantMasses.begin(), points.irrelevantMasses.end(),
+                               [](double mass) { return mass < kCleanest; });
   RunningMean mean;
   for (const double value : attention) mean.add(value);
   points.relevantAttention = mean.mean();

@@ -51,6 +51,7 @@ struct RiskPoints {
   std::vector<std::vector<RiskSegment>> batches;
   bool uniform;        // τ = 0
   bool noiseless;      // s = 0
+  bool clipped;        // whether some points are cleaner than double precision can tell, and are held at its end
   bool reweighted;     // whether training examples have other probabilities
   PlaneVector origin;  // (0, 1/⟨w⋆,e2⟩), or 0 where that is not finite or no token is relevant
   double originGap;    // 1 − originᵀβ: 0, or 1 for the latter
