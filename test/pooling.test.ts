@@ -89,7 +89,12 @@ test('pooling by sums of scores equals pooling score by score, whatever the leng
           signalNorm: 0.8,
         };
         const head: [number, number] = [0.4, -1.3];
-        const { error, effectiveDraws } = await nativeTestError(mixture, [prompt, 0, 0, 0, 0], [...head, 0, 0, 0], draws);
+        const { error, effectiveDraws } = await nativeTestError(
+          mixture,
+          [prompt, 0, 0, 0, 0],
+          [...head, 0, 0, 0],
+          draws,
+        );
         const expected = plainTestError(mixture, prompt, head, draws);
         if (Math.abs(effectiveDraws / expected.effectiveDraws - 1) > 1e-3) continue;
         plain++;

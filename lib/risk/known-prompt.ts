@@ -60,7 +60,10 @@ export interface KnownPromptRisk {
   readonly standardError: number;
   /** Draws (Σv)²/Σv² that carry the error, v what each adds to it; `Infinity` where nothing is drawn. */
   readonly effectiveDraws: number;
-  /** False where fewer than 100 draws carry the error, so that its interval cannot be trusted. */
+  /**
+   * False where fewer than 100 draws carry the error, so that its interval cannot be trusted, and without a ridge where most of what the
+   * head fits is cleaner than double precision can tell apart.
+   */
   readonly reliable: boolean;
   /** α = n/d. */
   readonly sampleRatio: number;

@@ -78,9 +78,9 @@ class PointSolver {
     return point;
   }
 
-  // Without a ridge a head asks which of the cleanest examples is cleaner.
+  // Without a ridge, which of the cleanest examples is cleaner matters as soon as they cannot all be fitted.
   bool losesOrder() const {
-    return points_.clipped && ridge_ == 0.0 && spec_.head != HeadKind::kAveraging;
+    return spec_.head != HeadKind::kAveraging && ridge_ == 0.0 && alpha_ * points_.clipped > 0.5;
   }
 
   bool isPeak() const { return spec_.head == HeadKind::kLeastSquares && ridge_ == 0.0 && alpha_ == 1.0; }

@@ -26,10 +26,9 @@ double poolPointsOf(const Mixture& mixture, const LabelTerm& term, double scoreG
   const size_t lanes = hn::Lanes(d);
   const size_t count = sums.exponentials.size();
   const auto one = hn::Set(d, 1.0);
-  // B and s together stay where s² B² and its inverse are finite: what is cleaner than 1e-72 σ is as clean as
-  // that.
-  const auto bound = hn::Set(d, 165.0);
-  const auto floor = hn::Set(d, 1e-146 * mixture.noiseLevel * mixture.noiseLevel);
+  // B and s together stay where s² and 1/s² are finite: what is cleaner than 1e-143 σ is as clean as that.
+  const auto bound = hn::Set(d, 330.0);
+  const auto floor = hn::Set(d, 1e-290 * mixture.noiseLevel * mixture.noiseLevel);
   const auto sigma = hn::Set(d, mixture.noiseLevel);
   const bool relevant = mixture.relevantTokens > 0;
   const auto perRelevant = hn::Set(d, relevant ? 1.0 / mixture.relevantTokens : 0.0);
@@ -114,7 +113,7 @@ void addMoments(RiskPoints& points) {
 }
 
 RiskSegment segmentOf(const LabelTerm& term, size_t begin, size_t normals, int count) {
-  return {begin, normals, count, term.probability, term.probability, term.y * term.r, term.y};
+  return {begin, normals, count, term.probability, term.probability, term.y * term.r, 1.0, term.y};
 }
 
 RiskPoints undrawnPoints(const Mixture& mixture, PlaneVector q, bool withNormals) {
@@ -147,6 +146,23 @@ RiskPoints undrawnPoints(const Mixture& mixture, PlaneVector q, bool withNormals
     points.weights.push_back(nodes * std::exp(-0.5 * x * x) / (kNodesPerUnit * std::sqrt(2.0 * M_PI)));
   }
   return points;
+}
+
+// Counts the points at the end of the range, and where all are so clean that s² B² would be 0, makes all less
+// clean by one factor: only ratios matter there.
+void keepInRange(RiskPoints& points) {
+  constexpr double kCleanest = 1e-142;
+  constexpr double kClean = 1e-70;
+  const std::vector<double>& masses = points.irrelevantMasses;
+  const auto clipped =
+      std::count_if(masses.begin(), masses.end(), [](double mass) { return mass < kCleanest; });
+  points.clipped = static_cast<double>(clipped) / static_cast<double>(masses.size());
+  const auto most = std::max_element(masses.begin(), masses.end());
+  if (*most >= kClean) return;
+  const double factor = kClean / *most;
+  for (std::vector<double>* values : {&points.eta1, &points.eta2, &points.irrelevantMasses})
+    for (double& value : *values) value *= factor;
+  for (double& value : points.variances) value *= factor * factor;
 }
 
 RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamKey key, bool withNormals,
@@ -182,14 +198,36 @@ RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamK
       attention[batch] += terms[i].probability * total / perBatch;
     }
   });
-  constexpr double kCleanest = 1e-70;
-  points.clipped = std::any_of(points.irrelevantMasses.begin(), points.irrelevantMasses.end(),
-                               [](double mass) { return mass < kCleanest; });
+  keepInRange(points);
   RunningMean mean;
   for (const double value : attention) mean.add(value);
   points.relevantAttention = mean.mean();
   points.relevantAttentionStandardError = mean.standardError();
   return points;
+}
+
+void setOrigin(RiskPoints& points, const Mixture& mixture) {
+  // Further out than this its rounding would be that of every head.
+  const double farthest = 1e6 * (1.0 + mixture.contextNorm);
+  const auto isUseful = [&](double length) {
+    return mixture.relevantTokens > 0 && length != 0.0 && std::abs(1.0 / length) < farthest;
+  };
+  const double across = mixture.signalVector().e2;
+  if (isUseful(across)) {
+    points.origin = {0.0, 1.0 / across};
+  } else if (across == 0.0) {
+    double shortest = 0.0;
+    for (const RiskSegment& segment : points.batches[0]) {
+      const double length = segment.relevant.e1;
+      if (isUseful(length) && (shortest == 0.0 || std::abs(length) < std::abs(shortest))) shortest = length;
+    }
+    if (shortest != 0.0) points.origin = {1.0 / shortest, 0.0};
+  }
+  for (std::vector<RiskSegment>& batch : points.batches)
+    for (RiskSegment& segment : batch) {
+      const double gap = 1.0 - dot(points.origin, segment.relevant);
+      segment.originGap = std::abs(gap) < 1e-14 ? 0.0 : gap;
+    }
 }
 
 }  // namespace
@@ -200,13 +238,7 @@ RiskPoints drawRiskPoints(const Mixture& mixture, double inverseTemperature, int
   RiskPoints points = q.e1 == 0.0 || mixture.isNoiseless()
                           ? undrawnPoints(mixture, q, withNormals)
                           : drawnPoints(mixture, q, draws, key, withNormals, runner, cancelled);
-  const PlaneVector signal = mixture.signalVector();
-  const double across = 1.0 / signal.e2;
-  // Further out than this its rounding would be that of every head.
-  constexpr double kFarthestOrigin = 1e6;
-  const bool isUseful = mixture.relevantTokens > 0 && across < kFarthestOrigin * (1.0 + mixture.contextNorm);
-  points.origin = isUseful ? PlaneVector{0.0, across} : PlaneVector{0.0, 0.0};
-  points.originGap = isUseful ? 0.0 : 1.0;
+  setOrigin(points, mixture);
   if (!cancelled) addMoments(points);
   return points;
 }

@@ -10,7 +10,8 @@
 //
 // Points hold η, B and s². Where attention is heavy-tailed, B, η and s of a draw fall below all rounding of b
 // together, and 1 − wᵀb = (1 − B)(1 − wᵀβ) + B − wᵀη keeps its digits only in this form. For the same reason
-// heads are held with their distance from `origin`, where wᵀβ = 1 for both labels (RiskState of risk_sums.h).
+// heads are held with their distance from `origin`, where wᵀβ = 1 for both labels, or for the shorter β where
+// both are on one line (RiskState of risk_sums.h).
 //
 // At τ = 0 the scores do not matter: t̃ is then noise of variance s² along e1 too (`uniform`), and a single
 // draw says all.
@@ -38,6 +39,7 @@ struct RiskSegment {
   double probability;      // among training examples
   double testProbability;  // among examples to come
   PlaneVector relevant;    // β
+  double originGap;        // 1 − originᵀβ, exactly 0 where the origin was made so
   double y;
 };
 
@@ -49,12 +51,12 @@ struct RiskPoints {
   std::vector<double> normals;  // x ~ N(0, 1) for losses whose mean over the noise has no closed form
   std::vector<double> weights;  // of the points of a segment, of mean 1; empty if all are 1
   std::vector<std::vector<RiskSegment>> batches;
-  bool uniform;        // τ = 0
-  bool noiseless;      // s = 0
-  bool clipped;        // whether some points are cleaner than double precision can tell, and are held at its end
-  bool reweighted;     // whether training examples have other probabilities
-  PlaneVector origin;  // (0, 1/⟨w⋆,e2⟩), or 0 where that is not finite or no token is relevant
-  double originGap;    // 1 − originᵀβ: 0, or 1 for the latter
+  bool uniform;     // τ = 0
+  bool noiseless;   // s = 0
+  double clipped;   // share of points that are held at the end of double precision
+  bool reweighted;  // whether training examples have other probabilities
+  PlaneVector
+      origin;  // (0, 1/⟨w⋆,e2⟩), on one line (1/β, 0), or 0 where that is not finite or no token is relevant
   // Means over all points.
   double b1Squares;  // E b1² (+ s² at τ = 0)
   double b2Squares;  // E b2² + s²

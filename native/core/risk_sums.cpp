@@ -304,8 +304,8 @@ std::array<double, N> averageBatch(const RiskPoints& points, int batch, int draw
     sums(RiskColumns{points.eta1.data() + segment.begin, points.eta2.data() + segment.begin,
                      points.irrelevantMasses.data() + segment.begin, points.variances.data() + segment.begin,
                      columnAt(points.normals, segment.normals), columnAt(points.weights, segment.normals),
-                     static_cast<size_t>(count), segment.relevant, relevantGap(points, segment, state),
-                     points.originGap},
+                     static_cast<size_t>(count), segment.relevant, relevantGap(segment, state),
+                     segment.originGap},
          part.data());
     for (size_t i = 0; i < N; ++i) average[i] += probability / count * part[i];
   }
@@ -323,8 +323,8 @@ RiskState stateFrom(const RiskPoints& points, PlaneVector offset, double r, doub
   return {w.e1, w.e2, r, chi, offset};
 }
 
-double relevantGap(const RiskPoints& points, const RiskSegment& segment, const RiskState& state) {
-  return points.originGap - dot(state.offset, segment.relevant);
+double relevantGap(const RiskSegment& segment, const RiskState& state) {
+  return segment.originGap - dot(state.offset, segment.relevant);
 }
 
 double noiseNorm(const RiskPoints& points, const RiskState& state) {

@@ -43,7 +43,7 @@ RiskState stateAt(const RiskPoints& points, PlaneVector w, double r, double chi)
 RiskState stateFrom(const RiskPoints& points, PlaneVector offset, double r, double chi);
 
 // 1 − wᵀβ of the relevant tokens of a segment.
-double relevantGap(const RiskPoints& points, const RiskSegment& segment, const RiskState& state);
+double relevantGap(const RiskSegment& segment, const RiskState& state);
 
 // Which sum is which: derivatives along a (times b1, b2), t (per unit of R) and c (per unit of χ).
 enum MarginSum {
