@@ -18,10 +18,13 @@ export function exportCommand(): Command {
     .option('--out <file>', 'file to write (default: the result file with the extension of the format)')
     .option('--trials', 'one row per trial with its raw metrics, not one per cell')
     .action(async (file: string, { format, out, trials }: ExportFlags) => {
-      const { exportResults } = await import('../study/index.js');
+      const { exportResults, progress } = await import('../study/index.js');
       const base = file.slice(0, file.length - extname(file).length);
       const target = out ?? `${base}${trials === true ? '.trials' : ''}.${format}`;
       await exportResults(file, { format, out: target, what: trials === true ? 'trials' : 'rows' });
+      const { cells, finishedCells } = await progress(file);
+      if (finishedCells < cells)
+        process.stderr.write(`warning: only ${finishedCells} of ${cells} cells are finished\n`);
       process.stdout.write(`${trials === true ? 'trials' : 'rows'}: ${target}\n`);
     });
 }

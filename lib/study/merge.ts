@@ -16,6 +16,8 @@ export interface MergeOptions {
   readonly out: string;
   /** Accept files computed by different engines, whose results agree up to rounding only. Default false. */
   readonly mixedEngines?: boolean | undefined;
+  /** Accept files that together lack cells of the study, or trials of them. Default false. */
+  readonly partial?: boolean | undefined;
 }
 
 const filesSchema = z
@@ -24,6 +26,7 @@ const filesSchema = z
 const optionsSchema = z.strictObject({
   out: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }),
   mixedEngines: z.boolean({ error: 'true or false' }).default(false),
+  partial: z.boolean({ error: 'true or false' }).default(false),
 });
 
 function requireSameStudy(sources: readonly OpenStudy[]): void {
@@ -44,6 +47,37 @@ async function requireOneEngine(sources: readonly OpenStudy[]): Promise<void> {
   throw new StoreError(
     `the files were computed by different engines, which agree up to rounding only: ${list}; mixedEngines (--mixed-engines) ` +
       'merges them all the same',
+  );
+}
+
+/** Integers in ascending order as text, as Slurm's --array takes them: `1-3,7`. */
+function rangesText(numbers: readonly number[]): string {
+  const ranges: [number, number][] = [];
+  for (const number of numbers) {
+    const last = ranges.at(-1);
+    if (last?.[1] === number - 1) last[1] = number;
+    else ranges.push([number, number]);
+  }
+  return ranges.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(',');
+}
+
+/** Throws unless every cell of the study is finished in some of the files, and says which shards or cells are not. */
+async function requireWhole(sources: readonly OpenStudy[]): Promise<void> {
+  const [{ header }] = sources as [OpenStudy, ...OpenStudy[]];
+  const finished = new Set<number>();
+  const counts = new Set<string>();
+  for (const { store } of sources) {
+    for (const cell of await store.readFinished(header.id)) finished.add(cell);
+    for (const { shard } of await store.readRuns(header.id)) counts.add(shard?.split('/')[1] ?? '');
+  }
+  const missing = Array.from({ length: header.cells }, (_, cell) => cell).filter((cell) => !finished.has(cell));
+  if (missing.length === 0) return;
+  const count = counts.size === 1 ? Number([...counts][0]) : 0;
+  const shards = [...new Set(missing.map((cell) => (cell % count) + 1))].sort((a, b) => a - b);
+  const what = count > 0 ? `shards ${rangesText(shards)} of ${count} are` : `cells ${rangesText(missing)} are`;
+  throw new StoreError(
+    `only ${finished.size} of ${header.cells} cells are finished in these files: ${what} missing or not finished; run them, or ` +
+      'merge what there is by partial (--partial)',
   );
 }
 
@@ -96,7 +130,7 @@ function mergedTheory(theories: readonly { readonly where: string; readonly theo
  *
  * @param files Result files of the same study, with the same rule for trials.
  * @throws {@link StoreError} if a file cannot be read, if the files hold different studies (the error lists what differs), results
- * of different engines, or trials that disagree, or if `out` exists; nothing is left behind then.
+ * of different engines, trials that disagree, or not all of the study, or if `out` exists; nothing is left behind then.
  * @example
  * ```ts
  * import { study } from 'prompt-attention';
@@ -117,7 +151,7 @@ function mergedTheory(theories: readonly { readonly where: string; readonly theo
  */
 export async function merge(files: readonly string[], options: MergeOptions): Promise<StudyResult> {
   const paths = parseOptions(filesSchema, files, 'files');
-  const { out, mixedEngines } = parseOptions(optionsSchema, options, '');
+  const { out, mixedEngines, partial } = parseOptions(optionsSchema, options, '');
   if (statSync(out, { throwIfNoEntry: false }) !== undefined)
     throw new StoreError(`${out}: exists already; choose another file (out, or --out), or delete this one`);
   const sources: OpenStudy[] = [];
@@ -125,6 +159,7 @@ export async function merge(files: readonly string[], options: MergeOptions): Pr
     for (const path of paths) sources.push(await openForReading(path));
     requireSameStudy(sources);
     if (!mixedEngines) await requireOneEngine(sources);
+    if (!partial) await requireWhole(sources);
     await writeMerged(sources, out);
   } finally {
     for (const { store } of sources) await store.close();

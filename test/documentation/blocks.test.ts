@@ -182,16 +182,37 @@ const kSweep = {
   trials: 2,
 };
 
-test('the Slurm script runs a shard of a study', async (t) => {
+/** Run the Slurm script as the task `id` of an array of `count` tasks. */
+function slurmTask(folder: string, id: number, count: number, parameters: string): Promise<string> {
+  const variables = {
+    SLURM_ARRAY_TASK_ID: String(id),
+    SLURM_ARRAY_TASK_COUNT: String(count),
+    SLURM_CPUS_PER_TASK: '1',
+  };
+  return failureOf(`bash examples/slurm-array.sbatch ${parameters}`, folder, variables);
+}
+
+for (const [what, id, count, parameters, shard] of [
+  ['the whole array', 2, 32, 'sweep.yaml 32', 2],
+  ['one task of it again', 2, 1, 'sweep.yaml 32', 2],
+  ['an array with an offset', 2, 16, 'sweep.yaml 32 16', 18],
+] as const)
+  test(`the Slurm script runs a shard of a study: ${what}`, async (t) => {
+    const folder = projectFolder(t);
+    writeFileSync(join(folder, 'sweep.yaml'), JSON.stringify(kSweep));
+    t.is(await slurmTask(folder, id, count, parameters), '');
+    const { rows } = await study.open(join(folder, `sweep.shard-${shard}-of-32.sqlite`));
+    t.deepEqual(
+      rows.map(({ index }) => index),
+      [shard - 1, shard + 31].filter((index) => index < 40),
+    );
+  });
+
+test('the Slurm script wants the number of shards, and no task beyond it', async (t) => {
   const folder = projectFolder(t);
   writeFileSync(join(folder, 'sweep.yaml'), JSON.stringify(kSweep));
-  const variables = { SLURM_ARRAY_TASK_ID: '2', SLURM_ARRAY_TASK_COUNT: '32', SLURM_CPUS_PER_TASK: '1' };
-  t.is(await failureOf('bash examples/slurm-array.sbatch sweep.yaml', folder, variables), '');
-  const { rows } = await study.open(join(folder, 'sweep.shard-2-of-32.sqlite'));
-  t.deepEqual(
-    rows.map(({ factors }) => factors.examples),
-    [11, 43],
-  );
+  t.regex(await slurmTask(folder, 1, 4, 'sweep.yaml'), /give the number of shards/);
+  t.regex(await slurmTask(folder, 3, 4, 'sweep.yaml 2'), /shard.index must be an integer ≤ shard.count; got 3/);
 });
 
 test('the container of the Kubernetes job runs a shard of a study', async (t) => {

@@ -138,6 +138,11 @@ const provocations: Readonly<Record<string, Provocation>> = {
     const out = await results(t);
     await study.merge([out], { out });
   },
+  'only … of … cells are finished in these files': async (t) => {
+    const out = join(temporaryDirectory(t), 'a.sqlite');
+    await study.run({ ...tiny, factors: { examples: [40, 80] } }, { out, shard: { index: 1, count: 2 } });
+    await study.merge([out], { out: `${out}.merged` });
+  },
   'the files were computed by different engines': async (t) => {
     const files = [await results(t), await results(t)];
     const database = new Database(files[1] as string);
