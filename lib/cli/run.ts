@@ -50,6 +50,7 @@ async function showResults({ rows, agreement, warnings, file }: StudyResult, fig
 
 async function runStudy(study: string, flags: RunFlags): Promise<void> {
   const { define, run } = await import('../study/index.js');
+  const { pendingWarning } = await import('../study/sqlite.js');
   const { progressDisplay } = await import('./progress.js');
   const spec = define(study);
   const shard = parseShard(flags.shard);
@@ -91,6 +92,7 @@ async function runStudy(study: string, flags: RunFlags): Promise<void> {
         ? `finished trials are kept in ${out}, the same command continues the study`
         : 'the workers go on, the same command collects the study';
     process.stderr.write(`prompt-attention: interrupted; ${kept}\n`);
+    for (const warning of pendingWarning(out)) process.stderr.write(`warning: ${warning}\n`);
     process.exitCode = ExitCode.interrupted;
   }
 }

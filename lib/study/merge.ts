@@ -7,7 +7,7 @@ import { StudyCells } from './cells.js';
 import { specDifferences } from './diff.js';
 import { byCell, consecutive, open, readRanges } from './read.js';
 import type { StudyResult } from './rows.js';
-import { type OpenStudy, openForReading, openForRun } from './sqlite.js';
+import { type OpenStudy, openForReading, openForRun, pendingLog } from './sqlite.js';
 import type { CellTheory } from './theory.js';
 
 /** How result files are merged. */
@@ -181,6 +181,10 @@ export async function writeMerged(sources: readonly OpenStudy[], out: string): P
     } finally {
       await target.store.close();
     }
+    if (pendingLog(unfinished) !== undefined)
+      throw new StoreError(`${unfinished}: is being read by another program, so that it cannot become ${out}`);
+    // SQLite would take what another file of this name left for a part of this one.
+    for (const rest of ['-wal', '-shm']) rmSync(out + rest, { force: true });
     renameSync(unfinished, out);
   } finally {
     rmSync(unfinished, { force: true });

@@ -10,7 +10,7 @@ import { consecutive, readStudy } from './read.js';
 import type { StudyResult } from './rows.js';
 import { kMostBatchTrials, nextBatch, type TrialRange } from './schedule.js';
 import { define, type StudyOptions, type StudySpec } from './spec.js';
-import { openForRun } from './sqlite.js';
+import { openForRun, pendingWarning } from './sqlite.js';
 import { CellAccumulator, storedResults } from './statistics.js';
 import type { StudyHeader, StudyStore } from './store.js';
 import { cellTheory } from './theory.js';
@@ -182,6 +182,19 @@ class StudyRunner {
   }
 }
 
+/** Close a store after `work`; if both fail it is the work that says why. */
+async function closing<Result>(store: StudyStore, work: () => Promise<Result>): Promise<Result> {
+  let result: Result;
+  try {
+    result = await work();
+  } catch (error) {
+    await store.close().catch(() => {});
+    throw error;
+  }
+  await store.close();
+  return result;
+}
+
 /**
  * Run a study, or what is left of it, into a result file.
  *
@@ -219,7 +232,7 @@ export async function run(study: StudyOptions | StudySpec | string, options: Stu
   signal?.throwIfAborted();
   const cells = StudyCells.of(spec);
   const { store, header } = await openForRun(out, spec, cells);
-  try {
+  const result = await closing(store, async () => {
     const { index, count } = shard ?? { index: 1, count: 1 };
     const positions = Array.from(
       { length: Math.max(0, Math.ceil((cells.length - index + 1) / count)) },
@@ -244,7 +257,6 @@ export async function run(study: StudyOptions | StudySpec | string, options: Stu
       await writer.finish();
     }
     return await readStudy(store, header);
-  } finally {
-    await store.close();
-  }
+  });
+  return Object.freeze({ ...result, warnings: [...result.warnings, ...pendingWarning(out)] });
 }

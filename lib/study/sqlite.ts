@@ -135,6 +135,25 @@ function storeOn(file: string, connection: Database.Database, close: () => void)
   });
 }
 
+/**
+ * Where the latest results of a file are if not in the file: in its write-ahead log, which could not be emptied into it because someone
+ * was reading. Undefined if the file is complete by itself.
+ */
+export function pendingLog(file: string): string | undefined {
+  const log = `${file}-wal`;
+  return (statSync(log, { throwIfNoEntry: false })?.size ?? 0) > 0 ? log : undefined;
+}
+
+/** What to know about a file that is not complete by itself. */
+export function pendingWarning(file: string): readonly string[] {
+  const log = pendingLog(file);
+  if (log === undefined) return [];
+  return [
+    `another program was reading ${file} when the run ended, so that some results are still in ${log} beside it: copy both together, or ` +
+      'give the same command again when nobody reads it, which puts everything into the one file',
+  ];
+}
+
 /** The one study of a result file. */
 async function onlyStudy(store: StudyStore): Promise<StudyHeader> {
   const names = await store.tableNames();
@@ -153,7 +172,7 @@ export interface OpenStudy {
 
 /**
  * Open the result file of a study for running it; make it if there is none. While it is open the file is in write-ahead mode, so
- * that others can read it; after `close()` it is a single file again, unless someone is reading it right then.
+ * that others can read it; after `close()` it is a single file again, unless someone is reading it right then ({@link pendingLog}).
  *
  * @throws {@link StoreError} if the file cannot be made or written, is something else, holds another study, or if another
  * process is running a study into it.

@@ -117,6 +117,22 @@ const provocations: Readonly<Record<string, Provocation>> = {
     t.teardown(() => other.close());
     await study.run(tiny, { out });
   },
+  'another program was reading … when the run ended': async (t) => {
+    const out = await results(t);
+    const reader = new Database(out);
+    t.teardown(() => reader.close());
+    reader.pragma('journal_mode = WAL');
+    reader.exec('BEGIN');
+    reader.prepare('SELECT * FROM study').get();
+    return (await study.run({ ...tiny, trials: 20 }, { out })).warnings.join();
+  },
+  'is in use by another process': async (t) => {
+    const out = await results(t);
+    const writer = new Database(out);
+    t.teardown(() => writer.close());
+    writer.exec('BEGIN EXCLUSIVE');
+    await study.open(out);
+  },
   'is not a result file of a study': (t) => study.open(fileIn(t, 'a.sqlite', 'not a database at all'.repeat(50))),
   'holds no study yet': (t) => study.open(fileIn(t, 'a.sqlite', '')),
   'has format …; this version of prompt-attention reads …': async (t) => {
