@@ -34,7 +34,7 @@ export const threadCount = integerFrom(1, 1024).optional();
 export const seedSchema = z.custom<number | bigint>(
   (value) =>
     typeof value === 'bigint' ? value >= 0n && value < 1n << 64n : Number.isSafeInteger(value) && Number(value) >= 0,
-  { error: 'an integer in [0, 2^53 − 1] or a bigint in [0, 2^64)' },
+  { error: 'an integer in [0, 2^64), as a bigint beyond 2^53 − 1' },
 );
 
 /**
