@@ -1,6 +1,6 @@
-import { rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type DatabaseConnection, Kysely, SqliteDialect, SqliteDriver } from 'kysely';
 import type Database from 'libsql';
@@ -14,6 +14,9 @@ import type { Tables } from './tables.js';
 const kBusyMilliseconds = 5000;
 
 const kNotAResult = 'is not a result file of a study; choose another one (out, or --out)';
+const kWithoutLocks =
+  'lies on a file system without file locks, which result files need; use a local disk (out, or --out), and copy the file when nobody ' +
+  'writes to it any more';
 const kUnwritable =
   'cannot be written (is the disk full, a quota reached, or the file read-only?); what was stored before is kept, and the same ' +
   'command continues the study once there is room';
@@ -21,14 +24,41 @@ const kUnwritable =
 /** What SQLite's error codes mean for the user of a result file. */
 const kReasons: readonly (readonly [RegExp, string])[] = [
   [/^SQLITE_NOTADB/, kNotAResult],
-  [/^SQLITE_BUSY/, 'is in use by another process'],
   [/^SQLITE_(FULL|READONLY|IOERR_(WRITE|FSYNC|TRUNCATE|SHMSIZE|SHMOPEN))/, kUnwritable],
   [/^SQLITE_CORRUPT/, 'is damaged; restore it from a copy, or delete it and run the study again'],
   [/^SQLITE_IOERR/, 'cannot be read or written: the file system reports an error'],
 ];
 
+/**
+ * Whether files beside this one can be locked. SQLite reports the ENOLCK of a file system without locks as busy, which a new file that
+ * nobody else knows tells apart. True if that cannot be found out.
+ */
+function canLockBeside(file: string): boolean {
+  let directory: string;
+  try {
+    directory = mkdtempSync(join(dirname(resolve(file)), '.prompt-attention-'));
+  } catch {
+    return true;
+  }
+  try {
+    const connection = new (loadLibsql())(join(directory, 'probe'));
+    try {
+      connection.exec('BEGIN EXCLUSIVE');
+    } finally {
+      connection.close();
+    }
+    return true;
+  } catch (error) {
+    return (error as { code?: unknown }).code !== 'SQLITE_BUSY';
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
 function reasonOf(file: string, error: unknown): string {
   const { code, message } = error as { code?: unknown; message?: unknown };
+  if (typeof code === 'string' && code.startsWith('SQLITE_BUSY'))
+    return canLockBeside(file) ? 'is in use by another process' : kWithoutLocks;
   const known = kReasons.find(([pattern]) => typeof code === 'string' && pattern.test(code));
   if (known !== undefined) return known[1];
   const text = String(message ?? error);
@@ -79,8 +109,13 @@ function lock(file: string): { release(): void } {
       connection.exec('BEGIN EXCLUSIVE');
     } catch (cause) {
       connection.close();
-      const isBusy = (cause as { code?: unknown }).code === 'SQLITE_BUSY';
+      const isBusy = (cause as { code?: unknown }).code === 'SQLITE_BUSY' && canLockBeside(file);
       const reason = isBusy ? 'another process is running this study into the same file' : reasonOf(file, cause);
+      if (reason === kWithoutLocks) {
+        rmSync(path, { force: true });
+        // What was made by opening it.
+        if (statSync(file, { throwIfNoEntry: false })?.size === 0) rmSync(file);
+      }
       throw new StoreError(`${file}: ${reason}`, { cause });
     }
     // A process that finishes removes the file first: a lock on a removed file keeps nobody out.
