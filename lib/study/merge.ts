@@ -2,6 +2,7 @@ import { renameSync, rmSync, statSync } from 'node:fs';
 import { z } from 'zod';
 import { StoreError } from '../errors.js';
 import { parseOptions } from '../options.js';
+import { followLinks } from '../output.js';
 import { type Batch, sliceBatch } from './batches.js';
 import { StudyCells } from './cells.js';
 import { specDifferences } from './diff.js';
@@ -12,7 +13,7 @@ import type { CellTheory } from './theory.js';
 
 /** How result files are merged. */
 export interface MergeOptions {
-  /** The merged result file; must not exist. */
+  /** The merged result file; must not exist. A link is followed. */
   readonly out: string;
   /** Accept files computed by different engines, whose results agree up to rounding only. Default false. */
   readonly mixedEngines?: boolean | undefined;
@@ -152,7 +153,7 @@ function mergedTheory(theories: readonly { readonly where: string; readonly theo
 export async function merge(files: readonly string[], options: MergeOptions): Promise<StudyResult> {
   const paths = parseOptions(filesSchema, files, 'files');
   const { out, mixedEngines, partial } = parseOptions(optionsSchema, options, '');
-  if (statSync(out, { throwIfNoEntry: false }) !== undefined)
+  if (statSync(followLinks(out), { throwIfNoEntry: false }) !== undefined)
     throw new StoreError(`${out}: exists already; choose another file (out, or --out), or delete this one`);
   const sources: OpenStudy[] = [];
   try {
@@ -170,7 +171,8 @@ export async function merge(files: readonly string[], options: MergeOptions): Pr
 /** Write everything that some stores hold about one study into a new file. */
 export async function writeMerged(sources: readonly OpenStudy[], out: string): Promise<void> {
   // Written under another name first, so that `out` is complete or not there.
-  const unfinished = `${out}.unfinished`;
+  const place = followLinks(out);
+  const unfinished = `${place}.unfinished`;
   rmSync(unfinished, { force: true });
   try {
     const { spec, id } = (sources[0] as OpenStudy).header;
@@ -184,8 +186,8 @@ export async function writeMerged(sources: readonly OpenStudy[], out: string): P
     if (pendingLog(unfinished) !== undefined)
       throw new StoreError(`${unfinished}: is being read by another program, so that it cannot become ${out}`);
     // SQLite would take what another file of this name left for a part of this one.
-    for (const rest of ['-wal', '-shm']) rmSync(out + rest, { force: true });
-    renameSync(unfinished, out);
+    for (const rest of ['-wal', '-shm']) rmSync(place + rest, { force: true });
+    renameSync(unfinished, place);
   } finally {
     rmSync(unfinished, { force: true });
   }

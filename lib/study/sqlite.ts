@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { type DatabaseConnection, Kysely, SqliteDialect, SqliteDriver } from 'kysely';
 import type Database from 'libsql';
 import { StoreError } from '../errors.js';
+import { followLinks } from '../output.js';
 import type { StudyCells } from './cells.js';
 import type { StudySpec } from './spec.js';
 import { type StudyHeader, StudyStore } from './store.js';
@@ -99,7 +100,8 @@ function connect(file: string, mode: 'ro' | 'rwc'): Database.Database {
  * beside it, which goes with the process however it ends; a file left behind by a killed process locks nothing.
  */
 function lock(file: string): { release(): void } {
-  const path = `${file}-lock`;
+  // Whatever link leads to the file: there is one lock.
+  const path = `${followLinks(file)}-lock`;
   for (;;) {
     const connection = connect(path, 'rwc');
     try {
@@ -175,7 +177,7 @@ function storeOn(file: string, connection: Database.Database, close: () => void)
  * was reading. Undefined if the file is complete by itself.
  */
 export function pendingLog(file: string): string | undefined {
-  const log = `${file}-wal`;
+  const log = `${followLinks(file)}-wal`;
   return (statSync(log, { throwIfNoEntry: false })?.size ?? 0) > 0 ? log : undefined;
 }
 
