@@ -30,6 +30,14 @@ export function oneOf<const Values extends readonly [string, ...string[]]>(value
 export const abortSignal = z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional();
 export const threadCount = integerFrom(1, 1024).optional();
 
+/** Where something is written. */
+export const filePath = z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' });
+
+/** Where a result file is written: not the names that stand for other places elsewhere. */
+export const resultFilePath = filePath.refine((path) => path !== ':memory:' && path !== '-', {
+  error: 'the path of a file: results are kept neither in memory only nor on standard output',
+});
+
 /** A seed: an integer 0…2⁵³−1 or a bigint below 2⁶⁴. */
 export const seedSchema = z.custom<number | bigint>(
   (value) =>

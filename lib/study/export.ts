@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import { oneOf, parseOptions } from '../options.js';
+import { filePath, oneOf, parseOptions } from '../options.js';
 import { writeOutput } from '../output.js';
 import { agreementOf } from './agreement.js';
 import { metricNames, StudyCells } from './cells.js';
@@ -25,7 +25,7 @@ export interface ExportOptions {
 
 const optionsSchema = z.strictObject({
   format: oneOf(['csv', 'json', 'parquet']),
-  out: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }),
+  out: filePath,
   what: oneOf(['rows', 'trials']).default('rows'),
 });
 

@@ -1,7 +1,7 @@
 import { renameSync, rmSync, statSync } from 'node:fs';
 import { z } from 'zod';
 import { StoreError } from '../errors.js';
-import { parseOptions } from '../options.js';
+import { parseOptions, resultFilePath } from '../options.js';
 import { followLinks } from '../output.js';
 import { type Batch, sliceBatch } from './batches.js';
 import { StudyCells } from './cells.js';
@@ -25,7 +25,7 @@ const filesSchema = z
   .array(z.string({ error: 'the path of a file' }), { error: 'an array of paths of result files' })
   .min(1, { error: 'an array of at least one path' });
 const optionsSchema = z.strictObject({
-  out: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }),
+  out: resultFilePath,
   mixedEngines: z.boolean({ error: 'true or false' }).default(false),
   partial: z.boolean({ error: 'true or false' }).default(false),
 });

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { type Estimate, kindOf } from '../kinds.js';
-import { abortSignal, integerFrom, parseOptions, threadCount } from '../options.js';
+import { abortSignal, integerFrom, parseOptions, resultFilePath, threadCount } from '../options.js';
 import type { Batch } from './batches.js';
 import { type StudyCell, StudyCells } from './cells.js';
 import { ProgressEstimate, type StudyProgress } from './progress.js';
@@ -39,7 +39,7 @@ export interface StudyRunOptions {
 }
 
 const optionsSchema = z.strictObject({
-  out: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }),
+  out: resultFilePath,
   threads: threadCount,
   shard: z
     .strictObject({ index: integerFrom(1), count: integerFrom(1) }, { error: 'an object { index, count }' })
