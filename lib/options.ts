@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { OptionRangeError, OptionTypeError } from './errors.js';
+import { optionNamesAt, suggestion } from './option-names.js';
 
 /**
  * Schema building blocks. Every schema carries as its error the text "what was expected", so that one function,
@@ -85,6 +86,13 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return current;
 }
 
+/** What was expected: the schema's own text, or where it has none the type, of an object with the names of its options. */
+function expectationOf(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown): string {
+  if (issue.code !== 'invalid_type' || !issue.message.startsWith('Invalid input')) return issue.message;
+  if (issue.expected === 'object') return `an object { ${optionNamesAt(schema, value, issue.path).join(', ')} }`;
+  return `${/^[aeiou]/.test(issue.expected) ? 'an' : 'a'} ${issue.expected}`;
+}
+
 /**
  * Validate `value` and return it with defaults filled in.
  *
@@ -99,11 +107,13 @@ export function parseOptions<T>(schema: z.ZodType<T>, value: unknown, root: stri
   const issues = result.error.issues;
   const issue = (issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]) as z.core.$ZodIssue;
   if (issue.code === 'unrecognized_keys') {
-    const option = pathText(root, [...issue.path, issue.keys[0] ?? '']);
+    const [name = ''] = issue.keys;
+    const option = pathText(root, [...issue.path, name]);
+    const hint = suggestion(name, optionNamesAt(schema, value, issue.path));
     throw new OptionTypeError(
       option,
-      'left out: there is no such option',
-      valueAt(value, [...issue.path, issue.keys[0] ?? '']),
+      `left out: there is no such option${hint}`,
+      valueAt(value, [...issue.path, name]),
     );
   }
   const received = valueAt(value, issue.path);
@@ -112,7 +122,6 @@ export function parseOptions<T>(schema: z.ZodType<T>, value: unknown, root: stri
     received === undefined ||
     received === null ||
     (issue.code === 'invalid_type' && typeof received !== issue.expected);
-  throw wrongType
-    ? new OptionTypeError(option, issue.message, received)
-    : new OptionRangeError(option, issue.message, received);
+  const expected = expectationOf(issue, schema, value);
+  throw wrongType ? new OptionTypeError(option, expected, received) : new OptionRangeError(option, expected, received);
 }

@@ -15,7 +15,7 @@ function progressText(progress: StoredProgress): string {
   const text = `${finishedCells} of ${cells} cells finished, ${completedTrials} trials`;
   if (finishedCells === cells || trialsPerSecond === 0) return text;
   const left = durationText((expectedTrials - completedTrials) / trialsPerSecond);
-  return `${text} of about ${expectedTrials}, ${trialsPerSecond.toPrecision(3)} trials/s in the last minute, about ${left} left`;
+  return `${text} of about ${expectedTrials}, ${trialsPerSecond.toPrecision(3)} trials/s, about ${left} left`;
 }
 
 async function fileStatus(file: string, asJson: boolean): Promise<string> {

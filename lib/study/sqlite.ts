@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { type DatabaseConnection, Kysely, SqliteDialect, SqliteDriver } from 'kysely';
 import type Database from 'libsql';
 import { StoreError } from '../errors.js';
+import { filePath, parseOptions } from '../options.js';
 import { followLinks } from '../output.js';
 import type { StudyCells } from './cells.js';
 import type { StudySpec } from './spec.js';
@@ -14,7 +15,7 @@ import type { Tables } from './tables.js';
 /** How long a statement waits for another process's write before it gives up. */
 const kBusyMilliseconds = 5000;
 
-const kNotAResult = 'is not a result file of a study; choose another one (out, or --out)';
+const kNotAResult = 'is not a result file of a study';
 const kWithoutLocks =
   'lies on a file system without file locks, which result files need; use a local disk (out, or --out), and copy the file when nobody ' +
   'writes to it any more';
@@ -249,7 +250,10 @@ export async function openForRun(file: string, spec: StudySpec, cells: StudyCell
   } catch (error) {
     held.release();
     connection.close();
-    throw error instanceof StoreError ? error : new StoreError(`${file}: ${reasonOf(file, error)}`, { cause: error });
+    const reason = error instanceof StoreError ? error.message : `${file}: ${reasonOf(file, error)}`;
+    if (reason.endsWith(kNotAResult))
+      throw new StoreError(`${reason}; choose another one (out, or --out)`, { cause: error });
+    throw error instanceof StoreError ? error : new StoreError(reason, { cause: error });
   }
 }
 
@@ -259,6 +263,7 @@ export async function openForRun(file: string, spec: StudySpec, cells: StudyCell
  * @throws {@link StoreError} if there is no such file or it is not a result file.
  */
 export async function openForReading(file: string): Promise<OpenStudy> {
+  parseOptions(filePath, file, 'file');
   if (statSync(file, { throwIfNoEntry: false }) === undefined) throw new StoreError(`${file}: there is no such file`);
   const store = storeOn(file, connect(file, 'ro'), () => {});
   try {

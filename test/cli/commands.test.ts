@@ -72,7 +72,7 @@ const badStudies: readonly (readonly [string, (text: string) => string, RegExp])
     (text) => text.replace('"tokens"', '"confusion":[{"deltaQ":0,"deltaW":0,"probability":0.5}],"tokens"'),
     /experiment.mixture.confusion must be a distribution/,
   ],
-  ['unknown key', (text) => text.replace('"seed"', '"sead":1,"seed"'), /: sead must be left out/],
+  ['unknown key', (text) => text.replace('"seed"', '"sead":1,"seed"'), /: sead must be left out.*did you mean seed\?/],
   [
     'factor path',
     (text) => text.replace('"examples"', '"mixture.dimensoin"'),
@@ -155,10 +155,15 @@ const outputFaults: readonly (readonly [string, readonly string[], RegExp])[] = 
   [
     'not a result file',
     ['run', 'study.yaml', '--out', 'study.yaml', '--figure', 'x.svg'],
-    /study.yaml: is not a result file/,
+    /study.yaml: is not a result file of a study; choose another one \(out, or --out\)\n$/,
   ],
   ['status of nothing', ['status', 'none.sqlite'], /none.sqlite: there is no such file/],
-  ['status of something else', ['status', 'study.yaml'], /study.yaml: is not a result file/],
+  ['status of something else', ['status', 'study.yaml'], /study.yaml: is not a result file of a study\n$/],
+  [
+    'report of something else',
+    ['report', 'study.yaml', '--out', 'x'],
+    /study.yaml: is not a result file of a study\n$/,
+  ],
 ];
 for (const [name, args, expected] of outputFaults) {
   test(`an output that cannot be used ends with 1, one line and no file: ${name}`, async (t) => {

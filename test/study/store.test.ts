@@ -6,7 +6,8 @@ import { StoreError } from '../../lib/errors.js';
 import type { Batch } from '../../lib/study/batches.js';
 import { StudyCells } from '../../lib/study/cells.js';
 import { merge } from '../../lib/study/merge.js';
-import { consecutive, open, progress } from '../../lib/study/read.js';
+import { beginRun } from '../../lib/study/provenance.js';
+import { consecutive, open, progress, storedProgress } from '../../lib/study/read.js';
 import { run } from '../../lib/study/run.js';
 import { define, type StudyOptions, specHash } from '../../lib/study/spec.js';
 import { openForReading, openForRun } from '../../lib/study/sqlite.js';
@@ -66,6 +67,28 @@ test('what is stored comes back, bit for bit and in trial order', async (t) => {
   t.is(header.specHash, specHash(spec));
   t.deepEqual(header.spec, spec);
   await again.store.close();
+});
+
+test('the rate is that of the runs under way, since they began or over the last minute', async (t) => {
+  const file = join(temporaryDirectory(t), 'x.sqlite');
+  const { store, header } = await openForRun(file, spec, cells);
+  const provenance = await beginRun(null);
+  const begun = (id: string, secondsAgo: number, finished: string | null) =>
+    store.addRun(header.id, {
+      ...provenance,
+      id,
+      finished,
+      started: new Date(Date.now() - 1000 * secondsAgo).toISOString(),
+    });
+  await begun('short', 10, null);
+  await begun('long', 3600, null);
+  await begun('over', 20, new Date().toISOString());
+  const of = (run: string, cell: number, trials: number) => ({ ...batch(0, new Array(trials).fill(0.1), cell), run });
+  await store.writeResults(header.id, only(of('short', 0, 200), of('long', 1, 600), of('over', 2, 5000)));
+  // 200 in 10 s, a little more on a slow machine, and 600 in a minute.
+  const rate = (await storedProgress(store, header)).trialsPerSecond;
+  t.true(rate <= 30.01 && rate > 200 / 60 + 10, String(rate));
+  await store.close();
 });
 
 test('a batch stored twice is there once', async (t) => {
