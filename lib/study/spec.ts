@@ -137,7 +137,8 @@ const seed = z
   .preprocess((value) => (typeof value === 'string' && /^\d{1,20}$/.test(value) ? BigInt(value) : value), seedSchema)
   .transform((value) => (value <= Number.MAX_SAFE_INTEGER ? Number(value) : value));
 
-function studySchema(trials: unknown) {
+/** What a study must be; that of its trials depends on how they are written. */
+export function studySchema(trials: unknown) {
   return z.strictObject(
     {
       name: z.string({ error: 'a text' }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, {
