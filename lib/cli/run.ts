@@ -15,6 +15,7 @@ interface RunFlags {
   readonly shard?: string;
   readonly cluster?: string;
   readonly detach?: boolean;
+  readonly dryRun?: boolean;
   readonly expire?: string;
   readonly progress?: ProgressKind;
 }
@@ -59,6 +60,19 @@ async function runStudy(study: string, flags: RunFlags): Promise<void> {
   const shard = parseShard(flags.shard);
   if (shard !== undefined && flags.cluster !== undefined)
     throw new OptionRangeError('shard', 'left out together with --cluster', flags.shard);
+  if (flags.dryRun === true) {
+    const { forecastText } = await import('./forecast.js');
+    const threads = flags.threads === undefined ? undefined : Number(flags.threads);
+    const signal = interruption();
+    try {
+      process.stdout.write(`${await forecastText(spec, { threads, shard, signal })}\n`);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      process.stderr.write('prompt-attention: interrupted\n');
+      process.exitCode = ExitCode.interrupted;
+    }
+    return;
+  }
   const part = shard === undefined ? '' : `.shard-${shard.index}-of-${shard.count}`;
   const out = flags.out ?? `${spec.name}${part}.sqlite`;
   const figure = flags.figure ?? `${out.slice(0, out.length - extname(out).length)}.svg`;
@@ -110,6 +124,7 @@ export function runCommand(): Command {
     .option('--threads <number>', 'threads to use (default: all)')
     .option('--shard <i/n>', 'run only the i-th of n parts of the cells; merge joins the result files')
     .option('--cluster <url>', 'postgres://… of a database whose workers run the study; waits and collects the results')
+    .option('--dry-run', 'only print what the study takes: cells, trials, time, size, and which cells have no law')
     .option('--detach', 'with --cluster: only submit the study')
     .option(
       '--expire <seconds>',

@@ -51,6 +51,12 @@ const optionsSchema = z.strictObject({
     .optional(),
 });
 
+/** Positions of the cells that a shard runs; of all cells without one. */
+export function shardPositions(cells: number, { index, count }: Shard = { index: 1, count: 1 }): readonly number[] {
+  const length = Math.max(0, Math.ceil((cells - index + 1) / count));
+  return Array.from({ length }, (_, i) => index - 1 + i * count);
+}
+
 /** A batch is meant to take at most so long: what a killed process loses. */
 const kBatchSeconds = 1;
 /** The first batch of a cell, whose cost is not known yet. */
@@ -233,17 +239,13 @@ export async function run(study: StudyOptions | StudySpec | string, options: Stu
   const cells = StudyCells.of(spec);
   const { store, header } = await openForRun(out, spec, cells);
   const result = await closing(store, async () => {
-    const { index, count } = shard ?? { index: 1, count: 1 };
-    const positions = Array.from(
-      { length: Math.max(0, Math.ceil((cells.length - index + 1) / count)) },
-      (_, i) => index - 1 + i * count,
-    );
+    const positions = shardPositions(cells.length, shard);
     const counts = await store.readTrialCounts(header);
     const estimate = new ProgressEstimate(
       spec.trials,
       positions.map((position) => counts[position] as number),
     );
-    const thisRun = await beginRun(shard === undefined ? null : `${index}/${count}`);
+    const thisRun = await beginRun(shard === undefined ? null : `${shard.index}/${shard.count}`);
     const writer = new ResultWriter(store, header.id, thisRun);
     const finished = new Set(await store.readFinished(header.id));
     const runner = new StudyRunner(header, store, writer, thisRun, positions, finished, estimate, {
