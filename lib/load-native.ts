@@ -25,6 +25,24 @@ function reasonOf(error: unknown): string {
   return String(error);
 }
 
+const kBlasThreads = 'OPENBLAS_NUM_THREADS';
+
+/**
+ * Run `load` with OpenBLAS told to have one thread, which is how this package uses it: it starts its threads while it is loaded, and
+ * ends the process by an interrupt where it may not. In a worker thread, whose environment is a copy, this does nothing.
+ */
+function withOneBlasThread<Result>(load: () => Result): Result {
+  const before = process.env[kBlasThreads];
+  process.env[kBlasThreads] = '1';
+  try {
+    return load();
+  } finally {
+    // Processes that this one starts have libraries of their own.
+    if (before === undefined) delete process.env[kBlasThreads];
+    else process.env[kBlasThreads] = before;
+  }
+}
+
 /**
  * The addon. One that is there but does not load, because it was built for another C library, say, does not hide the next.
  *
@@ -36,11 +54,13 @@ export function loadAddon(): unknown {
   const tried: string[] = [];
   for (const folder of kFolders) {
     try {
-      return bindings({
-        bindings: 'prompt_attention.node',
-        module_root: kRoot,
-        try: [['module_root', ...folder, 'bindings']],
-      });
+      return withOneBlasThread(() =>
+        bindings({
+          bindings: 'prompt_attention.node',
+          module_root: kRoot,
+          try: [['module_root', ...folder, 'bindings']],
+        }),
+      );
     } catch (error) {
       failures.push(error);
       tried.push(`  ${folder.join('/')}/prompt_attention.node: ${reasonOf(error)}`);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { OptionRangeError, OptionTypeError } from './errors.js';
+import { optionNamesAt, suggestion } from './option-names.js';
 
 /**
  * Schema building blocks. Every schema carries as its error the text "what was expected", so that one function,
@@ -30,11 +31,19 @@ export function oneOf<const Values extends readonly [string, ...string[]]>(value
 export const abortSignal = z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional();
 export const threadCount = integerFrom(1, 1024).optional();
 
+/** Where something is written. */
+export const filePath = z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' });
+
+/** Where a result file is written: not the names that stand for other places elsewhere. */
+export const resultFilePath = filePath.refine((path) => path !== ':memory:' && path !== '-', {
+  error: 'the path of a file: results are kept neither in memory only nor on standard output',
+});
+
 /** A seed: an integer 0…2⁵³−1 or a bigint below 2⁶⁴. */
 export const seedSchema = z.custom<number | bigint>(
   (value) =>
     typeof value === 'bigint' ? value >= 0n && value < 1n << 64n : Number.isSafeInteger(value) && Number(value) >= 0,
-  { error: 'an integer in [0, 2^53 − 1] or a bigint in [0, 2^64)' },
+  { error: 'an integer in [0, 2^64), as a bigint beyond 2^53 − 1' },
 );
 
 /**
@@ -77,6 +86,13 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return current;
 }
 
+/** What was expected: the schema's own text, or where it has none the type, of an object with the names of its options. */
+function expectationOf(issue: z.core.$ZodIssue, schema: z.ZodType, value: unknown): string {
+  if (issue.code !== 'invalid_type' || !issue.message.startsWith('Invalid input')) return issue.message;
+  if (issue.expected === 'object') return `an object { ${optionNamesAt(schema, value, issue.path).join(', ')} }`;
+  return `${/^[aeiou]/.test(issue.expected) ? 'an' : 'a'} ${issue.expected}`;
+}
+
 /**
  * Validate `value` and return it with defaults filled in.
  *
@@ -91,11 +107,13 @@ export function parseOptions<T>(schema: z.ZodType<T>, value: unknown, root: stri
   const issues = result.error.issues;
   const issue = (issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]) as z.core.$ZodIssue;
   if (issue.code === 'unrecognized_keys') {
-    const option = pathText(root, [...issue.path, issue.keys[0] ?? '']);
+    const [name = ''] = issue.keys;
+    const option = pathText(root, [...issue.path, name]);
+    const hint = suggestion(name, optionNamesAt(schema, value, issue.path));
     throw new OptionTypeError(
       option,
-      'left out: there is no such option',
-      valueAt(value, [...issue.path, issue.keys[0] ?? '']),
+      `left out: there is no such option${hint}`,
+      valueAt(value, [...issue.path, name]),
     );
   }
   const received = valueAt(value, issue.path);
@@ -104,7 +122,6 @@ export function parseOptions<T>(schema: z.ZodType<T>, value: unknown, root: stri
     received === undefined ||
     received === null ||
     (issue.code === 'invalid_type' && typeof received !== issue.expected);
-  throw wrongType
-    ? new OptionTypeError(option, issue.message, received)
-    : new OptionRangeError(option, issue.message, received);
+  const expected = expectationOf(issue, schema, value);
+  throw wrongType ? new OptionTypeError(option, expected, received) : new OptionRangeError(option, expected, received);
 }

@@ -1,5 +1,6 @@
 import { extname } from 'node:path';
 import { Command, Option } from 'commander';
+import { sayWhere, toFileOrOutput } from './output.js';
 
 interface ExportFlags {
   readonly format: 'csv' | 'json' | 'parquet';
@@ -15,13 +16,20 @@ export function exportCommand(): Command {
     .addOption(
       new Option('--format <format>', 'format of the output').choices(['csv', 'json', 'parquet']).makeOptionMandatory(),
     )
-    .option('--out <file>', 'file to write (default: the result file with the extension of the format)')
+    .option(
+      '--out <file>',
+      'file to write, - for standard output (default: the result file with the extension of the format)',
+    )
     .option('--trials', 'one row per trial with its raw metrics, not one per cell')
     .action(async (file: string, { format, out, trials }: ExportFlags) => {
-      const { exportResults } = await import('../study/index.js');
+      const { exportResults, progress } = await import('../study/index.js');
       const base = file.slice(0, file.length - extname(file).length);
       const target = out ?? `${base}${trials === true ? '.trials' : ''}.${format}`;
-      await exportResults(file, { format, out: target, what: trials === true ? 'trials' : 'rows' });
-      process.stdout.write(`${trials === true ? 'trials' : 'rows'}: ${target}\n`);
+      const what = trials === true ? 'trials' : 'rows';
+      await toFileOrOutput(target, (path) => exportResults(file, { format, out: path, what }));
+      const { cells, finishedCells } = await progress(file);
+      if (finishedCells < cells)
+        process.stderr.write(`warning: only ${finishedCells} of ${cells} cells are finished\n`);
+      sayWhere(target, `${what}: ${target}\n`);
     });
 }

@@ -1,5 +1,5 @@
-import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { checkFigureName, writeFigure } from './figure.js';
 import { readObject } from './json.js';
 
 interface DrawFlags {
@@ -33,12 +33,13 @@ function mapsCommand(): Command {
   return new Command('maps')
     .description('draw where a layer looks before and after the tuning of an image-transfer experiment')
     .argument('<experiment>', 'JSON or YAML file, or JSON text beginning with {')
-    .requiredOption('--out <file>', 'SVG file to write')
+    .requiredOption('--out <file>', 'SVG or PNG file to write, by its ending; - for SVG on standard output')
     .option('--seed <number>', 'seed, as of a study of the experiment', '0')
     .option('--trial <number>', 'which trial of such a study', '0')
     .option('--correct <number>', 'test examples that are classified correctly after tuning', '3')
     .option('--wrong <number>', 'test examples that are misclassified after tuning', '3')
     .action(async (argument: string, { out, seed, trial, correct, wrong }: DrawFlags) => {
+      await checkFigureName(out, 'out');
       const { attentionMaps } = await import('../images/index.js');
       const experiment = await readObject(argument, 'experiment', '{ kind, task, method, … }');
       const svg = await attentionMaps(experiment as never, {
@@ -47,7 +48,7 @@ function mapsCommand(): Command {
         correct: Number(correct),
         wrong: Number(wrong),
       });
-      writeFileSync(out, svg);
+      await writeFigure(out, svg);
     });
 }
 
@@ -56,11 +57,12 @@ function figureCommand(): Command {
   return new Command('figure')
     .description('draw the results of a study of experiments on images, a panel per task')
     .argument('<results>', 'result file')
-    .requiredOption('--out <file>', 'SVG file to write')
+    .requiredOption('--out <file>', 'SVG or PNG file to write, by its ending; - for SVG on standard output')
     .action(async (results: string, { out }: Pick<DrawFlags, 'out'>) => {
+      await checkFigureName(out, 'out');
       const { open } = await import('../study/index.js');
       const { imageFigure } = await import('../images/figure.js');
-      writeFileSync(out, await imageFigure(await open(results)));
+      await writeFigure(out, await imageFigure(await open(results)));
     });
 }
 

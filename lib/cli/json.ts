@@ -20,12 +20,12 @@ export function toJson(value: object): string {
  * @param members Its members, for the errors: `{ kind, mixture, … }`.
  */
 export async function readObject(argument: string, name: string, members: string): Promise<object> {
-  const { parse } = await import('yaml');
+  const { parseYaml } = await import('../yaml.js');
   const inline = argument.trimStart().startsWith('{');
   const source = inline ? `the ${name}` : argument;
   let value: unknown;
   try {
-    value = parse(inline ? argument : readFileSync(argument, 'utf8'), { logLevel: 'error' });
+    value = parseYaml(inline ? argument : readFileSync(argument, 'utf8'));
   } catch (cause) {
     const reason = (cause as Error).message.split('\n', 1)[0];
     throw new StudyError(`${source}: cannot be read as JSON or YAML: ${reason}`, { cause });

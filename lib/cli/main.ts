@@ -5,10 +5,12 @@ import { doctorCommand } from './doctor.js';
 import { errorLine, exitCodeOf } from './errors.js';
 import { exportCommand } from './export.js';
 import { imagesCommand } from './images.js';
+import { initCommand } from './init.js';
 import { mergeCommand } from './merge.js';
 import { reportCommand } from './report.js';
 import { riskCommand } from './risk.js';
 import { runCommand } from './run.js';
+import { schemaCommand } from './schema.js';
 import { separationCommand } from './separation.js';
 import { statusCommand } from './status.js';
 import { workerCommand } from './worker.js';
@@ -30,6 +32,8 @@ const program = new Command('prompt-attention')
     '\nExit codes: 0 done, 1 failed, 2 bad usage or input, 130 interrupted (everything finished is kept).',
   );
 const commands = [
+  initCommand(),
+  schemaCommand(),
   runCommand(),
   statusCommand(),
   reportCommand(),

@@ -46,10 +46,12 @@ function plainLines(stream: NodeJS.WriteStream): ProgressDisplay {
       last = now;
       const { rate, left } = paceText(progress, (now - begin) / 1000);
       const { finishedCells, cells, completedTrials, expectedTrials } = progress;
-      stream.write(
-        `${finishedCells} of ${cells} cells finished, ${completedTrials} of about ${expectedTrials} trials, ` +
-          `${rate} trials/s, about ${left} left\n`,
-      );
+      // A study of laws alone has no trials.
+      const trials =
+        expectedTrials === 0
+          ? ''
+          : `, ${completedTrials} of about ${expectedTrials} trials, ${rate} trials/s, about ${left} left`;
+      stream.write(`${finishedCells} of ${cells} cells finished${trials}\n`);
     },
     stop() {},
   };
@@ -81,8 +83,7 @@ async function progressBar(stream: NodeJS.WriteStream): Promise<ProgressDisplay>
   const bar = new cliProgress.SingleBar(
     {
       stream,
-      format:
-        '{bar} {percentage} % | {finished}/{cells} cells | {value}/{total} trials | {rate} trials/s | {left} left',
+      format: '{bar} {percentage} % | {finished}/{cells} cells | {trials} trials | {rate} trials/s | {left} left',
       barsize: 24,
       fps: 5,
       hideCursor: true,
@@ -99,12 +100,17 @@ async function progressBar(stream: NodeJS.WriteStream): Promise<ProgressDisplay>
       const payload = {
         finished: progress.finishedCells,
         cells: progress.cells,
+        trials: `${progress.completedTrials}/${progress.expectedTrials}`,
         ...paceText(progress, (performance.now() - begin) / 1000),
       };
-      if (started) bar.setTotal(progress.expectedTrials);
-      else bar.start(progress.expectedTrials, progress.completedTrials, payload);
+      // Laws alone are counted by cells.
+      const alone = progress.expectedTrials === 0;
+      const total = alone ? progress.cells : progress.expectedTrials;
+      const value = alone ? progress.finishedCells : progress.completedTrials;
+      if (started) bar.setTotal(total);
+      else bar.start(total, value, payload);
       started = true;
-      bar.update(progress.completedTrials, payload);
+      bar.update(value, payload);
     },
     stop() {
       if (started) bar.stop();

@@ -1,9 +1,10 @@
-import { statSync, writeFileSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { OptionRangeError, StoreError } from '../errors.js';
 import type { Shard, StudyResult } from '../study/index.js';
 import { ExitCode } from './errors.js';
+import { checkFigureName, writeFigure } from './figure.js';
 import { interruption } from './interruption.js';
 import { kProgressKinds, type ProgressKind } from './progress.js';
 
@@ -14,12 +15,14 @@ interface RunFlags {
   readonly shard?: string;
   readonly cluster?: string;
   readonly detach?: boolean;
+  readonly dryRun?: boolean;
   readonly expire?: string;
   readonly progress?: ProgressKind;
 }
 
 /** Find out before the study runs, not after it, that its figure could not be written. */
-function checkFigurePath(figure: string, inputs: readonly string[]): void {
+async function checkFigurePath(figure: string, inputs: readonly string[]): Promise<void> {
+  if (figure === '-') throw new OptionRangeError('figure', 'a file: the table goes to standard output', figure);
   for (const input of inputs) {
     if (resolve(figure) === resolve(input)) throw new OptionRangeError('figure', `a file other than ${input}`, figure);
   }
@@ -28,6 +31,7 @@ function checkFigurePath(figure: string, inputs: readonly string[]): void {
   const directory = dirname(resolve(figure));
   if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory())
     throw new StoreError(`${figure}: there is no directory ${directory}`);
+  await checkFigureName(figure, 'figure');
 }
 
 function parseShard(text: string | undefined): Shard | undefined {
@@ -42,7 +46,7 @@ async function showResults({ rows, agreement, warnings, file }: StudyResult, fig
   const { studyFigure } = await import('../report/figure.js');
   if (rows.length > 0) {
     process.stdout.write(`${shortTable(rows, agreement)}\n\n`);
-    writeFileSync(figure, await studyFigure(rows));
+    await writeFigure(figure, await studyFigure(rows));
   }
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
   process.stdout.write(`results: ${file}\n${rows.length > 0 ? `figure:  ${figure}\n` : ''}`);
@@ -50,15 +54,29 @@ async function showResults({ rows, agreement, warnings, file }: StudyResult, fig
 
 async function runStudy(study: string, flags: RunFlags): Promise<void> {
   const { define, run } = await import('../study/index.js');
+  const { pendingWarning } = await import('../study/sqlite.js');
   const { progressDisplay } = await import('./progress.js');
   const spec = define(study);
   const shard = parseShard(flags.shard);
   if (shard !== undefined && flags.cluster !== undefined)
     throw new OptionRangeError('shard', 'left out together with --cluster', flags.shard);
+  if (flags.dryRun === true) {
+    const { forecastText } = await import('./forecast.js');
+    const threads = flags.threads === undefined ? undefined : Number(flags.threads);
+    const signal = interruption();
+    try {
+      process.stdout.write(`${await forecastText(spec, { threads, shard, signal })}\n`);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      process.stderr.write('prompt-attention: interrupted\n');
+      process.exitCode = ExitCode.interrupted;
+    }
+    return;
+  }
   const part = shard === undefined ? '' : `.shard-${shard.index}-of-${shard.count}`;
   const out = flags.out ?? `${spec.name}${part}.sqlite`;
   const figure = flags.figure ?? `${out.slice(0, out.length - extname(out).length)}.svg`;
-  checkFigurePath(figure, [out, study]);
+  await checkFigurePath(figure, [out, study]);
   const signal = interruption();
   const display = await progressDisplay(flags.progress);
   const onProgress = display.update;
@@ -91,6 +109,7 @@ async function runStudy(study: string, flags: RunFlags): Promise<void> {
         ? `finished trials are kept in ${out}, the same command continues the study`
         : 'the workers go on, the same command collects the study';
     process.stderr.write(`prompt-attention: interrupted; ${kept}\n`);
+    for (const warning of pendingWarning(out)) process.stderr.write(`warning: ${warning}\n`);
     process.exitCode = ExitCode.interrupted;
   }
 }
@@ -101,10 +120,11 @@ export function runCommand(): Command {
     .description('run a study, or what is left of it; print its table and draw its figure')
     .argument('<study>', 'study file (YAML or JSON)')
     .option('--out <file>', 'result file, continued if it exists (default: <name>.sqlite)')
-    .option('--figure <file>', 'SVG figure (default: the result file with the extension .svg)')
+    .option('--figure <file>', 'figure, SVG or PNG by its ending (default: the result file with the extension .svg)')
     .option('--threads <number>', 'threads to use (default: all)')
     .option('--shard <i/n>', 'run only the i-th of n parts of the cells; merge joins the result files')
     .option('--cluster <url>', 'postgres://… of a database whose workers run the study; waits and collects the results')
+    .option('--dry-run', 'only print what the study takes: cells, trials, time, size, and which cells have no law')
     .option('--detach', 'with --cluster: only submit the study')
     .option(
       '--expire <seconds>',

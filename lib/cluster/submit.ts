@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { OptionRangeError, StoreError } from '../errors.js';
-import { abortSignal, integerFrom, parseOptions } from '../options.js';
+import { abortSignal, integerFrom, parseOptions, resultFilePath } from '../options.js';
 import { StudyCells } from '../study/cells.js';
 import { specDifferences } from '../study/diff.js';
 import { writeMerged } from '../study/merge.js';
@@ -129,7 +129,7 @@ export interface CollectOptions {
 
 const collectSchema = z.strictObject({
   url,
-  out: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }),
+  out: resultFilePath,
   signal: abortSignal,
   onProgress: z
     .custom<NonNullable<CollectOptions['onProgress']>>((value) => typeof value === 'function', { error: 'a function' })

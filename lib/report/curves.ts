@@ -4,12 +4,14 @@ import type { StudyRow } from '../study/rows.js';
 import { intervalFactor } from '../study/statistics.js';
 import { levelsText, levelText, optionLabel } from './labels.js';
 import { type Layout, layoutOf } from './layout.js';
-import { cycled, isLogarithmic, kColors, kConfig, kFrame, kShapes, titleOf } from './style.js';
+import { cycled, isLogarithmic, kColors, kConfig, kDashes, kFrame, kShapes, titleOf } from './style.js';
 
 /** Errors that span more than this ratio are drawn on a logarithmic axis. */
 const kLogarithmicRatio = 30;
 /** Up to so many levels each get a tick of their own. */
 const kMostTicks = 12;
+/** A linear axis from 0 ends above its highest value by this factor or more. */
+const kHeadroom = 1.05;
 /** Space between the outermost points and the frame, in pixels. */
 const kPadding = 18;
 
@@ -121,7 +123,7 @@ export function horizontalAxis(path: string | undefined, values: readonly (numbe
   };
 }
 
-/** Colour and shape of the series, with one legend for both. */
+/** Colour and shape of the series, with one legend for both, and the dashes of their lines. */
 export function seriesChannels(series: readonly string[], paths: readonly string[]) {
   const title = paths.map((path) => optionLabel(path).words).join(', ');
   const legend = series.length > 1 ? { title } : null;
@@ -131,24 +133,35 @@ export function seriesChannels(series: readonly string[], paths: readonly string
     scale: { domain: [...series], range: cycled(series, range) },
     legend,
   });
-  return { color: channel(kColors), shape: channel(kShapes) };
+  const [solid = [], ...dashes] = cycled(series, kDashes).map((dash) => [...dash]);
+  const strokeDash = {
+    condition: dashes.map((value, i) => ({ test: `datum.series === ${JSON.stringify(series[i + 1])}`, value })),
+    value: solid,
+  };
+  return { color: channel(kColors), shape: channel(kShapes), strokeDash };
 }
 
-function verticalAxis(quantity: Quantity, values: readonly number[]) {
+function verticalAxis(quantity: Quantity, values: readonly number[], highest: number) {
   if (quantity.mayBeLogarithmic && isLogarithmic(values, kLogarithmicRatio)) {
     // Room for markers and intervals beyond the outermost values of a logarithmic axis.
     const lowest = Math.min(...values) / 1.4;
-    const highest = Math.min(quantity.limits[1], Math.max(...values) * 1.4);
+    const top = Math.min(quantity.limits[1], Math.max(...values) * 1.4);
     return {
       lowest,
-      axis: { title: `${quantity.label} (logarithmic scale)` },
-      scale: { type: 'log' as const, nice: false, domain: [lowest, highest] },
+      axis: { title: `${quantity.label} (logarithmic scale)`, format: '~g' },
+      scale: { type: 'log' as const, nice: false, domain: [lowest, top] },
     };
   }
   return {
     lowest: Number.NEGATIVE_INFINITY,
     axis: { title: quantity.label, tickCount: 6 },
-    scale: { type: 'linear' as const, zero: true, nice: true },
+    // The highest line does not lie on the frame.
+    scale: {
+      type: 'linear' as const,
+      zero: true,
+      nice: true,
+      ...(highest > 0 ? { domainMax: kHeadroom * highest } : {}),
+    },
   };
 }
 
@@ -168,16 +181,20 @@ export function curvesSpec(rows: readonly StudyRow[], quantity: Quantity): TopLe
   const hasTrials = points.some(({ value }) => value !== null);
   const hasMarked = points.some(({ value, marked }) => value !== null && marked);
   const shown = points.flatMap(({ value, theory }) => [value, theory].filter((number) => number !== null));
-  const { axis, scale, lowest } = verticalAxis(quantity, shown);
+  const { axis, scale, lowest } = verticalAxis(
+    quantity,
+    shown,
+    Math.max(0, ...shown, ...points.map(({ high }) => high ?? 0)),
+  );
   const y = (field: string) => ({ field, type: 'quantitative' as const, axis, scale });
-  const { color, shape } = seriesChannels(series, layout.series);
+  const { color, shape, strokeDash } = seriesChannels(series, layout.series);
 
   const theoryLayer = {
     transform: [{ filter: 'isValid(datum.theory)' }],
     mark: quantitative
       ? { type: 'line' as const, interpolate: 'monotone' as const, strokeWidth: 1.8, clip: true }
       : { type: 'tick' as const, thickness: 2, width: 28, opacity: 1 },
-    encoding: { x, y: y('theory'), color },
+    encoding: { x, y: y('theory'), color, ...(quantitative ? { strokeDash } : {}) },
   };
   const present = { filter: 'isValid(datum.value)' };
   const layer = [

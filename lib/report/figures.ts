@@ -9,7 +9,7 @@ import { differencesSpec } from './differences.js';
 import { heatmapSpec, mapAxes } from './heatmap.js';
 import { zScoresSpec } from './histogram.js';
 import { metricLabel } from './labels.js';
-import { metricsSpec, pathsSpec } from './panels.js';
+import { metricsSpec, pathsSpec, rowsByPanel } from './panels.js';
 
 /** A figure of a report. */
 export interface ReportFigure {
@@ -24,6 +24,7 @@ export interface ReportFigure {
 
 /** A histogram of fewer z-scores shows nothing. */
 const kLeastScores = 5;
+const kOverlapsCaption = 'What the trained parameters have in common with the directions of the mixture.';
 const kOverlaps = /^(contextOverlap|signalOverlap|promptNorm|[wq]\d(Context|Signal)Cosine)$/;
 
 /** The figures that the results of a study allow. */
@@ -64,6 +65,15 @@ export function reportFigures(
   };
   const metrics = metricNames(cells).filter((name) => present.has(name));
   const drawn = new Set<string>();
+  const addMetrics = (name: string, title: string, names: readonly string[], caption: string) => {
+    for (const [i, { text, rows: own }] of rowsByPanel(rows).entries())
+      figures.push({
+        name: i === 0 ? name : `${name}-${i + 1}`,
+        title: text === '' ? title : `${title}: ${text}`,
+        caption,
+        spec: metricsSpec(own, names, text === '' ? spec.name : `${spec.name}: ${text}`),
+      });
+  };
   if (metrics.includes('relevantAttention')) {
     drawn.add('relevantAttention');
     figures.push({
@@ -76,21 +86,10 @@ export function reportFigures(
   const overlaps = metrics.filter((name) => kOverlaps.test(name));
   if (overlaps.length > 0) {
     for (const name of overlaps) drawn.add(name);
-    figures.push({
-      name: 'overlaps',
-      title: 'Overlaps of the trajectory',
-      caption: 'What the trained parameters have in common with the directions of the mixture.',
-      spec: metricsSpec(rows, overlaps, spec.name),
-    });
+    addMetrics('overlaps', 'Overlaps of the trajectory', overlaps, kOverlapsCaption);
   }
   const others = metrics.filter((name) => !drawn.has(name));
-  if (others.length > 0)
-    figures.push({
-      name: 'metrics',
-      title: 'Other metrics',
-      caption: 'Means over trials.',
-      spec: metricsSpec(rows, others, spec.name),
-    });
+  if (others.length > 0) addMetrics('metrics', 'Other metrics', others, 'Means over trials.');
   const withPaths = rows.filter((row) => Object.keys(row.paths).length > 0);
   if (withPaths.length > 0)
     figures.push({

@@ -26,7 +26,9 @@ export interface Report {
 }
 
 const optionsSchema = z.strictObject({
-  out: z.string({ error: 'the path of a directory' }).min(1, { error: 'the path of a directory' }),
+  out: z
+    .string({ error: 'the path of a directory' })
+    .refine((path) => path !== '' && path !== '-', { error: 'the path of a directory' }),
 });
 
 /** What `study.report` does. */

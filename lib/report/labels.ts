@@ -33,13 +33,22 @@ const kMetricLabels: Readonly<Record<string, string>> = {
   weightNorm: 'norm of the weights ‖B‖',
   trainingLoss: 'training loss',
   trainingError: 'training error',
+  solverIterations: 'iterations of the solver',
+  solverResidual: 'residual of the solver',
 };
 
-/** What a metric is called in figures; its name where there is no better one. */
+/** What a metric is called in figures; the words of its name where there is nothing better. */
 export function metricLabel(name: string): string {
   const cosine = /^([wq]\d)(Context|Signal)Cosine$/.exec(name);
   if (cosine !== null) return `cosine of ${cosine[1]} with ${cosine[2] === 'Context' ? 'q⋆' : 'w⋆'}`;
-  return kMetricLabels[name.replace(/Path$/, '')] ?? name;
+  const plain = name.replace(/Path$/, '');
+  return kMetricLabels[plain] ?? plain.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}
+
+/** A number of a study file as short text: at most six digits, as many as tell levels apart that a person wrote. */
+export function numberText(value: number): string {
+  const short = Number.isInteger(value) ? value : Number(value.toPrecision(6));
+  return String(short).replaceAll('-', '−');
 }
 
 /** Symbol and words for the option at a dotted path; the path itself where there are none. */
@@ -52,7 +61,7 @@ export function optionLabel(path: string): OptionLabel {
  * kind by its values, for example `(0, 0, 0.5)`, an array by its elements.
  */
 export function levelText(value: FactorValue | undefined): string {
-  if (typeof value === 'number') return String(value).replaceAll('-', '−');
+  if (typeof value === 'number') return numberText(value);
   if (typeof value !== 'object') return String(value);
   if (Array.isArray(value)) return `[${value.map(levelText).join(', ')}]`;
   const options = value as Readonly<Record<string, FactorValue | undefined>>;

@@ -2,9 +2,10 @@ import { canonicalJson } from '../experiment.js';
 import type { FactorValue } from '../study/factors.js';
 import type { StudyRow } from '../study/rows.js';
 import { levelsText, optionLabel } from './labels.js';
+import { kColors } from './style.js';
 
-/** More lines than this in one panel cannot be told apart. */
-const kMostSeries = 9;
+/** More lines than there are colours cannot be told apart in one panel. */
+const kMostSeries = kColors.length;
 /** Of the levels of a factor that has more, so many are drawn. */
 const kShownLevels = 7;
 /** More panels than this are left out. */

@@ -8,7 +8,7 @@ import { kScript, kStyleSheet } from './assets.js';
 import { differenceText } from './differences.js';
 import type { ReportFigure } from './figures.js';
 import { levelsText } from './labels.js';
-import { type TableColumn, tableColumns } from './table.js';
+import { secondsText, type TableColumn, tableColumns } from './table.js';
 
 /** A page of more rows would not open well on a phone; export has them all. */
 const kMostRows = 2000;
@@ -161,7 +161,10 @@ function factsHtml({ rows, cells, finishedCells, agreement }: StudyResult): stri
     ['cells finished', finishedCells === cells ? String(cells) : `${finishedCells} of ${cells}`],
     ['trials', trials.toLocaleString('en')],
     ['failed trials', failed.toLocaleString('en')],
-    ['computing time', seconds < 120 ? `${seconds.toFixed(1)} s` : `${(seconds / 60).toFixed(1)} min`],
+    // That of trials: a study of laws alone has none.
+    ...(trials > 0
+      ? [['time of trials', seconds < 120 ? `${secondsText(seconds)} s` : `${(seconds / 60).toFixed(1)} min`]]
+      : []),
     ...(marked > 0 ? [['cells not reliable', String(marked)]] : []),
     ...(agreement === null
       ? []

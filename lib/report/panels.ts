@@ -7,14 +7,17 @@ import { kConfig, kFrame, titleOf } from './style.js';
 
 const kPanelSize = { width: 250, height: 170 };
 
-/** The rows of the first panel only: the panels of these figures are metrics. */
-function onePanel(rows: readonly StudyRow[]) {
+/** The rows of every panel that a figure of one quantity has, with what they have in common: here the panels are metrics. */
+export function rowsByPanel(
+  rows: readonly StudyRow[],
+): readonly { readonly text: string; readonly rows: readonly StudyRow[] }[] {
   const layout = layoutOf(rows);
-  const [first] = layout.rows;
-  const panel = first === undefined ? '' : levelsText(first.factors, layout.panels);
-  const shown = layout.rows.filter(({ factors }) => levelsText(factors, layout.panels) === panel);
-  const notes = [layout.omitted, panel === '' ? '' : `only ${panel}`].filter((text) => text !== '');
-  return { ...layout, rows: shown, omitted: notes.join('; ') };
+  const groups = new Map<string, StudyRow[]>();
+  for (const row of layout.rows) {
+    const text = levelsText(row.factors, layout.panels);
+    groups.set(text, [...(groups.get(text) ?? []), row]);
+  }
+  return [...groups].map(([text, own]) => ({ text, rows: own }));
 }
 
 interface PanelOptions {
@@ -43,7 +46,7 @@ function panelFacet({ title, subtitle, metrics }: PanelOptions, values: readonly
  * @param rows Rows of one study, at least one.
  */
 export function metricsSpec(rows: readonly StudyRow[], metrics: readonly string[], title: string): TopLevelSpec {
-  const layout = onePanel(rows);
+  const layout = layoutOf(rows);
   const values = metrics.flatMap((name) => {
     const quantity = metricQuantity(name, name);
     return layout.rows.flatMap((row) => {
@@ -64,7 +67,8 @@ export function metricsSpec(rows: readonly StudyRow[], metrics: readonly string[
     });
   });
   const x = horizontalAxis(layout.horizontal, [...new Set(values.map((point) => point.x))]);
-  const { color, shape } = seriesChannels([...new Set(values.map(({ series }) => series))], layout.series);
+  const names = [...new Set(values.map(({ series }) => series))];
+  const { color, shape, strokeDash } = seriesChannels(names, layout.series);
   const y = (field: string) => ({
     field,
     type: 'quantitative',
@@ -75,7 +79,13 @@ export function metricsSpec(rows: readonly StudyRow[], metrics: readonly string[
   const line = { type: 'line', interpolate: 'monotone', strokeWidth: 1.8 };
   const layer = [
     ...(hasTheory && x.type === 'quantitative'
-      ? [{ transform: [{ filter: 'isValid(datum.theory)' }], mark: line, encoding: { x, y: y('theory'), color } }]
+      ? [
+          {
+            transform: [{ filter: 'isValid(datum.theory)' }],
+            mark: line,
+            encoding: { x, y: y('theory'), color, strokeDash },
+          },
+        ]
       : []),
     { mark: { type: 'rule', strokeWidth: 1.5 }, encoding: { x, y: y('low'), y2: { field: 'high' }, color } },
     {
@@ -103,7 +113,7 @@ export function pathsSpec(
   title: string,
   stepsOf: (row: StudyRow) => Float64Array,
 ): TopLevelSpec {
-  const { series, horizontal } = onePanel(rows);
+  const { series, horizontal } = layoutOf(rows);
   const step = Math.max(1, (rows.length - 1) / (kShownPaths - 1));
   const shown = rows.filter((_, i) => rows.length <= kShownPaths || Math.round(i % step) === 0).slice(0, kShownPaths);
   const paths = [...(horizontal === undefined ? [] : [horizontal]), ...series];
@@ -120,7 +130,7 @@ export function pathsSpec(
   const { color } = seriesChannels([...new Set(values.map((point) => point.series))], paths);
   const legend = color.legend && { title: paths.map((path) => optionLabel(path).words).join(', ') };
   const encoding = {
-    x: { field: 'x', type: 'quantitative', axis: { title: 'record' }, scale: { zero: true, nice: false } },
+    x: { field: 'x', type: 'quantitative', axis: { title: 'steps' }, scale: { zero: true, nice: false } },
     y: { field: 'value', type: 'quantitative', scale: { zero: false }, axis: { title: null, tickCount: 5 } },
     color: { ...color, legend },
     strokeDash: { field: 'series', type: 'nominal', legend },

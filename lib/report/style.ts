@@ -11,6 +11,16 @@ export const kShapes = [
   'triangle-right',
   'triangle-left',
 ];
+/** Of the lines of series: where lines lie on each other, the gaps of the upper one show the lower one. */
+export const kDashes: readonly (readonly number[])[] = [
+  [1, 0],
+  [8, 4],
+  [3, 3],
+  [12, 4, 3, 4],
+  [6, 2],
+  [2, 5],
+  [14, 6],
+];
 /** A scale of even steps in lightness, from dark blue to yellow, the same for colour-blind people and in grey print. */
 export const kHeatScheme = 'cividis';
 const kFont = 'Helvetica, Arial, sans-serif';
@@ -34,8 +44,9 @@ export const kConfig = {
     titleFontWeight: 'normal',
     symbolSize: 80,
     rowPadding: 4,
-    labelLimit: 400,
-    titleLimit: 600,
+    // Nothing is cut off: the end of a label may be what tells it from another one.
+    labelLimit: 0,
+    titleLimit: 0,
   },
   view: { stroke: '#888888' },
 } as const;
@@ -46,8 +57,8 @@ export function titleOf(text: string, subtitle: string) {
 }
 
 /** One entry of a list per series, from the beginning again when it is at its end. */
-export function cycled(series: readonly unknown[], values: readonly string[]): string[] {
-  return series.map((_, index) => values[index % values.length] as string);
+export function cycled<Value>(series: readonly unknown[], values: readonly Value[]): Value[] {
+  return series.map((_, index) => values[index % values.length] as Value);
 }
 
 /** Whether numbers are better drawn on a logarithmic axis: all positive, and their ratio at least `ratio`. */

@@ -71,9 +71,14 @@ const countText = (value: number | null) =>
         ? String(Number(value.toFixed(value < 100 ? 1 : 0)))
         : value.toExponential(1);
 
+/** `12.3`, or two digits where that would be 0.0. */
+export const secondsText = (seconds: number) =>
+  seconds === 0 || seconds >= 0.1 ? seconds.toFixed(1) : String(Number(seconds.toPrecision(2)));
+
 /**
  * The columns of a table of rows: factors, trials, failed and effective trials, mean test error with its Monte Carlo standard error,
- * quantiles of the test error over trials, theory with its numerical standard error, z, seconds, and the marks of rows that have any.
+ * quantiles of the test error over trials, theory with its numerical standard error, z, seconds, and the marks of rows that have any;
+ * without those of trials or of the law where no row has any.
  */
 export function tableColumns(rows: readonly StudyRow[]): readonly TableColumn[] {
   const error = errorFormat(rows);
@@ -92,29 +97,43 @@ export function tableColumns(rows: readonly StudyRow[]): readonly TableColumn[] 
       return typeof level === 'number' ? level : undefined;
     },
   }));
+  const hasTrials = rows.some(({ trials }) => trials > 0);
+  const hasLaw = rows.some(({ theory }) => theory !== null);
   return [
     ...factors,
-    numeric('trials', (row) => row.trials, String),
-    numeric('failed', (row) => row.failed, String),
-    numeric('effective', (row) => row.effectiveTrials, countText),
-    numeric('error', (row) => row.meanError, error),
-    numeric('± s.e.', (row) => row.standardError, error),
-    numeric('5 %', (row) => row.quantile5, error),
-    numeric('50 %', (row) => row.quantile50, error),
-    numeric('95 %', (row) => row.quantile95, error),
-    numeric('theory', (row) => row.theory, error),
-    numeric('± s.e.', (row) => row.theoryStandardError, error),
-    {
-      title: 'z',
-      isFactor: false,
-      text: ({ z, reliable }) => zText(z, reliable),
-      value: ({ z }) => z ?? Number.NaN,
-    },
-    numeric(
-      'seconds',
-      (row) => row.wallSeconds,
-      (seconds) => (seconds ?? 0).toFixed(1),
-    ),
+    ...(hasTrials
+      ? [
+          numeric('trials', (row) => row.trials, String),
+          numeric('failed', (row) => row.failed, String),
+          numeric('effective', (row) => row.effectiveTrials, countText),
+          numeric('error', (row) => row.meanError, error),
+          numeric('± s.e.', (row) => row.standardError, error),
+          numeric('5 %', (row) => row.quantile5, error),
+          numeric('50 %', (row) => row.quantile50, error),
+          numeric('95 %', (row) => row.quantile95, error),
+        ]
+      : []),
+    ...(hasLaw
+      ? [
+          numeric('theory', (row) => row.theory, error),
+          numeric('± s.e.', (row) => row.theoryStandardError, error),
+          {
+            title: 'z',
+            isFactor: false,
+            text: ({ z, reliable }: StudyRow) => zText(z, reliable),
+            value: ({ z }: StudyRow) => z ?? Number.NaN,
+          },
+        ]
+      : []),
+    ...(hasTrials
+      ? [
+          numeric(
+            'seconds',
+            (row) => row.wallSeconds,
+            (seconds) => secondsText(seconds ?? 0),
+          ),
+        ]
+      : []),
     ...(rows.some(({ reliable }) => !reliable)
       ? [
           {

@@ -79,7 +79,8 @@ function baselineLevel(cells: StudyCells, axis: number, { factor, baseline }: Co
   const path = factor ?? (paths[0] as string);
   const found = levels.findIndex((level) => canonicalJson(level[path]) === canonicalJson(baseline));
   if (found >= 0) return found;
-  throw new OptionRangeError('baseline', `a level of ${path}`, baseline);
+  const known = levels.map((level) => JSON.stringify(level[path])).join(', ');
+  throw new OptionRangeError('baseline', `a level of ${path}: one of ${known}`, baseline);
 }
 
 /** Pairs of cells that differ on one axis, the second at the baseline; an axis that a cell has no option of does not count. */

@@ -1,11 +1,9 @@
-import { createWriteStream, statSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import { StoreError } from '../errors.js';
-import { oneOf, parseOptions } from '../options.js';
+import { filePath, oneOf, parseOptions } from '../options.js';
+import { writeOutput } from '../output.js';
 import { agreementOf } from './agreement.js';
 import { metricNames, StudyCells } from './cells.js';
 import type { FactorValue } from './factors.js';
@@ -19,7 +17,7 @@ import { kTestErrorArrays } from './statistics.js';
 export interface ExportOptions {
   /** Format of the file. */
   readonly format: 'csv' | 'json' | 'parquet';
-  /** The file to write; one that exists is replaced. */
+  /** The file to write; one that exists is replaced, links are followed, devices and pipes are written to. */
   readonly out: string;
   /** `'rows'`: one row per cell; `'trials'`: one row per trial, the raw metrics. Default `'rows'`. */
   readonly what?: 'rows' | 'trials' | undefined;
@@ -27,7 +25,7 @@ export interface ExportOptions {
 
 const optionsSchema = z.strictObject({
   format: oneOf(['csv', 'json', 'parquet']),
-  out: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }),
+  out: filePath,
   what: oneOf(['rows', 'trials']).default('rows'),
 });
 
@@ -227,25 +225,18 @@ async function headOf({ store, header }: OpenStudy): Promise<object> {
 export async function exportResults(file: string, options: ExportOptions): Promise<void> {
   const { format, out, what } = parseOptions(optionsSchema, options, '');
   const opened = await openForReading(file);
-  const unfinished = `${out}.unfinished`;
   try {
-    if (statSync(out, { throwIfNoEntry: false })?.isDirectory())
-      throw new StoreError(`${out}: is a directory, not a file`);
-    if (!statSync(dirname(resolve(out)), { throwIfNoEntry: false })?.isDirectory())
-      throw new StoreError(`${out}: there is no directory ${dirname(resolve(out))}`);
-    await opened.store.inOneView(async (store) => {
-      const view = { ...opened, store };
-      const table = what === 'rows' ? rowTable(view) : trialTable(view);
-      const head = await headOf(view);
-      if (format === 'parquet') await writeParquet(unfinished, head, table);
-      else {
+    await writeOutput(out, (file) =>
+      opened.store.inOneView(async (store) => {
+        const view = { ...opened, store };
+        const table = what === 'rows' ? rowTable(view) : trialTable(view);
+        const head = await headOf(view);
+        if (format === 'parquet') return writeParquet(file, head, table);
         const lines = format === 'csv' ? csvLines(table) : jsonLines(head, table);
-        await pipeline(Readable.from(lines), createWriteStream(unfinished));
-      }
-    });
-    await rename(unfinished, out);
+        await pipeline(Readable.from(lines), createWriteStream(file));
+      }),
+    );
   } finally {
-    await rm(unfinished, { force: true });
     await opened.store.close();
   }
 }

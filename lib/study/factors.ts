@@ -1,6 +1,7 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { StudyError } from '../errors.js';
 import { experimentSchema } from '../experiment.js';
+import { mergedOptions, suggestion } from '../option-names.js';
 
 /** A level of a factor: any plain JSON value except null that the option it stands for accepts. */
 export type FactorValue =
@@ -9,32 +10,6 @@ export type FactorValue =
   | boolean
   | readonly FactorValue[]
   | { readonly [name: string]: FactorValue | undefined };
-
-type OptionSchemas = Readonly<Record<string, readonly z.core.$ZodType[]>>;
-
-/** The options that an object described by `schema` may have, each with the schemas that may describe it. */
-function optionsOf(schema: z.core.$ZodType): OptionSchemas {
-  if (schema instanceof z.ZodObject)
-    return Object.fromEntries(
-      Object.entries(schema.shape).map(([name, option]) => [name, [option as z.core.$ZodType]]),
-    );
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
-    return optionsOf(schema.def.innerType);
-  // One of the two is a transformation, which has no options.
-  if (schema instanceof z.ZodPipe) return mergedOptions([schema.def.in, schema.def.out]);
-  if (schema instanceof z.ZodUnion) return mergedOptions(schema.def.options);
-  return {};
-}
-
-function mergedOptions(schemas: readonly z.core.$ZodType[]): OptionSchemas {
-  const merged: Record<string, z.core.$ZodType[]> = {};
-  for (const schema of schemas) {
-    for (const [name, option] of Object.entries(optionsOf(schema))) {
-      merged[name] = [...(merged[name] ?? []), ...option];
-    }
-  }
-  return merged;
-}
 
 function requireOption(path: string, where: string): void {
   let schemas: readonly z.core.$ZodType[] = [experimentSchema];
@@ -45,7 +20,9 @@ function requireOption(path: string, where: string): void {
     if (found === undefined) {
       const names = Object.keys(options);
       const known = names.length > 0 ? `its options are ${names.join(', ')}` : 'it has no options of its own';
-      throw new StudyError(`${where}.${path}: ${parent} has no option ${JSON.stringify(name)}; ${known}`);
+      throw new StudyError(
+        `${where}.${path}: ${parent} has no option ${JSON.stringify(name)}; ${known}${suggestion(name, names)}`,
+      );
     }
     schemas = found;
     parent = name;

@@ -1,29 +1,33 @@
 import { renameSync, rmSync, statSync } from 'node:fs';
 import { z } from 'zod';
 import { StoreError } from '../errors.js';
-import { parseOptions } from '../options.js';
+import { parseOptions, resultFilePath } from '../options.js';
+import { followLinks } from '../output.js';
 import { type Batch, sliceBatch } from './batches.js';
 import { StudyCells } from './cells.js';
 import { specDifferences } from './diff.js';
 import { byCell, consecutive, open, readRanges } from './read.js';
 import type { StudyResult } from './rows.js';
-import { type OpenStudy, openForReading, openForRun } from './sqlite.js';
+import { type OpenStudy, openForReading, openForRun, pendingLog } from './sqlite.js';
 import type { CellTheory } from './theory.js';
 
 /** How result files are merged. */
 export interface MergeOptions {
-  /** The merged result file; must not exist. */
+  /** The merged result file; must not exist. A link is followed. */
   readonly out: string;
   /** Accept files computed by different engines, whose results agree up to rounding only. Default false. */
   readonly mixedEngines?: boolean | undefined;
+  /** Accept files that together lack cells of the study, or trials of them. Default false. */
+  readonly partial?: boolean | undefined;
 }
 
 const filesSchema = z
   .array(z.string({ error: 'the path of a file' }), { error: 'an array of paths of result files' })
   .min(1, { error: 'an array of at least one path' });
 const optionsSchema = z.strictObject({
-  out: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }),
+  out: resultFilePath,
   mixedEngines: z.boolean({ error: 'true or false' }).default(false),
+  partial: z.boolean({ error: 'true or false' }).default(false),
 });
 
 function requireSameStudy(sources: readonly OpenStudy[]): void {
@@ -44,6 +48,37 @@ async function requireOneEngine(sources: readonly OpenStudy[]): Promise<void> {
   throw new StoreError(
     `the files were computed by different engines, which agree up to rounding only: ${list}; mixedEngines (--mixed-engines) ` +
       'merges them all the same',
+  );
+}
+
+/** Integers in ascending order as text, as Slurm's --array takes them: `1-3,7`. */
+function rangesText(numbers: readonly number[]): string {
+  const ranges: [number, number][] = [];
+  for (const number of numbers) {
+    const last = ranges.at(-1);
+    if (last?.[1] === number - 1) last[1] = number;
+    else ranges.push([number, number]);
+  }
+  return ranges.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(',');
+}
+
+/** Throws unless every cell of the study is finished in some of the files, and says which shards or cells are not. */
+async function requireWhole(sources: readonly OpenStudy[]): Promise<void> {
+  const [{ header }] = sources as [OpenStudy, ...OpenStudy[]];
+  const finished = new Set<number>();
+  const counts = new Set<string>();
+  for (const { store } of sources) {
+    for (const cell of await store.readFinished(header.id)) finished.add(cell);
+    for (const { shard } of await store.readRuns(header.id)) counts.add(shard?.split('/')[1] ?? '');
+  }
+  const missing = Array.from({ length: header.cells }, (_, cell) => cell).filter((cell) => !finished.has(cell));
+  if (missing.length === 0) return;
+  const count = counts.size === 1 ? Number([...counts][0]) : 0;
+  const shards = [...new Set(missing.map((cell) => (cell % count) + 1))].sort((a, b) => a - b);
+  const what = count > 0 ? `shards ${rangesText(shards)} of ${count} are` : `cells ${rangesText(missing)} are`;
+  throw new StoreError(
+    `only ${finished.size} of ${header.cells} cells are finished in these files: ${what} missing or not finished; run them, or ` +
+      'merge what there is by partial (--partial)',
   );
 }
 
@@ -96,7 +131,7 @@ function mergedTheory(theories: readonly { readonly where: string; readonly theo
  *
  * @param files Result files of the same study, with the same rule for trials.
  * @throws {@link StoreError} if a file cannot be read, if the files hold different studies (the error lists what differs), results
- * of different engines, or trials that disagree, or if `out` exists; nothing is left behind then.
+ * of different engines, trials that disagree, or not all of the study, or if `out` exists; nothing is left behind then.
  * @example
  * ```ts
  * import { study } from 'prompt-attention';
@@ -117,14 +152,15 @@ function mergedTheory(theories: readonly { readonly where: string; readonly theo
  */
 export async function merge(files: readonly string[], options: MergeOptions): Promise<StudyResult> {
   const paths = parseOptions(filesSchema, files, 'files');
-  const { out, mixedEngines } = parseOptions(optionsSchema, options, '');
-  if (statSync(out, { throwIfNoEntry: false }) !== undefined)
+  const { out, mixedEngines, partial } = parseOptions(optionsSchema, options, '');
+  if (statSync(followLinks(out), { throwIfNoEntry: false }) !== undefined)
     throw new StoreError(`${out}: exists already; choose another file (out, or --out), or delete this one`);
   const sources: OpenStudy[] = [];
   try {
     for (const path of paths) sources.push(await openForReading(path));
     requireSameStudy(sources);
     if (!mixedEngines) await requireOneEngine(sources);
+    if (!partial) await requireWhole(sources);
     await writeMerged(sources, out);
   } finally {
     for (const { store } of sources) await store.close();
@@ -135,7 +171,8 @@ export async function merge(files: readonly string[], options: MergeOptions): Pr
 /** Write everything that some stores hold about one study into a new file. */
 export async function writeMerged(sources: readonly OpenStudy[], out: string): Promise<void> {
   // Written under another name first, so that `out` is complete or not there.
-  const unfinished = `${out}.unfinished`;
+  const place = followLinks(out);
+  const unfinished = `${place}.unfinished`;
   rmSync(unfinished, { force: true });
   try {
     const { spec, id } = (sources[0] as OpenStudy).header;
@@ -146,7 +183,11 @@ export async function writeMerged(sources: readonly OpenStudy[], out: string): P
     } finally {
       await target.store.close();
     }
-    renameSync(unfinished, out);
+    if (pendingLog(unfinished) !== undefined)
+      throw new StoreError(`${unfinished}: is being read by another program, so that it cannot become ${out}`);
+    // SQLite would take what another file of this name left for a part of this one.
+    for (const rest of ['-wal', '-shm']) rmSync(place + rest, { force: true });
+    renameSync(unfinished, place);
   } finally {
     rmSync(unfinished, { force: true });
   }

@@ -120,7 +120,7 @@ export interface StoredProgress {
   readonly completedTrials: number;
   /** Estimate of what `completedTrials` will be in the end. */
   readonly expectedTrials: number;
-  /** Trials stored in the last minute, per second: 0 if nobody is at work. */
+  /** Trials per second of the runs under way, over the last minute or since they began: 0 if nobody is at work. */
   readonly trialsPerSecond: number;
 }
 
@@ -138,7 +138,7 @@ export async function storedProgress(store: StudyStore, header: StudyHeader): Pr
     finishedCells: finished.length,
     completedTrials,
     expectedTrials: Math.round(Math.max(finishedTrials + typical * (header.cells - finished.length), completedTrials)),
-    trialsPerSecond: (await store.readRecentTrials(header, kRateSeconds)) / kRateSeconds,
+    trialsPerSecond: await store.readRate(header, kRateSeconds),
   };
 }
 

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { type Estimate, kindOf } from '../kinds.js';
-import { abortSignal, integerFrom, parseOptions, threadCount } from '../options.js';
+import { abortSignal, integerFrom, parseOptions, resultFilePath, threadCount } from '../options.js';
 import type { Batch } from './batches.js';
 import { type StudyCell, StudyCells } from './cells.js';
 import { ProgressEstimate, type StudyProgress } from './progress.js';
@@ -10,7 +10,7 @@ import { consecutive, readStudy } from './read.js';
 import type { StudyResult } from './rows.js';
 import { kMostBatchTrials, nextBatch, type TrialRange } from './schedule.js';
 import { define, type StudyOptions, type StudySpec } from './spec.js';
-import { openForRun } from './sqlite.js';
+import { openForRun, pendingWarning } from './sqlite.js';
 import { CellAccumulator, storedResults } from './statistics.js';
 import type { StudyHeader, StudyStore } from './store.js';
 import { cellTheory } from './theory.js';
@@ -39,7 +39,7 @@ export interface StudyRunOptions {
 }
 
 const optionsSchema = z.strictObject({
-  out: z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' }),
+  out: resultFilePath,
   threads: threadCount,
   shard: z
     .strictObject({ index: integerFrom(1), count: integerFrom(1) }, { error: 'an object { index, count }' })
@@ -50,6 +50,12 @@ const optionsSchema = z.strictObject({
     .custom<NonNullable<StudyRunOptions['onProgress']>>((value) => typeof value === 'function', { error: 'a function' })
     .optional(),
 });
+
+/** Positions of the cells that a shard runs; of all cells without one. */
+export function shardPositions(cells: number, { index, count }: Shard = { index: 1, count: 1 }): readonly number[] {
+  const length = Math.max(0, Math.ceil((cells - index + 1) / count));
+  return Array.from({ length }, (_, i) => index - 1 + i * count);
+}
 
 /** A batch is meant to take at most so long: what a killed process loses. */
 const kBatchSeconds = 1;
@@ -182,6 +188,19 @@ class StudyRunner {
   }
 }
 
+/** Close a store after `work`; if both fail it is the work that says why. */
+async function closing<Result>(store: StudyStore, work: () => Promise<Result>): Promise<Result> {
+  let result: Result;
+  try {
+    result = await work();
+  } catch (error) {
+    await store.close().catch(() => {});
+    throw error;
+  }
+  await store.close();
+  return result;
+}
+
 /**
  * Run a study, or what is left of it, into a result file.
  *
@@ -219,18 +238,14 @@ export async function run(study: StudyOptions | StudySpec | string, options: Stu
   signal?.throwIfAborted();
   const cells = StudyCells.of(spec);
   const { store, header } = await openForRun(out, spec, cells);
-  try {
-    const { index, count } = shard ?? { index: 1, count: 1 };
-    const positions = Array.from(
-      { length: Math.max(0, Math.ceil((cells.length - index + 1) / count)) },
-      (_, i) => index - 1 + i * count,
-    );
+  const result = await closing(store, async () => {
+    const positions = shardPositions(cells.length, shard);
     const counts = await store.readTrialCounts(header);
     const estimate = new ProgressEstimate(
       spec.trials,
       positions.map((position) => counts[position] as number),
     );
-    const thisRun = await beginRun(shard === undefined ? null : `${index}/${count}`);
+    const thisRun = await beginRun(shard === undefined ? null : `${shard.index}/${shard.count}`);
     const writer = new ResultWriter(store, header.id, thisRun);
     const finished = new Set(await store.readFinished(header.id));
     const runner = new StudyRunner(header, store, writer, thisRun, positions, finished, estimate, {
@@ -244,7 +259,6 @@ export async function run(study: StudyOptions | StudySpec | string, options: Stu
       await writer.finish();
     }
     return await readStudy(store, header);
-  } finally {
-    await store.close();
-  }
+  });
+  return Object.freeze({ ...result, warnings: [...result.warnings, ...pendingWarning(out)] });
 }

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { OptionRangeError, OptionTypeError, StudyError } from '../errors.js';
 import { canonicalJson, type Experiment, type SimulationMethod } from '../experiment.js';
 import { integerFrom, nonNegativeNumber, oneOf, parseOptions, seedSchema } from '../options.js';
+import { parseYaml } from '../yaml.js';
 import { StudyCells } from './cells.js';
 import { checkVaryingOptions, type FactorValue } from './factors.js';
 import { type LevelRange, levelsSchema } from './levels.js';
@@ -20,7 +20,7 @@ export type PartialExperiment<Kind extends Experiment = Experiment> = Kind exten
 export interface StudyOptions {
   /** Letters, digits, `.`, `_` and `-`, beginning with a letter or digit. Names the result file unless told otherwise. */
   readonly name: string;
-  /** An integer in [0, 2⁵³), a bigint in [0, 2⁶⁴), or such a number in decimal digits as text (for files). */
+  /** An integer in [0, 2⁵³), a bigint in [0, 2⁶⁴), or such a number in decimal digits as text. In files any integer in [0, 2⁶⁴). */
   readonly seed: number | bigint | string;
   /** What all cells share; may lack what the factors provide. */
   readonly experiment: PartialExperiment;
@@ -137,7 +137,8 @@ const seed = z
   .preprocess((value) => (typeof value === 'string' && /^\d{1,20}$/.test(value) ? BigInt(value) : value), seedSchema)
   .transform((value) => (value <= Number.MAX_SAFE_INTEGER ? Number(value) : value));
 
-function studySchema(trials: unknown) {
+/** What a study must be; that of its trials depends on how they are written. */
+export function studySchema(trials: unknown) {
   return z.strictObject(
     {
       name: z.string({ error: 'a text' }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, {
@@ -183,8 +184,7 @@ function readStudyFile(path: string): unknown {
     throw new StudyError(`the study file cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
   }
   try {
-    // Warnings would go to standard error by themselves.
-    return parse(text, { logLevel: 'error' });
+    return parseYaml(text);
   } catch (cause) {
     const reason = (cause as Error).message.split('\n', 1)[0]?.replace(/:$/, '');
     throw new StudyError(`not a valid YAML file: ${reason}`, { cause });

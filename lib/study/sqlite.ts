@@ -1,10 +1,12 @@
-import { rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type DatabaseConnection, Kysely, SqliteDialect, SqliteDriver } from 'kysely';
 import type Database from 'libsql';
 import { StoreError } from '../errors.js';
+import { filePath, parseOptions } from '../options.js';
+import { followLinks } from '../output.js';
 import type { StudyCells } from './cells.js';
 import type { StudySpec } from './spec.js';
 import { type StudyHeader, StudyStore } from './store.js';
@@ -13,7 +15,10 @@ import type { Tables } from './tables.js';
 /** How long a statement waits for another process's write before it gives up. */
 const kBusyMilliseconds = 5000;
 
-const kNotAResult = 'is not a result file of a study; choose another one (out, or --out)';
+const kNotAResult = 'is not a result file of a study';
+const kWithoutLocks =
+  'lies on a file system without file locks, which result files need; use a local disk (out, or --out), and copy the file when nobody ' +
+  'writes to it any more';
 const kUnwritable =
   'cannot be written (is the disk full, a quota reached, or the file read-only?); what was stored before is kept, and the same ' +
   'command continues the study once there is room';
@@ -21,14 +26,41 @@ const kUnwritable =
 /** What SQLite's error codes mean for the user of a result file. */
 const kReasons: readonly (readonly [RegExp, string])[] = [
   [/^SQLITE_NOTADB/, kNotAResult],
-  [/^SQLITE_BUSY/, 'is in use by another process'],
   [/^SQLITE_(FULL|READONLY|IOERR_(WRITE|FSYNC|TRUNCATE|SHMSIZE|SHMOPEN))/, kUnwritable],
   [/^SQLITE_CORRUPT/, 'is damaged; restore it from a copy, or delete it and run the study again'],
   [/^SQLITE_IOERR/, 'cannot be read or written: the file system reports an error'],
 ];
 
+/**
+ * Whether files beside this one can be locked. SQLite reports the ENOLCK of a file system without locks as busy, which a new file that
+ * nobody else knows tells apart. True if that cannot be found out.
+ */
+function canLockBeside(file: string): boolean {
+  let directory: string;
+  try {
+    directory = mkdtempSync(join(dirname(resolve(file)), '.prompt-attention-'));
+  } catch {
+    return true;
+  }
+  try {
+    const connection = new (loadLibsql())(join(directory, 'probe'));
+    try {
+      connection.exec('BEGIN EXCLUSIVE');
+    } finally {
+      connection.close();
+    }
+    return true;
+  } catch (error) {
+    return (error as { code?: unknown }).code !== 'SQLITE_BUSY';
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
 function reasonOf(file: string, error: unknown): string {
   const { code, message } = error as { code?: unknown; message?: unknown };
+  if (typeof code === 'string' && code.startsWith('SQLITE_BUSY'))
+    return canLockBeside(file) ? 'is in use by another process' : kWithoutLocks;
   const known = kReasons.find(([pattern]) => typeof code === 'string' && pattern.test(code));
   if (known !== undefined) return known[1];
   const text = String(message ?? error);
@@ -69,7 +101,8 @@ function connect(file: string, mode: 'ro' | 'rwc'): Database.Database {
  * beside it, which goes with the process however it ends; a file left behind by a killed process locks nothing.
  */
 function lock(file: string): { release(): void } {
-  const path = `${file}-lock`;
+  // Whatever link leads to the file: there is one lock.
+  const path = `${followLinks(file)}-lock`;
   for (;;) {
     const connection = connect(path, 'rwc');
     try {
@@ -79,8 +112,13 @@ function lock(file: string): { release(): void } {
       connection.exec('BEGIN EXCLUSIVE');
     } catch (cause) {
       connection.close();
-      const isBusy = (cause as { code?: unknown }).code === 'SQLITE_BUSY';
+      const isBusy = (cause as { code?: unknown }).code === 'SQLITE_BUSY' && canLockBeside(file);
       const reason = isBusy ? 'another process is running this study into the same file' : reasonOf(file, cause);
+      if (reason === kWithoutLocks) {
+        rmSync(path, { force: true });
+        // What was made by opening it.
+        if (statSync(file, { throwIfNoEntry: false })?.size === 0) rmSync(file);
+      }
       throw new StoreError(`${file}: ${reason}`, { cause });
     }
     // A process that finishes removes the file first: a lock on a removed file keeps nobody out.
@@ -135,6 +173,25 @@ function storeOn(file: string, connection: Database.Database, close: () => void)
   });
 }
 
+/**
+ * Where the latest results of a file are if not in the file: in its write-ahead log, which could not be emptied into it because someone
+ * was reading. Undefined if the file is complete by itself.
+ */
+export function pendingLog(file: string): string | undefined {
+  const log = `${followLinks(file)}-wal`;
+  return (statSync(log, { throwIfNoEntry: false })?.size ?? 0) > 0 ? log : undefined;
+}
+
+/** What to know about a file that is not complete by itself. */
+export function pendingWarning(file: string): readonly string[] {
+  const log = pendingLog(file);
+  if (log === undefined) return [];
+  return [
+    `another program was reading ${file} when the run ended, so that some results are still in ${log} beside it: copy both together, or ` +
+      'give the same command again when nobody reads it, which puts everything into the one file',
+  ];
+}
+
 /** The one study of a result file. */
 async function onlyStudy(store: StudyStore): Promise<StudyHeader> {
   const names = await store.tableNames();
@@ -153,7 +210,7 @@ export interface OpenStudy {
 
 /**
  * Open the result file of a study for running it; make it if there is none. While it is open the file is in write-ahead mode, so
- * that others can read it; after `close()` it is a single file again, unless someone is reading it right then.
+ * that others can read it; after `close()` it is a single file again, unless someone is reading it right then ({@link pendingLog}).
  *
  * @throws {@link StoreError} if the file cannot be made or written, is something else, holds another study, or if another
  * process is running a study into it.
@@ -193,7 +250,10 @@ export async function openForRun(file: string, spec: StudySpec, cells: StudyCell
   } catch (error) {
     held.release();
     connection.close();
-    throw error instanceof StoreError ? error : new StoreError(`${file}: ${reasonOf(file, error)}`, { cause: error });
+    const reason = error instanceof StoreError ? error.message : `${file}: ${reasonOf(file, error)}`;
+    if (reason.endsWith(kNotAResult))
+      throw new StoreError(`${reason}; choose another one (out, or --out)`, { cause: error });
+    throw error instanceof StoreError ? error : new StoreError(reason, { cause: error });
   }
 }
 
@@ -203,6 +263,7 @@ export async function openForRun(file: string, spec: StudySpec, cells: StudyCell
  * @throws {@link StoreError} if there is no such file or it is not a result file.
  */
 export async function openForReading(file: string): Promise<OpenStudy> {
+  parseOptions(filePath, file, 'file');
   if (statSync(file, { throwIfNoEntry: false }) === undefined) throw new StoreError(`${file}: there is no such file`);
   const store = storeOn(file, connect(file, 'ro'), () => {});
   try {

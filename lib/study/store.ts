@@ -241,16 +241,23 @@ export class StudyStore {
     });
   }
 
-  /** Trials stored in the last `seconds` seconds. */
-  readRecentTrials({ id }: StudyHeader, seconds: number): Promise<number> {
+  /** Trials per second of the runs under way, over the last `seconds` seconds or since each of them began. */
+  readRate({ id }: StudyHeader, seconds: number): Promise<number> {
     return this.attempt(async () => {
-      const { trials } = await this.database
+      const now = Date.now() / 1000;
+      const rows = await this.database
         .selectFrom('batch')
-        .select((expression) => expression.fn.sum<number | null>('trials').as('trials'))
-        .where('study', '=', id)
-        .where('stored', '>', Date.now() / 1000 - seconds)
-        .executeTakeFirstOrThrow();
-      return Number(trials ?? 0);
+        .innerJoin('run', (join) => join.onRef('run.id', '=', 'batch.run').onRef('run.study', '=', 'batch.study'))
+        .select((expression) => ['run.started', expression.fn.sum<number>('batch.trials').as('trials')])
+        .where('batch.study', '=', id)
+        .where('batch.stored', '>', now - seconds)
+        .where('run.finished', 'is', null)
+        .groupBy(['run.id', 'run.started'])
+        .execute();
+      return rows.reduce((sum, { started, trials }) => {
+        const own = Math.min(seconds, Math.max(now - Date.parse(started) / 1000, 1));
+        return sum + Number(trials) / own;
+      }, 0);
     });
   }
 

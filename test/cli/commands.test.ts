@@ -10,7 +10,7 @@ import { command } from './support.js';
 test('run writes results, figure and table; status shows them again', async (t) => {
   const directory = temporaryDirectory(t);
   writeFileSync(join(directory, 'study.yaml'), JSON.stringify(smallStudy));
-  const run = await command(['run', 'study.yaml'], directory);
+  const run = await command(['run', 'study.yaml', '--progress', 'none'], directory);
   t.is(run.code, 0, run.stderr);
   t.is(run.stderr, '');
   t.deepEqual(readdirSync(directory).sort(), ['small.sqlite', 'small.svg', 'study.yaml']);
@@ -37,6 +37,17 @@ test('run takes other paths', async (t) => {
   t.deepEqual(readdirSync(directory).sort(), ['a.db', 'b.svg', 'study.yaml']);
 });
 
+test('a figure is in the format of its name', async (t) => {
+  const directory = temporaryDirectory(t);
+  writeFileSync(join(directory, 'study.yaml'), JSON.stringify({ ...smallStudy, trials: 5 }));
+  t.is((await command(['run', 'study.yaml', '--figure', 'b.PNG'], directory)).code, 0);
+  t.is(readFileSync(join(directory, 'b.PNG')).subarray(0, 8).toString('latin1'), '\x89PNG\r\n\x1a\n');
+  t.is((await command(['run', 'study.yaml', '--figure', '/dev/null'], directory)).code, 0);
+  const image = await command(['images', 'figure', 'small.sqlite', '--out', '-'], directory);
+  t.is(image.code, 2);
+  t.deepEqual(readdirSync(directory).sort(), ['b.PNG', 'small.sqlite', 'study.yaml']);
+});
+
 const badStudies: readonly (readonly [string, (text: string) => string, RegExp])[] = [
   ['ζT not an integer', (text) => text.replace('0.25', '0.3'), /experiment.mixture.relevantFraction must be such that/],
   [
@@ -61,7 +72,7 @@ const badStudies: readonly (readonly [string, (text: string) => string, RegExp])
     (text) => text.replace('"tokens"', '"confusion":[{"deltaQ":0,"deltaW":0,"probability":0.5}],"tokens"'),
     /experiment.mixture.confusion must be a distribution/,
   ],
-  ['unknown key', (text) => text.replace('"seed"', '"sead":1,"seed"'), /: sead must be left out/],
+  ['unknown key', (text) => text.replace('"seed"', '"sead":1,"seed"'), /: sead must be left out.*did you mean seed\?/],
   [
     'factor path',
     (text) => text.replace('"examples"', '"mixture.dimensoin"'),
@@ -85,6 +96,25 @@ const usageFaults: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['missing study file', ['run', 'none.yaml'], /none.yaml: the study file cannot be read \(ENOENT\)/],
   ['threads', ['run', 'study.yaml', '--threads', 'two'], /threads must be an integer/],
   ['figure over results', ['run', 'study.yaml', '--out', 'x.svg'], /figure must be a file other than x.svg/],
+  [
+    'figure of another format',
+    ['run', 'study.yaml', '--figure', 'x.pdf'],
+    /figure must be .* ends with .svg or .png; got "x.pdf"/,
+  ],
+  ['figure on standard output', ['run', 'study.yaml', '--figure', '-'], /figure must be a file: the table goes to/],
+  [
+    'results in memory',
+    ['run', 'study.yaml', '--out', ':memory:', '--figure', 'x.svg'],
+    /out must be .* neither in memory/,
+  ],
+  [
+    'results on standard output',
+    ['run', 'study.yaml', '--out', '-', '--figure', 'x.svg'],
+    /out must be .* standard output/,
+  ],
+  ['merge into memory', ['merge', 'study.yaml', '--out', ':memory:'], /out must be .* neither in memory/],
+  ['images as PDF', ['images', 'figure', 'x.sqlite', '--out', 'x.pdf'], /out must be .* ends with .svg or .png/],
+  ['maps as PDF', ['images', 'maps', '{}', '--out', 'x.pdf'], /out must be .* ends with .svg or .png/],
   ['unknown option', ['run', 'study.yaml', '--thread', '1'], /unknown option '--thread'/],
   ['unknown command', ['rum'], /unknown command 'rum'/],
   ['missing argument', ['run'], /missing required argument 'study'/],
@@ -125,10 +155,15 @@ const outputFaults: readonly (readonly [string, readonly string[], RegExp])[] = 
   [
     'not a result file',
     ['run', 'study.yaml', '--out', 'study.yaml', '--figure', 'x.svg'],
-    /study.yaml: is not a result file/,
+    /study.yaml: is not a result file of a study; choose another one \(out, or --out\)\n$/,
   ],
   ['status of nothing', ['status', 'none.sqlite'], /none.sqlite: there is no such file/],
-  ['status of something else', ['status', 'study.yaml'], /study.yaml: is not a result file/],
+  ['status of something else', ['status', 'study.yaml'], /study.yaml: is not a result file of a study\n$/],
+  [
+    'report of something else',
+    ['report', 'study.yaml', '--out', 'x'],
+    /study.yaml: is not a result file of a study\n$/,
+  ],
 ];
 for (const [name, args, expected] of outputFaults) {
   test(`an output that cannot be used ends with 1, one line and no file: ${name}`, async (t) => {

@@ -95,7 +95,7 @@ test('status works while the study runs; a second run is refused; an interrupt e
   t.is(status.code, 0, status.stderr);
   t.regex(
     status.stdout,
-    /^study slow \([0-9a-f]{12}\): 0 of 4 cells finished, \d+ trials of about 400000, [\d.e+]+ trials\/s in the last minute, about [\d.]+ (s|min|h) left\n/,
+    /^study slow \([0-9a-f]{12}\): 0 of 4 cells finished, \d+ trials of about 400000, [\d.e+]+ trials\/s, about [\d.]+ (s|min|h) left\n/,
   );
   const second = await command(['run', 'study.yaml'], directory);
   t.is(second.code, 1);

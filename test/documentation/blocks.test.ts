@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import {
   chmodSync,
   mkdirSync,
@@ -182,26 +182,80 @@ const kSweep = {
   trials: 2,
 };
 
-test('the Slurm script runs a shard of a study', async (t) => {
+/** Run the Slurm script as the task `id` of an array of `count` tasks. */
+function slurmTask(folder: string, id: number, count: number, parameters: string): Promise<string> {
+  const variables = {
+    SLURM_ARRAY_TASK_ID: String(id),
+    SLURM_ARRAY_TASK_COUNT: String(count),
+    SLURM_CPUS_PER_TASK: '1',
+  };
+  return failureOf(`bash examples/slurm-array.sbatch ${parameters}`, folder, variables);
+}
+
+for (const [what, id, count, parameters, shard] of [
+  ['the whole array', 2, 32, 'sweep.yaml 32', 2],
+  ['one task of it again', 2, 1, 'sweep.yaml 32', 2],
+  ['an array with an offset', 2, 16, 'sweep.yaml 32 16', 18],
+] as const)
+  test(`the Slurm script runs a shard of a study: ${what}`, async (t) => {
+    const folder = projectFolder(t);
+    writeFileSync(join(folder, 'sweep.yaml'), JSON.stringify(kSweep));
+    t.is(await slurmTask(folder, id, count, parameters), '');
+    const { rows } = await study.open(join(folder, `sweep.shard-${shard}-of-32.sqlite`));
+    t.deepEqual(
+      rows.map(({ index }) => index),
+      [shard - 1, shard + 31].filter((index) => index < 40),
+    );
+  });
+
+test('the Slurm script wants the number of shards, and no task beyond it', async (t) => {
   const folder = projectFolder(t);
   writeFileSync(join(folder, 'sweep.yaml'), JSON.stringify(kSweep));
-  const variables = { SLURM_ARRAY_TASK_ID: '2', SLURM_ARRAY_TASK_COUNT: '32', SLURM_CPUS_PER_TASK: '1' };
-  t.is(await failureOf('bash examples/slurm-array.sbatch sweep.yaml', folder, variables), '');
-  const { rows } = await study.open(join(folder, 'sweep.shard-2-of-32.sqlite'));
-  t.deepEqual(
-    rows.map(({ factors }) => factors.examples),
-    [11, 43],
-  );
+  t.regex(await slurmTask(folder, 1, 4, 'sweep.yaml'), /give the number of shards/);
+  t.regex(await slurmTask(folder, 3, 4, 'sweep.yaml 2'), /shard.index must be an integer ≤ shard.count; got 3/);
 });
 
-test('the container of the Kubernetes job runs a shard of a study', async (t) => {
-  const folder = projectFolder(t);
-  writeFileSync(join(folder, 'sample-complexity.yaml'), JSON.stringify(kSweep));
+/** What the container of the Kubernetes job runs, with its volume in this folder. */
+function kubernetesScript(t: ExecutionContext, folder: string): string {
   const job = parseAllDocuments(readFileSync(join(root, 'examples/kubernetes-indexed-job.yaml'), 'utf8'))[0]?.toJS();
   const [{ command, args }] = job.spec.template.spec.containers;
   t.deepEqual(command, ['bash', '-c']);
   t.is(job.spec.completions, 32);
-  const script = (args[0] as string).replace('/results/', `${folder}/`);
+  return (args[0] as string).replace('/results/', `${folder}/`);
+}
+
+for (const manager of ['Slurm', 'Kubernetes'])
+  test(`the process that ${manager} starts ends cleanly on SIGTERM, and nothing stays behind`, async (t) => {
+    const folder = projectFolder(t);
+    const slow = JSON.stringify({ ...kSweep, name: 'sample-complexity', testDraws: 10_000, trials: 1_000_000 });
+    writeFileSync(join(folder, 'sample-complexity.yaml'), slow);
+    const script =
+      manager === 'Slurm'
+        ? 'exec bash examples/slurm-array.sbatch sample-complexity.yaml 32'
+        : kubernetesScript(t, folder).replace('--threads 8', '--threads 1');
+    const env = { ...process.env, SLURM_ARRAY_TASK_ID: '1', SLURM_CPUS_PER_TASK: '1', JOB_COMPLETION_INDEX: '0' };
+    const child = spawn('bash', ['-c', script], { cwd: folder, env, stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    const ended = new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal)));
+    await new Promise<void>((resolve) => {
+      child.stderr.on('data', (data) => {
+        said += data;
+        // More than the first batch has, so that something is stored.
+        if (/"completedTrials":\d{4}/.test(said)) resolve();
+      });
+      child.once('close', () => resolve());
+    });
+    child.kill('SIGTERM');
+    // The pipe closes when nobody holds its other end any more.
+    t.is(await ended, 130, said);
+    t.regex(said, /interrupted; finished trials are kept in .*sample-complexity.shard-1-of-32.sqlite/);
+    t.true((await study.progress(join(folder, 'sample-complexity.shard-1-of-32.sqlite'))).completedTrials > 0);
+  });
+
+test('the container of the Kubernetes job runs a shard of a study', async (t) => {
+  const folder = projectFolder(t);
+  writeFileSync(join(folder, 'sample-complexity.yaml'), JSON.stringify(kSweep));
+  const script = kubernetesScript(t, folder);
   t.is(await failureOf(script, folder, { JOB_COMPLETION_INDEX: '1' }), '');
   t.is((await study.open(join(folder, 'sample-complexity.shard-2-of-32.sqlite'))).rows.length, 2);
 });

@@ -88,11 +88,15 @@ export const elsewhere: readonly ElsewhereCommand[] = [
     ranBy: cluster("'status'"),
     reason: 'needs a PostgreSQL server',
   },
-  {
-    command: 'sbatch examples/slurm-array.sbatch examples/sample-complexity.yaml',
-    ranBy: ['test/documentation/blocks.test.ts', 'slurm-array.sbatch'],
+  ...[
+    'sbatch examples/slurm-array.sbatch examples/sample-complexity.yaml 32',
+    'sbatch --array=2,7-9 examples/slurm-array.sbatch examples/sample-complexity.yaml 32',
+    'sbatch --array=1-500 examples/slurm-array.sbatch examples/sample-complexity.yaml 1500 1000',
+  ].map((command) => ({
+    command,
+    ranBy: ['test/documentation/blocks.test.ts', 'slurm-array.sbatch'] as const,
     reason: 'needs Slurm; a test runs the script with the variables that Slurm sets',
-  },
+  })),
   {
     command: 'npx prompt-attention merge sample-complexity.shard-*.sqlite --out sample-complexity.sqlite',
     ranBy: ['docs/clusters.md', 'npx prompt-attention merge sweep.shard-*.sqlite --out sweep.sqlite'],

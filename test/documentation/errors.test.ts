@@ -117,6 +117,22 @@ const provocations: Readonly<Record<string, Provocation>> = {
     t.teardown(() => other.close());
     await study.run(tiny, { out });
   },
+  'another program was reading … when the run ended': async (t) => {
+    const out = await results(t);
+    const reader = new Database(out);
+    t.teardown(() => reader.close());
+    reader.pragma('journal_mode = WAL');
+    reader.exec('BEGIN');
+    reader.prepare('SELECT * FROM study').get();
+    return (await study.run({ ...tiny, trials: 20 }, { out })).warnings.join();
+  },
+  'is in use by another process': async (t) => {
+    const out = await results(t);
+    const writer = new Database(out);
+    t.teardown(() => writer.close());
+    writer.exec('BEGIN EXCLUSIVE');
+    await study.open(out);
+  },
   'is not a result file of a study': (t) => study.open(fileIn(t, 'a.sqlite', 'not a database at all'.repeat(50))),
   'holds no study yet': (t) => study.open(fileIn(t, 'a.sqlite', '')),
   'has format …; this version of prompt-attention reads …': async (t) => {
@@ -138,6 +154,11 @@ const provocations: Readonly<Record<string, Provocation>> = {
     const out = await results(t);
     await study.merge([out], { out });
   },
+  'only … of … cells are finished in these files': async (t) => {
+    const out = join(temporaryDirectory(t), 'a.sqlite');
+    await study.run({ ...tiny, factors: { examples: [40, 80] } }, { out, shard: { index: 1, count: 2 } });
+    await study.merge([out], { out: `${out}.merged` });
+  },
   'the files were computed by different engines': async (t) => {
     const files = [await results(t), await results(t)];
     const database = new Database(files[1] as string);
@@ -155,6 +176,7 @@ const sources: Readonly<Record<string, string>> = {
   'no PNG files: the packages @resvg/resvg-js and dejavu-fonts-ttf are not installed': 'lib/report/index.ts',
   'the computation needs more than the process can get': 'native/addon/environment.cpp',
   'the risk of the … head at sample ratio … was not found': 'lib/risk/known-prompt.ts',
+  'lies on a file system without file locks': 'lib/study/sqlite.ts',
   'cannot be written (is the disk full, a quota reached, or the file read-only?)': 'lib/study/sqlite.ts',
   'is damaged; restore it from a copy, or delete it and run the study again': 'lib/study/sqlite.ts',
   'finished trials are kept in …, the same command continues the study': 'lib/cli/run.ts',

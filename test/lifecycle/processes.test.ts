@@ -73,6 +73,20 @@ test.serial('a thread that cannot be had is an error only if there is none', asy
   t.is(some.code, 0);
 });
 
+test.serial('loading the addon starts no thread, whatever the environment says, and leaves it as it was', async (t) => {
+  // OpenBLAS looks at the variable, then at how many processors there are.
+  const env = { ...process.env, OPENBLAS_NUM_THREADS: '2' };
+  const { code, stdout, stderr } = await runProgram('loading-threads.ts', [], { env });
+  t.is(stderr, '');
+  t.is(stdout, '0 threads, OPENBLAS_NUM_THREADS 2\n');
+  t.is(code, 0);
+  const { OPENBLAS_NUM_THREADS: _, ...without } = env;
+  t.is(
+    (await runProgram('loading-threads.ts', [], { env: without })).stdout,
+    '0 threads, OPENBLAS_NUM_THREADS undefined\n',
+  );
+});
+
 test.serial('two copies of the package work in one process, and one loaded twice is one', async (t) => {
   const { code, stdout, stderr } = await runProgram('copies.ts');
   t.is(stderr, '');

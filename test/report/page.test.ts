@@ -28,7 +28,17 @@ const study: StudyOptions = {
   trials: 20,
   theory: { draws: 200 },
 };
-const names = ['error', 'phase-diagram', 'differences', 'attention', 'overlaps', 'z-scores'];
+const names = [
+  'error',
+  'phase-diagram',
+  'differences',
+  'attention',
+  'overlaps',
+  'overlaps-2',
+  'overlaps-3',
+  'overlaps-4',
+  'z-scores',
+];
 
 const viewports = [
   { width: 1280, height: 900 },

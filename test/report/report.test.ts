@@ -1,6 +1,7 @@
 import test from 'ava';
 import { figureSpec, studyFigure } from '../../lib/report/figure.js';
-import { levelsText, levelText, optionLabel } from '../../lib/report/labels.js';
+import { levelsText, levelText, metricLabel, optionLabel } from '../../lib/report/labels.js';
+import { rowsByPanel } from '../../lib/report/panels.js';
 import { shortTable, studyTable } from '../../lib/report/table.js';
 import type { FactorValue } from '../../lib/study/factors.js';
 import type { StudyRow } from '../../lib/study/rows.js';
@@ -171,4 +172,57 @@ test('labels use the symbols of the model', (t) => {
     levelsText({ inverseTemperature: 0.5, head: { kind: 'averaging' } }, ['inverseTemperature', 'head']),
     'τ = 0.5, averaging',
   );
+});
+
+test('numbers are short, names are words, and no column is of dashes only', (t) => {
+  t.is(levelText(0.2575757575757576), '0.257576');
+  t.is(levelText(-1e-11), '−1e−11');
+  t.is(levelText(123456789), '123456789');
+  t.is(metricLabel('solverIterations'), 'iterations of the solver');
+  t.is(metricLabel('someOtherMetric'), 'some other metric');
+  const lawless = { theory: null, theoryStandardError: null, z: null };
+  const [head = '', , line = ''] = studyTable([row({ examples: 100 }, { ...lawless, wallSeconds: 0.0123 })]).split(
+    '\n',
+  );
+  t.is(head.trim().split(/ {2,}/).join(), 'n,trials,failed,effective,error,± s.e.,5 %,50 %,95 %,seconds');
+  t.regex(line, / 0\.012$/);
+  t.true(studyTable([row({}, lawless), row({})]).includes('theory'));
+  // A law that could not be computed is not one that does not exist.
+  t.true(studyTable([row({}, { ...lawless, theory: Number.NaN })]).includes('theory'));
+  t.regex(studyTable([row({ examples: 100 }, { trials: 0, meanError: Number.NaN })]), /^ *n +theory +± s\.e\. +z\n/);
+});
+
+test('as many series as there are colours share a panel, and their lines can be told apart where they coincide', (t) => {
+  const rows = (count: number) =>
+    [100, 200].flatMap((examples) =>
+      Array.from({ length: count }, (_, i) => row({ examples, inverseTemperature: i / 10 }, { theory: 0.2 })),
+    );
+  const spec = (count: number) => JSON.parse(JSON.stringify(figureSpec(rows(count))));
+  const { layer } = spec(7);
+  const { color, strokeDash } = layer[0].encoding;
+  t.is(new Set(color.scale.range).size, 7);
+  t.is(new Set([strokeDash, ...strokeDash.condition].map(({ value }) => String(value))).size, 7);
+  t.is(color.scale.domain.length, 7);
+  // One more, and they are thinned out.
+  t.true(spec(8).layer[0].encoding.color.scale.domain.length <= 7);
+  t.true(layer[0].encoding.y.scale.domainMax > 0.2);
+});
+
+test('metrics are drawn for every panel', (t) => {
+  const rows = [100, 200].flatMap((examples) =>
+    [50, 60].flatMap((dimension) =>
+      [0, 0.1, 0.2, 0.3, 0.4].map((inverseTemperature) =>
+        row(
+          { examples, 'mixture.dimension': dimension, inverseTemperature },
+          { metrics: { headNorm: { mean: dimension, standardError: 1 } } },
+        ),
+      ),
+    ),
+  );
+  const panels = rowsByPanel(rows);
+  t.deepEqual(
+    panels.map(({ text }) => text),
+    ['d = 50', 'd = 60'],
+  );
+  t.is(panels.flatMap((panel) => panel.rows).length, rows.length);
 });

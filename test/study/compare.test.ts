@@ -53,7 +53,7 @@ test('any factor can be compared with any of its levels, in any metric', async (
   });
   await t.throwsAsync(compare(out, { factor: 'examples', baseline: 5 }), {
     instanceOf: OptionRangeError,
-    message: /^baseline must be a level of examples/,
+    message: /^baseline must be a level of examples: one of 40, 80; got 5$/,
   });
   await t.throwsAsync(compare(out, { metric: 'nothing' }), {
     instanceOf: OptionRangeError,

@@ -52,6 +52,43 @@ test('files that end at different trials, in batches of other sizes, are joined 
   t.deepEqual(timeless(merged.rows), timeless((await open(short)).rows));
 });
 
+test('files that are not the whole study are merged only on demand, and the error lists the shards to run', async (t) => {
+  const directory = temporaryDirectory(t);
+  const spec = {
+    ...smallStudy,
+    factors: { examples: [40, 50, 60, 70, 80, 90, 100], inverseTemperature: [0] },
+    trials: 2,
+  };
+  writeFileSync(join(directory, 'study.yaml'), JSON.stringify(spec));
+  for (const index of [2, 5]) await run(spec, { out: join(directory, `${index}.sqlite`), shard: { index, count: 6 } });
+  const parts = ['2.sqlite', '5.sqlite', '--out', 'merged.sqlite'];
+  const refused = await command(['merge', ...parts], directory);
+  t.is(refused.code, 1);
+  t.is(
+    refused.stderr,
+    'prompt-attention: only 2 of 7 cells are finished in these files: shards 1,3-4,6 of 6 are missing or not finished; run them, ' +
+      'or merge what there is by partial (--partial)\n',
+  );
+  t.deepEqual(readdirSync(directory).sort(), ['2.sqlite', '5.sqlite', 'study.yaml']);
+  const partial = await command(['merge', ...parts, '--partial'], directory);
+  t.is(partial.code, 0, partial.stderr);
+  t.is(partial.stdout, 'results: merged.sqlite\n2 of 7 cells finished, 4 trials\n');
+  const exported = await command(['export', 'merged.sqlite', '--format', 'csv'], directory);
+  t.is(exported.code, 0);
+  t.is(exported.stderr, 'warning: only 2 of 7 cells are finished\n');
+  await t.throwsAsync(merge([join(directory, 'merged.sqlite')], { out: join(directory, 'again.sqlite') }), {
+    instanceOf: StoreError,
+    message: /only 2 of 7 cells are finished in these files: shards 1,3-4,6 of 6 are missing/,
+  });
+  // Without shards, cells are named.
+  const whole = join(directory, 'whole.sqlite');
+  await run({ ...spec, trials: 1 }, { out: whole });
+  new Database(whole).exec('UPDATE cell SET finished = 0 WHERE position IN (0, 1, 4)');
+  await t.throwsAsync(merge([whole], { out: join(directory, 'again.sqlite') }), {
+    message: /: cells 0-1,4 are missing/,
+  });
+});
+
 async function pair(t: Parameters<typeof temporaryDirectory>[0], change: object) {
   const directory = temporaryDirectory(t);
   const files = [join(directory, 'a.sqlite'), join(directory, 'b.sqlite')];

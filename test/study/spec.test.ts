@@ -62,6 +62,26 @@ test('a seed beyond 2^53 survives JSON and has one form', (t) => {
   t.is(define({ ...smallStudy, seed: 7n }).seed, 7);
 });
 
+test('a seed in a file is any integer below 2^64, to its last digit, and other numbers stay numbers', (t) => {
+  const file = join(temporaryDirectory(t), 'study.yaml');
+  const { seed: _, ...rest } = smallStudy;
+  const written = (seed: string, text = JSON.stringify(rest)) => {
+    writeFileSync(file, text.replace('{', `{"seed": ${seed}, `));
+    return define(file);
+  };
+  t.is(written('12345678901234567890').seed, 12345678901234567890n);
+  t.is(written('"12345678901234567890"').seed, 12345678901234567890n);
+  t.is(written('0xFFFFFFFFFFFFFFFF').seed, 2n ** 64n - 1n);
+  t.is(written('7').seed, 7);
+  t.deepEqual(written('7'), define(smallStudy));
+  t.is(specHash(written('12345678901234567890')), specHash(define({ ...smallStudy, seed: 12345678901234567890n })));
+  const large = written('7', JSON.stringify(rest).replace('"contextNorm":2', '"contextNorm":100000000000000000000'));
+  t.is((large.experiment as { mixture: { contextNorm: number } }).mixture.contextNorm, 1e20);
+  t.throws(() => written('18446744073709551616'), {
+    message: /seed must be an integer in \[0, 2\^64\).* got 18446744073709551616n$/,
+  });
+});
+
 const structureFaults: readonly (readonly [string, object, RegExp])[] = [
   ['unknown option', { extra: 1 }, /^extra must be left out/],
   ['name', { name: '../x' }, /^name must be letters, digits/],

@@ -1,11 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import Database from 'libsql';
 import { StoreError } from '../../lib/errors.js';
 import type { Batch } from '../../lib/study/batches.js';
 import { StudyCells } from '../../lib/study/cells.js';
-import { consecutive, open } from '../../lib/study/read.js';
+import { merge } from '../../lib/study/merge.js';
+import { beginRun } from '../../lib/study/provenance.js';
+import { consecutive, open, progress, storedProgress } from '../../lib/study/read.js';
+import { run } from '../../lib/study/run.js';
 import { define, type StudyOptions, specHash } from '../../lib/study/spec.js';
 import { openForReading, openForRun } from '../../lib/study/sqlite.js';
 import { smallStudy, temporaryDirectory } from './support.js';
@@ -66,6 +69,28 @@ test('what is stored comes back, bit for bit and in trial order', async (t) => {
   await again.store.close();
 });
 
+test('the rate is that of the runs under way, since they began or over the last minute', async (t) => {
+  const file = join(temporaryDirectory(t), 'x.sqlite');
+  const { store, header } = await openForRun(file, spec, cells);
+  const provenance = await beginRun(null);
+  const begun = (id: string, secondsAgo: number, finished: string | null) =>
+    store.addRun(header.id, {
+      ...provenance,
+      id,
+      finished,
+      started: new Date(Date.now() - 1000 * secondsAgo).toISOString(),
+    });
+  await begun('short', 10, null);
+  await begun('long', 3600, null);
+  await begun('over', 20, new Date().toISOString());
+  const of = (run: string, cell: number, trials: number) => ({ ...batch(0, new Array(trials).fill(0.1), cell), run });
+  await store.writeResults(header.id, only(of('short', 0, 200), of('long', 1, 600), of('over', 2, 5000)));
+  // 200 in 10 s, a little more on a slow machine, and 600 in a minute.
+  const rate = (await storedProgress(store, header)).trialsPerSecond;
+  t.true(rate <= 30.01 && rate > 200 / 60 + 10, String(rate));
+  await store.close();
+});
+
 test('a batch stored twice is there once', async (t) => {
   const { store, header } = await openForRun(join(temporaryDirectory(t), 'x.sqlite'), spec, cells);
   await store.writeResults(header.id, only(batch(0, [0.1]), batch(1, [0.2])));
@@ -103,6 +128,64 @@ test('closing a store that someone reads loses nothing', async (t) => {
   const again = await openForRun(file, spec, cells);
   t.is((await again.store.readBatches(id, 0)).length, 1);
   await again.store.close();
+});
+
+test('a run that ends while someone reads says where its results are, and the same run puts them into the one file', async (t) => {
+  const directory = temporaryDirectory(t);
+  const [file, copy] = [join(directory, 'x.sqlite'), join(directory, 'copy.sqlite')];
+  let reader: Database.Database | undefined;
+  const { finishedCells, warnings } = await run(smallStudy, {
+    out: file,
+    onProgress() {
+      if (reader !== undefined) return;
+      reader = new Database(file);
+      reader.exec('BEGIN');
+      reader.prepare('SELECT * FROM study').get();
+    },
+  });
+  t.is(finishedCells, 4);
+  t.is(warnings.filter((warning) => warning.includes(`${file}-wal beside it`)).length, 1, warnings.join());
+  copyFileSync(file, copy);
+  t.true((await progress(copy)).finishedCells < 4);
+  reader?.exec('COMMIT');
+  t.deepEqual(
+    (await run(smallStudy, { out: file })).warnings.filter((warning) => warning.includes('-wal')),
+    [],
+  );
+  copyFileSync(file, copy);
+  t.is((await progress(copy)).finishedCells, 4);
+  reader?.close();
+});
+
+test('a run that cannot write because another program does says so, and keeps what it stored', async (t) => {
+  const file = join(temporaryDirectory(t), 'x.sqlite');
+  let writer: Database.Database | undefined;
+  const interrupted = run(
+    { ...smallStudy, trials: 2000 },
+    {
+      out: file,
+      onProgress({ completedTrials }) {
+        if (writer !== undefined || completedTrials === 0) return;
+        writer = new Database(file);
+        writer.exec('BEGIN IMMEDIATE');
+      },
+    },
+  );
+  await t.throwsAsync(interrupted, { instanceOf: StoreError, message: /x.sqlite: is in use by another process$/ });
+  writer?.close();
+  t.is((await run({ ...smallStudy, trials: 2000 }, { out: file })).finishedCells, 4);
+});
+
+test('a merged file is not mixed up with the log of another file of its name', async (t) => {
+  const directory = temporaryDirectory(t);
+  const [file, out] = [join(directory, 'x.sqlite'), join(directory, 'merged.sqlite')];
+  await run({ ...smallStudy, trials: 2 }, { out: file });
+  const other = new Database(join(directory, 'other.sqlite'));
+  other.pragma('journal_mode = WAL');
+  other.exec('CREATE TABLE study (x)');
+  copyFileSync(join(directory, 'other.sqlite-wal'), `${out}-wal`);
+  other.close();
+  t.is((await merge([file], { out })).finishedCells, 4);
 });
 
 test('two at a time cannot run a study into one file, and the first one is not disturbed', async (t) => {

@@ -1,0 +1,36 @@
+import { writeFileSync } from 'node:fs';
+import { extname } from 'node:path';
+import { OptionRangeError, StoreError } from '../errors.js';
+import { followLinks, isStream, writeOutput } from '../output.js';
+import type { PngRenderer } from '../report/render.js';
+import { toFileOrOutput } from './output.js';
+
+/** What draws the figure that is written there; undefined for SVG. */
+async function drawerOf(out: string): Promise<PngRenderer | undefined> {
+  if (extname(out).toLowerCase() !== '.png') return undefined;
+  const { loadPngRenderer } = await import('../report/render.js');
+  const draw = await loadPngRenderer();
+  if (draw !== undefined) return draw;
+  throw new StoreError(
+    `${out}: PNG files need the packages @resvg/resvg-js and dejavu-fonts-ttf, which are not installed; SVG needs neither`,
+  );
+}
+
+/**
+ * Find out beforehand whether a figure can be drawn in the format that its name says: SVG, also where it goes to standard output (`-`),
+ * a pipe or a device, or PNG.
+ *
+ * @param option Its option, for the error.
+ */
+export async function checkFigureName(out: string, option: string): Promise<void> {
+  if (out !== '-' && !/\.(svg|png)$/i.test(out) && !isStream(followLinks(out)))
+    throw new OptionRangeError(option, 'the path of a file that ends with .svg or .png', out);
+  await drawerOf(out);
+}
+
+/** Write an SVG document under a name that {@link checkFigureName} accepts: as it is, or drawn as PNG. */
+export async function writeFigure(out: string, svg: string): Promise<void> {
+  const draw = await drawerOf(out);
+  const content = draw === undefined ? svg : draw(svg);
+  await toFileOrOutput(out, (path) => writeOutput(path, async (file) => writeFileSync(file, content)));
+}
