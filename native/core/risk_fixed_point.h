@@ -18,8 +18,8 @@
 // bounded number of passes over the points (so that it fails in the same way on every machine) is reported as
 // not converged, with the state reached.
 //
-// Fails where examples are so clean that which side of the kink they are on is below the digits of w: in a few
-// per cent of hinge heads whose mixture has one label that sits on its margin with τQ² of several tens.
+// Fails where examples are so clean that which side of the kink they are on is below the digits of w: in a
+// few per cent of hinge heads whose mixture has one label that sits on its margin with τQ² of several tens.
 #pragma once
 
 #include <array>

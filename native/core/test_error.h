@@ -15,9 +15,10 @@
 //   f | (y, δ, g) ~ N( (k/T)⟨r,q⟩⟨r,w⟩ + (1/T) Σ a_t (⟨μ,w⟩ + σ⟨q̂,w⟩ g_t),
 //                      (σ²/T²)(‖w‖² − ⟨q̂,w⟩²) Σ a_t² ),
 //
-// whose sums over t are those of g_t and g_t²: a normal and a chi-squared number, over which a trapezoidal
-// rule goes. Cost: some 10⁴ tails per (y, δ). Other noise: the share of fresh examples misclassified, a tie
-// counting one half.
+// whose sums over t are those of g_t and g_t²: a normal and a chi-squared number. The mean over the former
+// goes by Gauss and Legendre between the points where f changes its sign, that over the latter by a
+// trapezoidal rule. Cost: some 10⁴ to 10⁵ tails per (y, δ). Other noise: the share of fresh examples
+// misclassified, a tie counting one half.
 #pragma once
 
 #include <limits>
