@@ -29,6 +29,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   useSingleThread();
   env.SetInstanceData(new Environment(env));
   add<engineInfo>(exports, "engineInfo");
+  add<forceTarget>(exports, "forceSimdTarget");
   add<measureLimit>(exports, "measureLimit");
   add<philox4x32Block>(exports, "philox4x32");
   add<randomNumbers>(exports, "randomNumbers");

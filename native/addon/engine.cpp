@@ -40,6 +40,13 @@ Napi::Value engineInfo(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value forceTarget(const Napi::CallbackInfo& info) {
+  const Request request(info[0]);
+  if (!forceSimdTarget(request.text("target")))
+    request.failRange("target", "the name of a SIMD target that this processor and this build have");
+  return info.Env().Undefined();
+}
+
 Napi::Value philox4x32Block(const Napi::CallbackInfo& info) {
   const std::vector<uint32_t> counter = copyUint32Array(info[0], "counter", 4);
   const std::vector<uint32_t> key = copyUint32Array(info[1], "key", 2);

@@ -206,11 +206,14 @@ std::string simdTarget() {
   return hwy::TargetName(HWY_DYNAMIC_DISPATCH(currentTarget)());
 }
 
-std::vector<std::string> simdTargets() {
-  std::vector<std::string> names;
+bool forceSimdTarget(const std::string& name) {
+  hwy::SetSupportedTargetsForTest(0);
+  int64_t forced = 0;
   for (const int64_t target : hwy::SupportedAndGeneratedTargets())
-    names.emplace_back(hwy::TargetName(target));
-  return names;
+    if (name == hwy::TargetName(target)) forced = target;
+  hwy::SetSupportedTargetsForTest(forced);
+  hwy::GetChosenTarget().DeInit();
+  return forced != 0;
 }
 
 }  // namespace prompt_attention

@@ -97,8 +97,11 @@ double drawChi(int64_t degrees, const Stream& normals, const Stream& uniforms, u
 // (Fisher–Yates).
 void drawPermutation(const Stream& stream, std::vector<int>& order);
 
-// Name of the instruction set that the samplers run on, and of all that were compiled in.
+// Name of the instruction set that vector code runs on.
 std::string simdTarget();
-std::vector<std::string> simdTargets();
+
+// Run all vector code of the process on another instruction set, for tests that compare them; false, and the
+// widest one again, if it was not compiled in or the processor lacks it. Not while anything else runs.
+bool forceSimdTarget(const std::string& name);
 
 }  // namespace prompt_attention
