@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <numeric>
 
-#include "core/fit.h"
-#include "core/hinge_head.h"
-#include "core/linear_heads.h"
-#include "core/models.h"
+#include "core/models/fit.h"
+#include "core/heads/hinge_head.h"
+#include "core/heads/linear_heads.h"
+#include "core/models/models.h"
 #include "native/input.h"
 
 using namespace prompt_attention;

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/canvas.h"
-#include "core/embedding.h"
-#include "core/mixture.h"
+#include "core/images/canvas.h"
+#include "core/images/embedding.h"
+#include "core/mixture/mixture.h"
 #include "native/input.h"
 
 using namespace prompt_attention;

@@ -2,10 +2,10 @@
 // workspace was used for before.
 #include <cstring>
 
-#include "core/descent.h"
-#include "core/known_prompt.h"
-#include "core/three_step.h"
-#include "core/three_step_projected.h"
+#include "core/trials/descent.h"
+#include "core/trials/known_prompt.h"
+#include "core/trials/three_step.h"
+#include "core/trials/three_step_projected.h"
 #include "native/input.h"
 
 using namespace prompt_attention;

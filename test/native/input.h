@@ -9,7 +9,7 @@
 #include <limits>
 #include <vector>
 
-#include "core/mixture.h"
+#include "core/mixture/mixture.h"
 
 namespace prompt_attention {
 

@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <random>
 
-#include "addon/crew.h"
-#include "addon/worker_pool.h"
+#include "addon/runtime/crew.h"
+#include "addon/runtime/worker_pool.h"
 
 using namespace prompt_attention;
 
