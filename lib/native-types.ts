@@ -140,10 +140,8 @@ export interface NativeKnownPromptRisk {
 }
 
 export interface NativeEngineInfo {
-  readonly addonVersion: string;
   readonly compiler: string;
   readonly simdTarget: string;
-  readonly simdTargets: readonly string[];
   readonly blasConfig: string;
   readonly blasCore: string;
   readonly cpuSimd: string;

@@ -30,6 +30,8 @@ export type * from './native-types.js';
 /** Everything the addon exports. Sizes are re-checked by the addon; meaning is validated by the callers in this folder. */
 export interface NativeAddon {
   engineInfo(): NativeEngineInfo;
+  /** Run all vector code of the process on another instruction set, before anything else runs. For tests alone. */
+  forceSimdTarget(request: { readonly target: string }): void;
   /** Gaussian noise only. */
   trialFeatures(
     request: NativeKey & {

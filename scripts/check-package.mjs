@@ -43,7 +43,7 @@ const kContents = [
   /^CMakeLists\.txt$/,
   /^binding\.gyp$/,
   /^native\/(sources|requirements)\.txt$/,
-  /^native\/(core|addon)\/[\w-]+\.(h|cpp)$/,
+  /^native\/(core|addon)\/\w+\/[\w-]+\.(h|cpp)$/,
   /^native\/portable\/\w+\.(cpp|map)$/,
 ];
 

@@ -1,4 +1,4 @@
-"""Prints the coefficients of the normal tail in native/core/normal-tail-inl.h (needs mpmath).
+"""Prints the coefficients of the normal tail in native/core/base/normal-tail-inl.h (needs mpmath).
 
 (1 + 2z) e^{z²/2} Φ(−z) is smooth in t = (z − 5)/(z + 5) on all of z ≥ 0. Its Chebyshev series in t falls below 3·10⁻¹⁸ after
 24 terms; printed are the same polynomial's coefficients of 1, t, t², …

@@ -1,4 +1,4 @@
-/** Purpose of the streams of choices; native/core/random.h lists them all. */
+/** Purpose of the streams of choices; native/core/random/random.h lists them all. */
 export const kChoicePurpose = 15;
 
 /** Number that stands for noise in place of an image. */

@@ -221,7 +221,7 @@ export function splitParameters<Name extends string>(
   return parts as ModelParameters<Name>;
 }
 
-/** Purpose of the stream of initial parameters; native/core/random.h lists them all. */
+/** Purpose of the stream of initial parameters; native/core/random/random.h lists them all. */
 const kInitialPurpose = 12;
 
 /** Independent normals, in the order of the definition. */

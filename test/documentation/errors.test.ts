@@ -174,7 +174,7 @@ const provocations: Readonly<Record<string, Provocation>> = {
 /** Messages that nothing in a test machine's reach brings about: the files whose code has their text. */
 const sources: Readonly<Record<string, string>> = {
   'no PNG files: the packages @resvg/resvg-js and dejavu-fonts-ttf are not installed': 'lib/report/index.ts',
-  'the computation needs more than the process can get': 'native/addon/environment.cpp',
+  'the computation needs more than the process can get': 'native/addon/runtime/environment.cpp',
   'the risk of the … head at sample ratio … was not found': 'lib/risk/known-prompt.ts',
   'lies on a file system without file locks': 'lib/study/sqlite.ts',
   'cannot be written (is the disk full, a quota reached, or the file read-only?)': 'lib/study/sqlite.ts',

@@ -1,12 +1,12 @@
-// Models, training and heads on arrays of any numbers: softmax weights of finite scores are a distribution, losses
-// and errors have their ranges, what is said to be fitted is finite.
+// Models, training and heads on arrays of any numbers: softmax weights of finite scores are a distribution,
+// losses and errors have their ranges, what is said to be fitted is finite.
 #include <algorithm>
 #include <numeric>
 
-#include "core/fit.h"
-#include "core/hinge_head.h"
-#include "core/linear_heads.h"
-#include "core/models.h"
+#include "core/heads/hinge_head.h"
+#include "core/heads/linear_heads.h"
+#include "core/models/fit.h"
+#include "core/models/models.h"
 #include "native/input.h"
 
 using namespace prompt_attention;
@@ -78,8 +78,9 @@ void train(Input& input) {
   const Examples examples{n, X.data(), y.data(), relevance.data()};
   FitOptions options{};
   options.loss = readLoss(input, model);
-  options.optimizer = {input.oneOf({OptimizerKind::kGradientDescent, OptimizerKind::kMomentum, OptimizerKind::kAdam}),
-                       0.9, 0.9, 0.99, 1e-8};
+  options.optimizer = {
+      input.oneOf({OptimizerKind::kGradientDescent, OptimizerKind::kMomentum, OptimizerKind::kAdam}), 0.9,
+      0.9, 0.99, 1e-8};
   for (double& rate : options.learningRates) rate = input.positive();
   options.schedule = {input.oneOf({ScheduleKind::kConstant, ScheduleKind::kCosine, ScheduleKind::kStep}),
                       input.integer(0, 3), input.share(), input.integer(1, 3), input.share()};

@@ -1,9 +1,9 @@
 // Laws: a risk that is said to be found is a share with a finite error bar; what is not found says so.
-#include "core/convergence_failure.h"
-#include "core/long_context_risk.h"
-#include "core/population_gradient.h"
-#include "core/risk.h"
-#include "core/three_step_law.h"
+#include "core/base/convergence_failure.h"
+#include "core/laws/long_context_risk.h"
+#include "core/laws/risk.h"
+#include "core/laws/three_step_law.h"
+#include "core/mixture/population_gradient.h"
 #include "native/input.h"
 
 using namespace prompt_attention;
@@ -32,8 +32,9 @@ void knownPrompt(Input& input) {
     EXPECT(static_cast<int>(curve.points.size()) == points);
     for (const RiskPoint& point : curve.points) {
       if (point.status != RiskStatus::kOk) continue;
-      EXPECT(isShare(point.error));
-      EXPECT(point.standardError >= 0.0);
+      const auto [error, standardError] = point.fields[kRiskError];
+      EXPECT(isShare(error));
+      EXPECT(standardError >= 0.0);
     }
   } catch (const ConvergenceFailure&) {
   }

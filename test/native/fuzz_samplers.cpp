@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/canvas.h"
-#include "core/embedding.h"
-#include "core/mixture.h"
+#include "core/images/canvas.h"
+#include "core/images/embedding.h"
+#include "core/mixture/mixture.h"
 #include "native/input.h"
 
 using namespace prompt_attention;
@@ -83,16 +83,16 @@ void canvases(Input& input) {
   CanvasWorkspace workspace;
   std::vector<double> patches(static_cast<size_t>(layout.tokens()) * layout.patchPixels());
   std::vector<uint8_t> relevance(layout.tokens());
-  drawCanvas(layout, images.data(), pieces.data(), static_cast<int>(pieces.size()), input.key(), input.position(1000),
-             patches.data(), relevance.data(), workspace);
+  drawCanvas(layout, images.data(), pieces.data(), static_cast<int>(pieces.size()), input.key(),
+             input.position(1000), patches.data(), relevance.data(), workspace);
   EXPECT(std::all_of(patches.begin(), patches.end(), [](double x) { return x >= 0.0 && x <= 1.0; }));
   EXPECT(std::all_of(relevance.begin(), relevance.end(), [](uint8_t mark) { return mark <= 1; }));
   std::vector<EmbeddingStage> stages;
   int inputs = layout.patchPixels();
   for (int i = input.integer(1, 3); i > 0; --i) {
     const int outputs = input.integer(1, 7);
-    stages.push_back({inputs, outputs, input.numbers(static_cast<size_t>(inputs) * outputs), input.numbers(outputs),
-                      input.boolean()});
+    stages.push_back({inputs, outputs, input.numbers(static_cast<size_t>(inputs) * outputs),
+                      input.numbers(outputs), input.boolean()});
     inputs = outputs;
   }
   EmbeddingWorkspace embedding;

@@ -1,11 +1,11 @@
-// Trials of every kind: a successful one has finite metrics and shares in [0, 1], and is the same whatever the
-// workspace was used for before.
+// Trials of every kind: a successful one has finite metrics and shares in [0, 1], and is the same whatever
+// the workspace was used for before.
 #include <cstring>
 
-#include "core/descent.h"
-#include "core/known_prompt.h"
-#include "core/three_step.h"
-#include "core/three_step_projected.h"
+#include "core/trials/descent.h"
+#include "core/trials/known_prompt.h"
+#include "core/trials/three_step.h"
+#include "core/trials/three_step_projected.h"
 #include "native/input.h"
 
 using namespace prompt_attention;
@@ -52,7 +52,8 @@ void knownPrompt(Input& input) {
     return runKnownPromptTrial(spec, 3, kNever, scratch, *out);
   });
   if (status != TrialStatus::kOk) return;
-  // Norms beyond 1e154 overflow when squared; the head is then one of NaN or ∞ norm, its error still a share or NaN.
+  // Norms beyond 1e154 overflow when squared; the head is then one of NaN or ∞ norm, its error still a share
+  // or NaN.
   EXPECT(std::isnan(metrics[0].error) || isShare(metrics[0].error));
   EXPECT(std::isnan(metrics[0].relevantAttention) || isShare(metrics[0].relevantAttention));
 }
@@ -66,7 +67,8 @@ void threeStep(Input& input) {
                                projected ? kLeastProjectedDimension : 1);
   for (int& n : spec.examples) n = input.integer(1, 300);
   for (double& step : spec.options.stepSizes) step = input.number();
-  spec.options.head = input.oneOf({ThreeStepHead::kFresh, ThreeStepHead::kRestarted, ThreeStepHead::kContinued});
+  spec.options.head =
+      input.oneOf({ThreeStepHead::kFresh, ThreeStepHead::kRestarted, ThreeStepHead::kContinued});
   spec.options.intercept = input.boolean();
   spec.testDraws = input.integer(1, 300);
   spec.key = input.key();
@@ -88,18 +90,21 @@ void descent(Input& input) {
   spec.mixture =
       input.mixture(projected || input.boolean() ? NoiseKind::kGaussian : NoiseKind::kRademacher, 1);
   spec.examples = input.integer(1, 12);
-  spec.model.kind = input.oneOf({ModelKind::kPromptAttention, ModelKind::kLinearAttention, ModelKind::kMeanPooling,
-                                 ModelKind::kMatrixAttention});
-  if (projected && spec.model.kind == ModelKind::kMatrixAttention) spec.model.kind = ModelKind::kPromptAttention;
+  spec.model.kind = input.oneOf({ModelKind::kPromptAttention, ModelKind::kLinearAttention,
+                                 ModelKind::kMeanPooling, ModelKind::kMatrixAttention});
+  if (projected && spec.model.kind == ModelKind::kMatrixAttention)
+    spec.model.kind = ModelKind::kPromptAttention;
   spec.model.tokens = spec.mixture.tokens;
   spec.model.dimension = spec.mixture.dimension;
   spec.model.outputs = 1;
   if (spec.model.kind == ModelKind::kMatrixAttention)
     spec.model.pooledHead = spec.model.trainsAttention = spec.model.trainsWeights = true;
   spec.loss = input.oneOf({LossKind::kSquare, LossKind::kLogistic});
-  spec.optimizer = {input.oneOf({OptimizerKind::kGradientDescent, OptimizerKind::kMomentum, OptimizerKind::kAdam}),
-                    0.9, 0.9, 0.99, 1e-8};
-  if (projected && spec.optimizer.kind == OptimizerKind::kAdam) spec.optimizer.kind = OptimizerKind::kMomentum;
+  spec.optimizer = {
+      input.oneOf({OptimizerKind::kGradientDescent, OptimizerKind::kMomentum, OptimizerKind::kAdam}), 0.9,
+      0.9, 0.99, 1e-8};
+  if (projected && spec.optimizer.kind == OptimizerKind::kAdam)
+    spec.optimizer.kind = OptimizerKind::kMomentum;
   spec.steps = input.integer(0, 6);
   spec.promptStep = input.number();
   spec.headStep = input.number();

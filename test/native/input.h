@@ -9,17 +9,17 @@
 #include <limits>
 #include <vector>
 
-#include "core/mixture.h"
+#include "core/mixture/mixture.h"
 
 namespace prompt_attention {
 
 // Ends the fuzzer with a report unless `condition` holds.
-#define EXPECT(condition)                                                     \
-  do {                                                                        \
-    if (!(condition)) {                                                       \
-      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);    \
-      std::abort();                                                           \
-    }                                                                         \
+#define EXPECT(condition)                                                  \
+  do {                                                                     \
+    if (!(condition)) {                                                    \
+      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+      std::abort();                                                        \
+    }                                                                      \
   } while (false)
 
 class Input {

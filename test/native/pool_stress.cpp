@@ -1,12 +1,12 @@
-// Stress of the worker pool without Node, to be built with ThreadSanitizer: jobs of many units and of parts, cancelled
-// at any moment, that throw or not, in pools that are stopped while they work. Every job must be handed over
-// exactly once, with every unit run exactly once unless it was cancelled or threw.
+// Stress of the worker pool without Node, to be built with ThreadSanitizer: jobs of many units and of parts,
+// cancelled at any moment, that throw or not, in pools that are stopped while they work. Every job must be
+// handed over exactly once, with every unit run exactly once unless it was cancelled or threw.
 #include <cstdio>
 #include <cstdlib>
 #include <random>
 
-#include "addon/crew.h"
-#include "addon/worker_pool.h"
+#include "addon/runtime/crew.h"
+#include "addon/runtime/worker_pool.h"
 
 using namespace prompt_attention;
 
@@ -68,7 +68,8 @@ void round(std::mt19937& random) {
   }
   for (const auto& job : jobs) {
     expect(job->finished == 1, "a job was not handed over once");
-    if (!job->cancelled) expect(job->ran == job->units && job->completed == job->units, "a unit did not run once");
+    if (!job->cancelled)
+      expect(job->ran == job->units && job->completed == job->units, "a unit did not run once");
     if (job->failure) expect(job->throws(), "a job failed without reason");
   }
 }

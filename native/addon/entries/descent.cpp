@@ -1,0 +1,163 @@
+// Trials of the gradient-descent experiment.
+#include "core/trials/descent.h"
+
+#include "addon/entries/entry_points.h"
+#include "addon/entries/trials.h"
+#include "addon/reading/model_request.h"
+#include "addon/runtime/allocating.h"
+#include "core/trials/lazy_descent.h"
+
+namespace prompt_attention {
+
+namespace {
+
+using Metrics = DescentMetrics;
+
+constexpr MetricField<Metrics> kPromptAttentionFields[] = {
+    {"error", &Metrics::error},
+    {"trainingLoss", &Metrics::trainingLoss},
+    {"trainingError", &Metrics::trainingError},
+    {"contextOverlap", &Metrics::contextOverlap},
+    {"signalOverlap", &Metrics::signalOverlap},
+    {"promptNorm", &Metrics::promptNorm},
+    {"headNorm", &Metrics::headNorm},
+    {"relevantAttention", &Metrics::relevantAttention},
+};
+constexpr MetricField<Metrics> kLinearAttentionFields[] = {
+    {"error", &Metrics::error},
+    {"trainingLoss", &Metrics::trainingLoss},
+    {"trainingError", &Metrics::trainingError},
+    {"contextOverlap", &Metrics::contextOverlap},
+    {"signalOverlap", &Metrics::signalOverlap},
+    {"promptNorm", &Metrics::promptNorm},
+    {"headNorm", &Metrics::headNorm},
+};
+constexpr MetricField<Metrics> kMeanPoolingFields[] = {
+    {"error", &Metrics::error},
+    {"trainingLoss", &Metrics::trainingLoss},
+    {"trainingError", &Metrics::trainingError},
+    {"headNorm", &Metrics::headNorm},
+    {"relevantAttention", &Metrics::relevantAttention},
+};
+constexpr MetricField<Metrics> kSelfAttentionFields[] = {
+    {"error", &Metrics::error},
+    {"trainingLoss", &Metrics::trainingLoss},
+    {"trainingError", &Metrics::trainingError},
+    {"weightNorm", &Metrics::weightNorm},
+    {"headNorm", &Metrics::headNorm},
+    {"relevantAttention", &Metrics::relevantAttention},
+};
+
+// One unit per trial; metrics of every record, gathered by name.
+class DescentJob final : public PromiseJob {
+ public:
+  DescentJob(DescentSpec spec, std::span<const MetricField<Metrics>> fields, uint64_t firstTrial,
+             size_t trials)
+      : spec_(std::move(spec)),
+        fields_(fields),
+        firstTrial_(firstTrial),
+        records_(recordCount(spec_)),
+        metrics_(fields.size() * trials),
+        path_(spec_.recordEvery > 0 ? fields.size() * trials * records_ : 0),
+        accuracy_(trials),
+        status_(trials) {
+    units = trials;
+  }
+  void run(uint64_t unit, Workspace& workspace) override {
+    std::vector<Metrics> records(records_);
+    status_[unit] = static_cast<uint8_t>(
+        runDescentTrial(spec_, firstTrial_ + unit, cancelled, workspace.descent, records.data()));
+    accuracy_.set(unit, records.back().test);
+    for (size_t i = 0; i < fields_.size(); ++i) {
+      metrics_[i * units + unit] = records.back().*fields_[i].value;
+      if (path_.empty()) continue;
+      double* path = path_.data() + (i * units + unit) * records_;
+      for (size_t j = 0; j < records_; ++j) path[j] = records[j].*fields_[i].value;
+    }
+  }
+  Napi::Value result(Napi::Env env) override {
+    const Environment& environment = Environment::of(env);
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("metrics", byName(env, metrics_, units));
+    if (!path_.empty()) result.Set("path", byName(env, path_, units * records_));
+    result.Set("testError", accuracy_.packed(env));
+    result.Set("status", environment.uint8Array(env, status_.data(), units));
+    return result;
+  }
+
+ private:
+  Napi::Object byName(Napi::Env env, const ResultArray<double>& values, size_t each) const {
+    Napi::Object object = Napi::Object::New(env);
+    for (size_t i = 0; i < fields_.size(); ++i)
+      object.Set(fields_[i].name, Environment::of(env).float64Array(env, values.data() + i * each, each));
+    return object;
+  }
+
+  const DescentSpec spec_;
+  const std::span<const MetricField<Metrics>> fields_;
+  const uint64_t firstTrial_;
+  const size_t records_;
+  ResultArray<double> metrics_;  // [fields×trials], of the last record
+  ResultArray<double> path_;     // [fields×trials×records], or empty
+  AccuracyArrays accuracy_;      // of the last record
+  ResultArray<uint8_t> status_;  // [trials]
+};
+
+std::span<const MetricField<Metrics>> fieldsOf(ModelKind kind) {
+  switch (kind) {
+    case ModelKind::kPromptAttention:
+      return kPromptAttentionFields;
+    case ModelKind::kLinearAttention:
+      return kLinearAttentionFields;
+    case ModelKind::kMeanPooling:
+      return kMeanPoolingFields;
+    case ModelKind::kMatrixAttention:
+      return kSelfAttentionFields;
+  }
+  return {};
+}
+
+}  // namespace
+
+Napi::Value simulateDescent(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Request request(info[0]);
+  DescentSpec spec{};
+  spec.mixture = readMixture(request);
+  spec.model = readModel(request);
+  if (spec.model.tokens != spec.mixture.tokens || spec.model.dimension != spec.mixture.dimension)
+    request.failRange("model", "of the mixture's sizes");
+  const bool pooledSelfAttention =
+      spec.model.pooledHead && spec.model.prompts == 0 && spec.model.outputs == 1;
+  if (spec.model.kind == ModelKind::kMatrixAttention && !pooledSelfAttention)
+    request.failRange("model", "self-attention with a pooled head, or a model without attention weights");
+  spec.loss = readLoss(request, spec.model);
+  spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
+  spec.optimizer = readOptimizer(request);
+  spec.steps = static_cast<int>(request.integer("steps", 0, kMaximumCount - 1));
+  spec.promptStep = request.number("promptStep");
+  spec.headStep = request.number("headStep");
+  spec.initialScale = request.number("initialScale");
+  spec.freshExamples = request.boolean("freshExamples");
+  spec.recordEvery = static_cast<int>(request.integer("recordEvery", 0, kMaximumCount));
+  spec.method = readMethod(request, spec.mixture);
+  if (spec.method == Method::kProjected &&
+      (spec.model.kind == ModelKind::kMatrixAttention || spec.optimizer.kind == OptimizerKind::kAdam))
+    request.failRange("method", "'dense' for self-attention and for Adam");
+  if (spec.method == Method::kProjected && lazyDescentRows(spec) > static_cast<double>(kMaximumCount))
+    request.failRange("examples", "such that there are fewer than 2^31 irrelevant tokens");
+  spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));
+  spec.key = readKey(request);
+  const uint64_t firstTrial = request.integer("firstTrial", 0, kMaximumInteger);
+  const size_t trials = request.integer("trials", 1, kMaximumCount);
+  const int threads = threadsThatFit(request, descentBytes(spec), trials);
+  const std::span<const MetricField<Metrics>> fields = fieldsOf(spec.model.kind);
+  const size_t recorded = checkedProduct(env, trials, static_cast<size_t>(recordCount(spec)) + 1);
+  const size_t bytes = checkedProduct(env, checkedProduct(env, recorded, fields.size()), sizeof(double));
+  auto job = allocating(
+      env, bytes, [&] { return std::make_shared<DescentJob>(std::move(spec), fields, firstTrial, trials); });
+  job->maximumThreads = threads;
+  return Environment::of(env).start(env, job);
+}
+
+}  // namespace prompt_attention

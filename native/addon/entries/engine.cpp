@@ -1,0 +1,79 @@
+// Engine description and random numbers.
+#include "addon/entries/entry_points.h"
+#include "addon/reading/unpack.h"
+#include "addon/runtime/environment.h"
+#include "core/base/blas.h"
+#include "core/random/random.h"
+
+namespace prompt_attention {
+
+namespace {
+
+const char* cpuSimd() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512bw")) return "avx512";
+  if (__builtin_cpu_supports("avx2")) return "avx2";
+#endif
+  return "baseline";
+}
+
+std::vector<double> singleNormals(const Stream& stream, uint64_t first, size_t count) {
+  std::vector<float> numbers(count);
+  stream.normals(first, count, numbers.data());
+  return {numbers.begin(), numbers.end()};
+}
+
+}  // namespace
+
+Napi::Value engineInfo(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Object result = Napi::Object::New(env);
+#if defined(__clang__)
+  result.Set("compiler", "clang " __clang_version__);
+#else
+  result.Set("compiler", "gcc " __VERSION__);
+#endif
+  result.Set("simdTarget", simdTarget());
+  result.Set("blasConfig", blasConfig());
+  result.Set("blasCore", blasCore());
+  result.Set("cpuSimd", cpuSimd());
+  return result;
+}
+
+Napi::Value forceTarget(const Napi::CallbackInfo& info) {
+  const Request request(info[0]);
+  if (!forceSimdTarget(request.text("target")))
+    request.failRange("target", "the name of a SIMD target that this processor and this build have");
+  return info.Env().Undefined();
+}
+
+Napi::Value philox4x32Block(const Napi::CallbackInfo& info) {
+  const std::vector<uint32_t> counter = copyUint32Array(info[0], "counter", 4);
+  const std::vector<uint32_t> key = copyUint32Array(info[1], "key", 2);
+  uint32_t out[4];
+  philox4x32(counter.data(), key.data(), out);
+  return Environment::of(info.Env()).uint32Array(info.Env(), out, 4);
+}
+
+Napi::Value randomNumbers(const Napi::CallbackInfo& info) {
+  const Request request(info[0]);
+  const std::string kind = request.text("kind");
+  const Stream stream(readKey(request), static_cast<uint32_t>(request.integer("purpose", 0, 255)),
+                      request.integer("trial", 0, kMaximumInteger));
+  const uint64_t first = request.integer("first", 0, kMaximumInteger);
+  const size_t count = request.integer("count", 0, kMaximumCount);
+  std::vector<double> numbers(count);
+  if (kind == "normal")
+    stream.normals(first, count, numbers.data());
+  else if (kind == "single-normal")
+    numbers = singleNormals(stream, first, count);
+  else if (kind == "uniform")
+    stream.uniforms(first, count, numbers.data());
+  else if (kind == "sign")
+    stream.signs(first, count, numbers.data());
+  else
+    request.failRange("kind", "'normal', 'single-normal', 'uniform' or 'sign'");
+  return Environment::of(info.Env()).float64Array(info.Env(), numbers.data(), count);
+}
+
+}  // namespace prompt_attention

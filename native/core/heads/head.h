@@ -1,0 +1,103 @@
+// Linear heads on pooled features v_i ∈ R^d, labels y_i = ±1.
+//
+//   averaging       w = (1/n) Σ y_i v_i
+//   least squares   w = argmin (1/2n) Σ (y_i − wᵀv_i)² + (λ/2)‖w‖²; λ = 0 and n < d: the interpolator of
+//   least norm
+//   logistic, hinge as in linear_heads.h and hinge_head.h
+//
+// Least squares factorises the smaller Gram matrix: VᵀV + nλI for n ≥ d (rows of V are streamed, memory d²),
+// VVᵀ + nλI for n < d (memory n·d). If its reciprocal condition number is below kLeastReciprocalCondition the
+// factor is thrown away for the solvers of orthogonal_head.h, which are right to ten digits, or give the head
+// of least norm; kSingular if they need too much memory or time. Logistic and hinge hold all features (memory
+// n·d) and are converged by their residual, or have the status kSeparable or kNotConverged.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+#include "core/base/trial.h"
+#include "core/heads/linear_heads.h"
+
+namespace prompt_attention {
+
+enum class HeadKind { kAveraging, kLeastSquares, kLogistic, kHinge };
+
+// Memory that a job's trials have for rare large factorisations: up to `freely` bytes all threads at a time,
+// more than that one at a time.
+struct MemoryShare {
+  double freely;
+  double all;
+  std::mutex oneAtATime;
+};
+
+struct HeadOptions {
+  HeadKind kind;
+  double ridge;                   // λ ≥ 0, > 0 for the hinge; not read by averaging
+  MemoryShare* memory = nullptr;  // for what ordinary heads do not need; null: as much as there is
+};
+
+// What found the head.
+enum class HeadSolver : uint8_t {
+  kNone = 0,       // nothing to solve
+  kIterative = 1,  // conjugate gradients
+  kDirect = 2,     // a Gram matrix, refined if need be; Newton's or an interior-point method
+  kOrthogonal = 3  // an orthogonal factorisation of the features
+};
+
+struct HeadOutcome {
+  TrialStatus status;
+  HeadSolver solver;
+};
+
+// Of the Gram matrix, below which least squares go on as in orthogonal_head.h: ten digits of w are right
+// above.
+constexpr double kLeastReciprocalCondition = 1e-6;
+
+// Features of a training sample, made where they are used.
+class FeatureSource {
+ public:
+  virtual ~FeatureSource() = default;
+  virtual int examples() const = 0;
+  virtual int dimension() const = 0;
+  // Examples first … first+count−1: features into V[count×d] row-major, labels into y[count].
+  virtual void rows(int first, int count, double* V, double* y) = 0;
+};
+
+struct HeadWorkspace {
+  std::vector<double> rows;         // block of features
+  std::vector<double> labels;       // of the same examples
+  std::vector<double> matrix;       // Gram matrix
+  std::vector<double> solution;     // dual solution
+  std::vector<double> scratch;      // [3·order]
+  std::vector<int> integerScratch;  // [order]
+};
+
+// Logistic or hinge head on given features V[n×d], which are destroyed. With n < d it is sought in the span
+// of the features: Vᵀ = Q R, so that w = Q z with z the head on the n×n features Rᵀ; exact, and n²d + n³ per
+// step.
+LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const HeadOptions& options,
+                               double* w, const std::atomic<bool>& cancelled);
+
+// Holds what `bytes` need of the share; false if they are not there.
+class MemoryHold {
+ public:
+  MemoryHold(MemoryShare* share, double bytes);
+  explicit operator bool() const { return fits_; }
+  bool isExclusive() const { return lock_.owns_lock(); }
+
+ private:
+  std::unique_lock<std::mutex> lock_;
+  bool fits_;
+};
+
+// Bytes that fitHead needs at most, to leading order, but for ill-conditioned least squares.
+double headBytes(HeadKind kind, double examples, double dimension);
+
+// Fits the head on all examples of `source` into w[d]. If the status is not kOk, or once `cancelled`, w holds
+// no result. A product or factorisation under way is not interrupted.
+HeadOutcome fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
+                    const std::atomic<bool>& cancelled);
+
+}  // namespace prompt_attention

@@ -1,0 +1,28 @@
+// The closed forms of risk.h: least squares given χ, interpolation, averaging, and everything without noise.
+#pragma once
+
+#include "core/laws/risk_fixed_point.h"
+
+namespace prompt_attention {
+
+// Least squares with noise, λ > 0 or α > 1.
+RiskState leastSquaresState(const RiskPoints& points, double alpha, double ridge, PartRunner& runner);
+
+// Batches first … last − 1 only.
+struct BatchRange {
+  int first;
+  int last;
+};
+
+// Least squares at λ = 0, α ≤ 1 (χ = ∞), and averaging (χ = 1/α).
+RiskState interpolationState(const RiskPoints& points, BatchRange range, double alpha);
+RiskState averagingState(const RiskPoints& points, BatchRange range, double alpha);
+
+// b of the first point of a segment.
+PlaneVector firstMargin(const RiskPoints& points, const RiskSegment& segment);
+
+// Without noise: the minimiser of E ℓ(wᵀb) + (λ/2)‖w‖² over the plane; the least squares one of least norm if
+// λ = 0. Logistic and hinge need λ > 0.
+PlaneVector noiselessHead(const RiskPoints& points, MarginLoss loss, double ridge);
+
+}  // namespace prompt_attention

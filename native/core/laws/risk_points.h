@@ -1,0 +1,79 @@
+// What the risk of a known prompt (risk.h) averages over: one point per draw of the scores and value of (y,
+// δ).
+//
+// Given (y, δ) and the scores, the feature of an example has plane coordinates u = (u1, u2 + s z), z ~ N(0,
+// 1), and noise of variance s² in every orthogonal direction (theory.md §5, §6). With β = y r the margin
+// coordinates of the relevant tokens and B = 1 − A the attention mass on the others, the margin coordinates
+// without the noise are
+//
+//   b = y u = (1 − B) β + η,   η = B y μ + y t̃ e1.
+//
+// Points hold η, B and s². Where attention is heavy-tailed, B, η and s of a draw fall below all rounding of b
+// together, and 1 − wᵀb = (1 − B)(1 − wᵀβ) + B − wᵀη keeps its digits only in this form. For the same reason
+// heads are held with their distance from `origin`, where wᵀβ = 1 for both labels, or for the shorter β where
+// both are on one line (RiskState of risk_sums.h).
+//
+// At τ = 0 the scores do not matter: t̃ is then noise of variance s² along e1 too (`uniform`), and a single
+// draw says all.
+//
+// Draws come in batches from independent randomisations (score_lattice.h), so that the scatter of what is
+// computed from single batches gives standard errors.
+#pragma once
+
+#include <atomic>
+#include <vector>
+
+#include "core/mixture/mixture.h"
+#include "core/models/objective.h"
+#include "core/random/random.h"
+
+namespace prompt_attention {
+
+constexpr int kRiskBatches = 32;
+
+// Points begin … begin + count − 1 stand for one value of (y, δ).
+struct RiskSegment {
+  size_t begin;
+  size_t normals;  // where in RiskPoints::normals and ::weights theirs begin
+  int count;
+  double probability;      // among training examples
+  double testProbability;  // among examples to come
+  PlaneVector relevant;    // β
+  double originGap;        // 1 − originᵀβ, exactly 0 where the origin was made so
+  double y;
+};
+
+struct RiskPoints {
+  std::vector<double> eta1;
+  std::vector<double> eta2;
+  std::vector<double> irrelevantMasses;  // B
+  std::vector<double> variances;         // s²
+  std::vector<double> normals;  // x ~ N(0, 1) for losses whose mean over the noise has no closed form
+  std::vector<double> weights;  // of the points of a segment, of mean 1; empty if all are 1
+  std::vector<std::vector<RiskSegment>> batches;
+  bool uniform;     // τ = 0
+  bool noiseless;   // s = 0
+  double clipped;   // share of points that are held at the end of double precision
+  bool reweighted;  // whether training examples have other probabilities
+  PlaneVector
+      origin;  // (0, 1/⟨w⋆,e2⟩), on one line (1/β, 0), or 0 where that is not finite or no token is relevant
+  // Means over all points.
+  double b1Squares;  // E b1² (+ s² at τ = 0)
+  double b2Squares;  // E b2² + s²
+  double variance;   // E s²
+  double relevantAttention;
+  double relevantAttentionStandardError;
+
+  bool hasDraws() const { return batches.size() > 1; }
+};
+
+// About `draws` draws in kRiskBatches batches of prime size; none at τ = 0 or without noise. With
+// `withNormals` every point has an x: one per draw, or, where nothing is drawn, the nodes of a quadrature.
+// Returns early, with nothing of use, once `cancelled`.
+RiskPoints drawRiskPoints(const Mixture& mixture, double inverseTemperature, int draws, StreamKey key,
+                          bool withNormals, PartRunner& runner, const std::atomic<bool>& cancelled);
+
+// The same points where the share of label +1 among training examples is `rate`.
+RiskPoints withTrainingRate(RiskPoints points, double positiveRate, double rate);
+
+}  // namespace prompt_attention

@@ -1,0 +1,54 @@
+// The test and training error of a head's limit where few draws carry them (theory.md §10).
+//
+// The state of risk.h is an average that ordinary draws tell; the errors Φ(−a/t), Φ(−(a + e₀χs²)/t) at that
+// state may come from draws that no lattice holds. A pilot asks whether they do; then both errors are
+// averages over the ladder of score_ladder.h, with their derivatives by the state, so that what is not known
+// of the state enters their standard errors. Draws are the same for every state up to the ladder's choice.
+// Cost: that of the ladder's draws, some ten times as much a draw as the lattice.
+#pragma once
+
+#include <array>
+#include <atomic>
+
+#include "core/laws/risk_sums.h"
+#include "core/mixture/pooling.h"
+
+namespace prompt_attention {
+
+// A mean, its derivatives by w1, w2, R and χ, and how far it can be trusted.
+struct TailMean {
+  double mean;
+  double standardError;  // of the draws; not of the state
+  double effectiveDraws;
+  double by1;
+  double by2;
+  double byR;
+  double byChi;
+};
+
+struct RiskTail {
+  TailMean test;
+  TailMean training;
+};
+
+struct RiskTailSpec {
+  const Mixture& mixture;
+  double inverseTemperature;
+  const RiskPoints& points;
+  RiskState state;
+  double slopeAtZero;  // e₀ of errorSums
+  StreamKey key;
+  int draws;
+};
+
+// Whether as many plain draws as the spec has would miss a part of the error that matters beside `error`,
+// whose squares have the mean `squares`.
+bool missesTail(const RiskTailSpec& spec, double error, double squares, PoolingWorkspace& workspace,
+                const std::atomic<bool>& cancelled);
+
+// By the ladder, from spec.draws draws on to kMostTailFactor times as many while fewer than
+// kLeastEffectiveDraws of them are effective.
+constexpr int kMostTailFactor = 16;
+RiskTail riskTail(const RiskTailSpec& spec, PoolingWorkspace& workspace, const std::atomic<bool>& cancelled);
+
+}  // namespace prompt_attention

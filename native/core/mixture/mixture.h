@@ -1,0 +1,138 @@
+// The contextual mixture model (theory.md §1): labels, means in the plane of q⋆ and w⋆, and dense tokens.
+//
+// Canonical frame: e1 = q⋆/Q, e2 completes w⋆ = W(ρ e1 + √(1−ρ²) e2); every token mean lies in the plane of
+// e1, e2.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/random/random.h"
+
+namespace prompt_attention {
+
+enum class NoiseKind { kGaussian, kRademacher, kUniform };
+
+struct ConfusionAtom {
+  double deltaQ;
+  double deltaW;
+  double probability;
+};
+
+// Coordinates along e1 and e2.
+struct PlaneVector {
+  double e1;
+  double e2;
+};
+
+inline double dot(PlaneVector a, PlaneVector b) {
+  return a.e1 * b.e1 + a.e2 * b.e2;
+}
+inline PlaneVector operator+(PlaneVector a, PlaneVector b) {
+  return {a.e1 + b.e1, a.e2 + b.e2};
+}
+inline PlaneVector operator*(double scale, PlaneVector a) {
+  return {scale * a.e1, scale * a.e2};
+}
+
+struct Mixture {
+  int tokens;          // T ≥ 1
+  int relevantTokens;  // k in [0, T]
+  int dimension;       // d ≥ 1
+  double contextNorm;  // Q
+  double signalNorm;   // W
+  double correlation;  // ρ
+  double noiseLevel;   // σ
+  NoiseKind noise;
+  double positiveRate;  // π
+  std::vector<ConfusionAtom> confusion;
+  bool randomRelevance;
+
+  int irrelevantTokens() const { return tokens - relevantTokens; }
+  // No irrelevant token or no noise: features are points of the plane.
+  bool isNoiseless() const { return irrelevantTokens() == 0 || noiseLevel == 0.0; }
+  PlaneVector contextVector() const { return {contextNorm, 0.0}; }
+  PlaneVector signalVector() const;
+  // r = q⋆ + y w⋆
+  PlaneVector relevantMean(double y) const;
+  // μ = −δq q⋆ − δw y w⋆
+  PlaneVector irrelevantMean(double y, const ConfusionAtom& atom) const;
+};
+
+// One value of (y, δ) and the token means it leads to.
+struct LabelTerm {
+  double y;
+  double probability;
+  PlaneVector r;
+  PlaneVector mu;
+};
+
+// Every (y, δ) of positive probability.
+std::vector<LabelTerm> labelTerms(const Mixture& mixture);
+
+// What an example draws before any noise.
+struct ExampleLabel {
+  double y;  // ±1
+  int atom;  // index into Mixture::confusion
+  int term;  // index into labelTable
+};
+
+// Every (y, δ), also those of probability 0: y = +1 with each atom, then y = −1.
+void labelTable(const Mixture& mixture, std::vector<LabelTerm>& table);
+
+// Labels of the examples of one sample of one trial; example i does not depend on how many there are.
+class LabelSampler {
+ public:
+  LabelSampler(const Mixture& mixture, StreamKey key, Sample sample, uint64_t trial);
+  // Examples first … first+count−1 into out[count].
+  void draw(uint64_t first, size_t count, ExampleLabel* out) const;
+
+ private:
+  const Mixture& mixture_;
+  Stream labels_;
+  Stream confusion_;
+};
+
+// Vectors that replace the canonical frame and the isotropic noise; an empty one is not used.
+struct TokenFrame {
+  std::vector<double> contextVector;  // q⋆ [d]
+  std::vector<double> signalVector;   // w⋆ [d]
+  std::vector<double> noiseFactor;    // L [d×d], lower triangular: the noise is L times unit-variance noise
+};
+
+// Scratch of a TokenSampler, kept over trials.
+struct TokenScratch {
+  std::vector<double> relevantMean;    // [d]
+  std::vector<double> irrelevantMean;  // [d]
+  std::vector<float> normals;          // [m×d]
+  std::vector<double> noise;           // [m×d]
+  std::vector<double> uniforms;        // [k]
+  std::vector<int> positions;          // [T]
+};
+
+// Dense tokens of the examples of one sample of one trial. Gaussian noise has single-precision normals.
+class TokenSampler {
+ public:
+  TokenSampler(const Mixture& mixture, const TokenFrame& frame, StreamKey key, Sample sample, uint64_t trial,
+               TokenScratch& scratch);
+  // Tokens of example i into X[T×d], its relevance mask (1 = relevant) into mask[T]. A given mask[T] of k
+  // ones is used in place of the mixture's own relevance.
+  void draw(uint64_t example, ExampleLabel label, const uint8_t* givenMask, double* X, uint8_t* mask);
+
+ private:
+  void drawMask(uint64_t example, uint8_t* mask);
+  void setMeans(ExampleLabel label);
+  // Numbers first … first+count−1 of the noise into scratch_.noise.
+  void drawNoise(uint64_t first, size_t count);
+  // Tokens X[T×d]: the means, plus scale·noise[m×d] at the irrelevant ones.
+  template <class Number>
+  void addMeans(const uint8_t* mask, double scale, const Number* noise, double* X) const;
+
+  const Mixture& mixture_;
+  const TokenFrame& frame_;
+  Stream relevance_;
+  Stream noise_;
+  TokenScratch& scratch_;
+};
+
+}  // namespace prompt_attention

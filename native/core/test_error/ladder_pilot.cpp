@@ -1,0 +1,260 @@
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/test_error/score_ladder.h"
+
+namespace prompt_attention {
+
+namespace {
+
+constexpr uint64_t kPilotPosition = uint64_t{1} << 34;
+constexpr double kPlainShare = 0.2;
+constexpr double kNetShare = 0.1;
+
+double upperTail(double x) {
+  return 0.5 * std::erfc(x * M_SQRT1_2);
+}
+
+// All shifts that a pilot tries, in units of `step`: one token, all tokens, both.
+ScoreLadder wideLadder(int m, double step) {
+  ScoreLadder ladder;
+  ladder.step = step;
+  ladder.components.push_back({0.0, 0, 1.0});
+  for (int a = 1; a <= 8; ++a)
+    for (const double sign : {1.0, -1.0}) ladder.components.push_back({sign * a * step, 0, 1.0});
+  if (m > 1) {
+    ladder.powers = 8;
+    for (int D = 1; D <= 8; ++D) ladder.components.push_back({0.0, D, 1.0});
+    for (const int D : {2, 4, 6})
+      for (const double a : {2.0, -2.0, 4.0}) ladder.components.push_back({a * step, D, 1.0});
+  }
+  for (LadderComponent& component : ladder.components)
+    component.share = 1.0 / static_cast<double>(ladder.components.size());
+  return ladder;
+}
+
+// Rounds the shares to slots, largest remainders first, drops components without one, and scatters the slots.
+void assignSlots(ScoreLadder& ladder) {
+  const size_t count = ladder.components.size();
+  std::vector<int> slots(count);
+  std::vector<size_t> order(count);
+  std::iota(order.begin(), order.end(), size_t{0});
+  int left = kLadderPeriod;
+  const auto exact = [&](size_t j) { return ladder.components[j].share * kLadderPeriod; };
+  for (size_t j = 0; j < count; ++j) left -= slots[j] = static_cast<int>(exact(j));
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const double x = exact(a) - slots[a];
+    const double y = exact(b) - slots[b];
+    return x != y ? x > y : a < b;
+  });
+  for (size_t j = 0; left > 0; j = (j + 1) % count, --left) ++slots[order[j]];
+  std::vector<LadderComponent> kept;
+  std::vector<int> keptSlots;
+  ladder.powers = 0;
+  for (size_t j = 0; j < count; ++j) {
+    if (slots[j] == 0) continue;
+    kept.push_back(ladder.components[j]);
+    kept.back().share = static_cast<double>(slots[j]) / kLadderPeriod;
+    keptSlots.push_back(slots[j]);
+    ladder.powers = std::max(ladder.powers, kept.back().power);
+  }
+  ladder.components = kept;
+  // 37 is coprime to the period.
+  int slot = 0;
+  for (size_t j = 0; j < kept.size(); ++j)
+    for (int s = 0; s < keptSlots[j]; ++s, ++slot)
+      ladder.slots[slot * 37 % kLadderPeriod] = static_cast<uint8_t>(j);
+}
+
+// One round of the pilot on draws first … first+draws−1: contribution of every component, in shares that sum
+// to 1; all 0 if no value was above 0.
+std::vector<double> contributions(const Stream& stream, uint64_t first, int draws, int m, double c,
+                                  const ScoreLadder& ladder, const ValuesOf& valuesOf,
+                                  const std::atomic<bool>& cancelled, LadderWorkspace& workspace) {
+  const size_t components = ladder.components.size();
+  std::vector<double> ratios(components * draws);  // [draws×components]
+  std::vector<double> values(draws);
+  for (int begin = 0, count; begin < draws; begin += count) {
+    count = std::min(kPooledBlock, draws - begin);
+    drawLadderSums(stream, first + begin, count, m, c, ladder, cancelled, workspace, workspace.sums,
+                   workspace.weights);
+    if (cancelled) return std::vector<double>(components, 0.0);
+    valuesOf(workspace.sums, count, workspace.values);
+    for (int i = 0; i < count; ++i) {
+      // A value that is no number tells nothing about where to draw; the mean itself will say it.
+      const double value = std::abs(workspace.values[i]) * workspace.weights[i];
+      values[begin + i] = std::isfinite(value) ? value : 0.0;
+      for (size_t j = 0; j < components; ++j)
+        ratios[(begin + i) * components + j] =
+            workspace.ratios[j * kPooledBlock + i] / ladder.components[j].share;
+    }
+  }
+  std::vector<double> shares(components);
+  for (size_t j = 0; j < components; ++j) shares[j] = ladder.components[j].share;
+  const double largest = *std::max_element(values.begin(), values.end());
+  if (!(largest > 0.0)) return std::vector<double>(components, 0.0);
+  constexpr int kRounds = 12;
+  std::vector<double> next(components);
+  for (int round = 0; round < kRounds; ++round) {
+    std::fill(next.begin(), next.end(), 0.0);
+    double total = 0.0;
+    for (int i = 0; i < draws; ++i) {
+      const double* ratio = ratios.data() + static_cast<size_t>(i) * components;
+      double mixture = 0.0;
+      for (size_t j = 0; j < components; ++j) mixture += shares[j] * ratio[j];
+      if (!(mixture > 0.0)) continue;
+      const double value = values[i] / largest;
+      total += value;
+      for (size_t j = 0; j < components; ++j) next[j] += value * shares[j] * ratio[j] / mixture;
+    }
+    if (!(total > 0.0)) return std::vector<double>(components, 0.0);
+    for (size_t j = 0; j < components; ++j) shares[j] = next[j] / total;
+  }
+  return shares;
+}
+
+// Whether the outermost shifts carry the values.
+bool reachesEdge(const ScoreLadder& wide, const std::vector<double>& shares) {
+  double edge = 0.0;
+  for (size_t j = 0; j < shares.size(); ++j)
+    if (std::abs(wide.components[j].common) >= 7.5 * wide.step || wide.components[j].power == 8)
+      edge += shares[j];
+  return edge > 0.2;
+}
+
+}  // namespace
+
+UnseenMoments unseenMoments(const ScoreSums& plain, double draws, int m, double c, const ValuesOf& valuesOf,
+                            LadderWorkspace& workspace) {
+  constexpr int kBackgrounds = 4;
+  constexpr int kSteps = 8;
+  constexpr double kStep = 0.8;
+  UnseenMoments unseen{};
+  ScoreSums& sums = workspace.sums;
+  const double scale = std::abs(c);
+  const double sign = c < 0.0 ? -1.0 : 1.0;
+  // Shift `out` of all tokens of background i, or token of its own in place of a typical one.
+  const auto setAll = [&](int at, int i, double out) {
+    sums.shift[at] = plain.shift[i] + scale * out;
+    sums.exponentials[at] = plain.exponentials[i];
+    sums.squares[at] = plain.squares[i];
+    sums.weighted[at] = plain.weighted[i] + sign * out * plain.exponentials[i];
+  };
+  const auto setOne = [&](int at, int i, double out) {
+    const double top = std::max(plain.shift[i], scale * out);
+    const double before = std::exp(plain.shift[i] - top);
+    const double added = std::exp(scale * out - top);
+    sums.shift[at] = top;
+    sums.exponentials[at] = before * plain.exponentials[i] + added;
+    sums.squares[at] = before * before * plain.squares[i] + added * added;
+    sums.weighted[at] = before * plain.weighted[i] + sign * added * out;
+  };
+  const double perRoot = 1.0 / std::sqrt(static_cast<double>(m));
+  struct Family {
+    double count;      // of normals that may be the one far out
+    double direction;  // of a shift of all; 0 for one token
+  };
+  const Family families[] = {{1.0, 1.0}, {1.0, -1.0}, {static_cast<double>(m), 0.0}};
+  const int used = m > 1 ? 3 : 2;
+  // The furthest of count·draws normals is about here.
+  const auto furthest = [&](const Family& family) {
+    return std::max(1.5, std::sqrt(2.0 * std::log(std::max(family.count * draws / 8.0, 2.0))));
+  };
+  int at = 0;
+  for (int f = 0; f < used; ++f)
+    for (int s = 0; s < kSteps; ++s)
+      for (int i = 0; i < kBackgrounds; ++i, ++at) {
+        const double out = furthest(families[f]) + kStep * (s + 0.5);
+        if (families[f].direction == 0.0)
+          setOne(at, i, out);
+        else
+          setAll(at, i, families[f].direction * out * perRoot);
+      }
+  valuesOf(sums, at, workspace.values);
+  at = 0;
+  for (int f = 0; f < used; ++f)
+    for (int s = 0; s < kSteps; ++s) {
+      const double from = furthest(families[f]) + kStep * s;
+      const double probability = families[f].count * (upperTail(from) - upperTail(from + kStep));
+      unseen.probability += probability;
+      for (int i = 0; i < kBackgrounds; ++i, ++at) {
+        double power = probability / kBackgrounds;
+        for (double& sum : unseen.power) sum += power *= workspace.values[at];
+      }
+    }
+  return unseen;
+}
+
+ScoreLadder buildLadder(const Stream& stream, int m, double c, const ValuesOf& valuesOf,
+                        const std::atomic<bool>& cancelled, LadderWorkspace& workspace) {
+  constexpr int kPilotDraws = 1024;
+  uint64_t first = kPilotPosition;
+  ScoreLadder ladder;
+  for (const double step : {1.0, 1.75, 2.75}) {
+    ladder = wideLadder(m, step);
+    ScoreLadder wide = ladder;
+    assignSlots(wide);
+    const std::vector<double> shares =
+        contributions(stream, first, kPilotDraws, m, c, wide, valuesOf, cancelled, workspace);
+    first += kPilotDraws;
+    ladder = wide;
+    if (cancelled) return ladder;
+    const double net = kNetShare / static_cast<double>(wide.components.size());
+    double total = 0.0;
+    for (size_t j = 0; j < shares.size(); ++j) total += shares[j];
+    if (total == 0.0) return wide;
+    for (size_t j = 0; j < shares.size(); ++j)
+      ladder.components[j].share =
+          (j == 0 ? kPlainShare : 0.0) + (1.0 - kPlainShare - kNetShare) * shares[j] + net;
+    if (!reachesEdge(wide, shares)) break;
+  }
+  assignSlots(ladder);
+  return ladder;
+}
+
+void WeightedMean::rescale(double value) {
+  int exponent;
+  std::frexp(value, &exponent);
+  const double scale = std::ldexp(1.0, std::clamp(exponent, -1000, 1000));
+  const double ratio = scale_ > 0.0 ? scale_ / scale : 0.0;
+  scale_ = scale;
+  sum_ *= ratio;
+  squares_ *= ratio * ratio;
+  cubes_ *= ratio * ratio * ratio;
+  for (Stratum& stratum : strata_) {
+    stratum.mean *= ratio;
+    stratum.squares *= ratio * ratio;
+  }
+}
+
+void WeightedMean::add(int stratum, double value) {
+  if (std::abs(value) > scale_) rescale(value);
+  const double v = scale_ > 0.0 ? value / scale_ : 0.0;
+  draws_ += 1.0;
+  sum_ += v;
+  squares_ += v * v;
+  cubes_ += v * v * v;
+  Stratum& at = strata_[stratum];
+  at.draws += 1.0;
+  const double change = v - at.mean;
+  at.mean += change / at.draws;
+  at.squares += change * (v - at.mean);
+}
+
+double WeightedMean::standardError() const {
+  double variance = 0.0;
+  for (const Stratum& stratum : strata_)
+    if (stratum.draws > 1.0) variance += stratum.draws * stratum.squares / (stratum.draws - 1.0);
+  return draws_ > 0.0 ? scale_ * std::sqrt(variance) / draws_ : 0.0;
+}
+
+double WeightedMean::squaredSkewness() const {
+  if (draws_ == 0.0) return 0.0;
+  const double mean = sum_ / draws_;
+  const double variance = squares_ / draws_ - mean * mean;
+  const double third = cubes_ / draws_ - 3.0 * mean * squares_ / draws_ + 2.0 * mean * mean * mean;
+  return variance > 1e-12 * mean * mean ? third * third / (draws_ * variance * variance * variance) : 0.0;
+}
+
+}  // namespace prompt_attention
