@@ -45,6 +45,14 @@ const functions: Readonly<Record<string, Target>> = {
     isTyped,
     call: ({ array }: { array: Float64Array }) => start('firstNonFinite', array),
   },
+  // Not among the requests: the name depends on the machine, and worker-only.ts reads those without the addon.
+  forceSimdTarget: {
+    request: { target: native.engineInfo().simdTarget },
+    isArgument: true,
+    repeatable: true,
+    isTyped,
+    call: (request: object) => start('forceSimdTarget', request),
+  },
   engineInfo: {
     request: {},
     isArgument: true,

@@ -1,6 +1,4 @@
 // One request per function of the addon that takes a request object: right, small, and with every optional field set.
-import { native } from '../../lib/native.js';
-
 /** Numbers in [−1, 1] without a pattern. */
 const numbers = (count: number) => Float64Array.from({ length: count }, (_, i) => Math.sin(i * i + 1));
 const key = { seed: 1n, cellKey: new Uint32Array(4) };
@@ -40,7 +38,6 @@ const examples = {
 const parameters = new Float64Array(3 + 9 + 9);
 const optimizer = { kind: 'adam', momentum: 0, beta1: 0.9, beta2: 0.99, epsilon: 1e-8 } as const;
 export const requests = {
-  forceSimdTarget: { target: native.engineInfo().simdTarget },
   simulateKnownPrompt: {
     ...key,
     mixture,
