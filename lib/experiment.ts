@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { OptionRangeError } from './errors.js';
+import { type HeadOptions, headSchema } from './head.js';
 import {
   type ImageExperiment,
   imageBagSchema,
@@ -10,39 +11,6 @@ import {
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from './mixture.js';
 import { finiteNumber, integerFrom, nonNegativeNumber, oneOf, parseOptions, positiveNumber } from './options.js';
 import { type OptimizerOptions, optimizerSchema } from './training/optimizer.js';
-
-/** Averaging head: w = (1/n) Σ y_i v_i. */
-export interface AveragingHead {
-  /** Always `'averaging'`. */
-  readonly kind: 'averaging';
-}
-
-/** Least squares: the minimiser of (1/2n) Σ (y_i − wᵀv_i)² + (λ/2)‖w‖²; for λ = 0 and n < d the interpolator of least norm. */
-export interface LeastSquaresHead {
-  /** Always `'least-squares'`. */
-  readonly kind: 'least-squares';
-  /** λ ≥ 0. Default 0. */
-  readonly ridge?: number | undefined;
-}
-
-/** Logistic regression without intercept: the minimiser of (1/n) Σ log(1 + e^(−y_i wᵀv_i)) + (λ/2)‖w‖². */
-export interface LogisticHead {
-  /** Always `'logistic'`. */
-  readonly kind: 'logistic';
-  /** λ ≥ 0. At 0 there is no minimiser if a hyperplane through the origin separates the classes. Default 0. */
-  readonly ridge?: number | undefined;
-}
-
-/** Support vector machine without intercept: the minimiser of (1/n) Σ max(0, 1 − y_i wᵀv_i) + (λ/2)‖w‖². */
-export interface HingeHead {
-  /** Always `'hinge'`. */
-  readonly kind: 'hinge';
-  /** λ > 0. */
-  readonly ridge: number;
-}
-
-/** A head fitted on pooled features v_i. */
-export type HeadOptions = AveragingHead | LeastSquaresHead | LogisticHead | HingeHead;
 
 /**
  * Known prompt q = τ q⋆; the head is learned from n examples on the features v_i = X_iᵀ softmax(X_i q). Plain JSON: the
@@ -162,20 +130,6 @@ export interface GradientDescentExperiment {
 
 /** An experiment that {@link simulate} runs. */
 export type Experiment = KnownPromptExperiment | ThreeStepExperiment | GradientDescentExperiment | ImageExperiment;
-
-export const headSchema = z.discriminatedUnion(
-  'kind',
-  [
-    z.strictObject({ kind: z.literal('averaging') }),
-    z.strictObject({ kind: z.literal('least-squares'), ridge: nonNegativeNumber.default(0) }),
-    z.strictObject({ kind: z.literal('logistic'), ridge: nonNegativeNumber.default(0) }),
-    z.strictObject({ kind: z.literal('hinge'), ridge: positiveNumber }),
-  ],
-  { error: "a head: an object whose kind is 'averaging', 'least-squares', 'logistic' or 'hinge'" },
-);
-
-/** A head with every default filled in. */
-export type Head = z.output<typeof headSchema>;
 
 export const knownPromptSchema = z.strictObject({
   kind: z.literal('known-prompt'),

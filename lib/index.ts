@@ -18,19 +18,15 @@ export {
 } from './errors.js';
 export { type Examples, type SampleExamplesOptions, sampleExamples } from './examples.js';
 export type {
-  AveragingHead,
   Debias,
   Experiment,
   GradientDescentExperiment,
-  HeadOptions,
-  HingeHead,
   KnownPromptExperiment,
-  LeastSquaresHead,
-  LogisticHead,
   SimulationMethod,
   ThreeStepExperiment,
   ThreeStepHead,
 } from './experiment.js';
+export type { AveragingHead, HeadOptions, HingeHead, LeastSquaresHead, LogisticHead } from './head.js';
 export type {
   CountedTrainingOptions,
   ImageBagExperiment,

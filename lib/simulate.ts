@@ -9,12 +9,13 @@ import {
   type SimulationMethod,
 } from './experiment.js';
 import type { JobOptions } from './job.js';
-import { kindOf, type TrialAccuracy } from './kinds.js';
+import type { TrialAccuracy } from './kind.js';
+import { kindOf } from './kinds.js';
 import { abortSignal, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from './options.js';
 import { type HeadSolver, resolveSolver } from './solver.js';
 
 export type { SimulationMethod } from './experiment.js';
-export type { TrialAccuracy } from './kinds.js';
+export type { TrialAccuracy } from './kind.js';
 
 /** Outcome of one trial, as found in {@link Simulation.status}. */
 export const TrialStatus = Object.freeze({

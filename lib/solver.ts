@@ -1,5 +1,6 @@
 import { OptionRangeError } from './errors.js';
-import type { Head, ResolvedExperiment, SimulationMethod } from './experiment.js';
+import type { ResolvedExperiment, SimulationMethod } from './experiment.js';
+import type { Head } from './head.js';
 
 /**
  * `'direct'`: factorises the Gram matrix of the features, or the features themselves where that is too ill-conditioned.

@@ -1,6 +1,6 @@
 import { levelsText } from '../report/labels.js';
 import { type Bounds, forecast } from '../study/forecast.js';
-import type { StudySpec } from '../study/spec.js';
+import type { StudySpec } from '../study/study-options.js';
 import { durationText } from './progress.js';
 
 /** Cells without a law that are listed. */

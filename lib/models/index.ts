@@ -8,10 +8,8 @@ export type {
   ModelCallOptions,
   ModelGradient,
   ModelGradientOptions,
-  ModelLoss,
   ModelName,
   ModelParameters,
-  ModelSize,
 } from './model.js';
 export { promptAttention } from './prompt-attention.js';
 export {
@@ -20,3 +18,4 @@ export {
   promptTunedLayer,
 } from './prompt-tuned-layer.js';
 export { selfAttention, selfAttentionFullHead } from './self-attention.js';
+export type { ModelLoss, ModelSize } from './size.js';

@@ -16,6 +16,7 @@ import {
 } from '../options.js';
 import type { ModelData } from './data.js';
 import { type HeldExamples, readExamplesOrHeld, readTokensOrHeld } from './held.js';
+import type { ModelLoss, ModelSize } from './size.js';
 
 /** Name of a model. */
 export type ModelName =
@@ -26,22 +27,8 @@ export type ModelName =
   | 'self-attention-full-head'
   | 'prompt-tuned-layer';
 
-/** What the shapes of a model's parameters depend on. */
-export interface ModelSize {
-  /** T, tokens per example: an integer in [1, 2³¹). */
-  readonly tokens: number;
-  /** d, dimension of a token: an integer in [1, 2³¹). */
-  readonly dimension: number;
-}
-
 /** Parameters of a model by name, each a row-major array of finite numbers. */
 export type ModelParameters<Name extends string = string> = Readonly<Record<Name, Float64Array>>;
-
-/**
- * A loss of a score f and a label y: `'square'` is ½(y − f)² and `'logistic'` log(1 + e^(−yf)), both for y = ±1;
- * `'cross-entropy'` is log Σ_c e^(f_c) − f_y for K ≥ 2 scores and y = 0 … K−1. The loss of a sample is the mean.
- */
-export type ModelLoss = 'square' | 'logistic' | 'cross-entropy';
 
 /** Options of {@link Model.scores} and {@link Model.attention}. */
 export interface ModelCallOptions extends JobOptions {

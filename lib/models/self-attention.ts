@@ -1,4 +1,5 @@
-import { type Model, type ModelSize, makeModel } from './model.js';
+import { type Model, makeModel } from './model.js';
+import type { ModelSize } from './size.js';
 
 const toNative = (size: ModelSize, pooledHead: boolean) =>
   ({

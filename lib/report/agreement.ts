@@ -1,6 +1,5 @@
-import type { StudyAgreement } from '../study/agreement.js';
 import { kMarkText, type ReliabilityMark } from '../study/reliability.js';
-import type { StudyRow } from '../study/rows.js';
+import type { StudyAgreement, StudyRow } from '../study/rows.js';
 
 /** A number with its sign, for a reader. */
 export const signed = (value: number) => value.toFixed(2).replace('-', '−');

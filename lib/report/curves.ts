@@ -1,5 +1,5 @@
 import type { TopLevelSpec } from 'vega-lite';
-import type { Estimate } from '../kinds.js';
+import type { Estimate } from '../kind.js';
 import type { StudyRow } from '../study/rows.js';
 import { intervalFactor } from '../study/statistics.js';
 import { levelsText, levelText, optionLabel } from './labels.js';

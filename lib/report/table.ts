@@ -1,6 +1,5 @@
 import Table from 'cli-table3';
-import type { StudyAgreement } from '../study/agreement.js';
-import type { StudyRow } from '../study/rows.js';
+import type { StudyAgreement, StudyRow } from '../study/rows.js';
 import { agreementText, markLines } from './agreement.js';
 import { levelText, optionLabel } from './labels.js';
 

@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { ConvergenceError, OptionRangeError, OptionTypeError } from '../errors.js';
-import { type HeadOptions, hashKey, headSchema } from '../experiment.js';
+import { hashKey } from '../experiment.js';
+import { type HeadOptions, headSchema } from '../head.js';
 import { type JobOptions, runJob } from '../job.js';
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
 import { type NativeKnownPromptRisk, native, toNativeMixture } from '../native.js';

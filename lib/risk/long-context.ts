@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { OptionRangeError } from '../errors.js';
-import { type AveragingHead, headSchema, type LeastSquaresHead } from '../experiment.js';
+import { type AveragingHead, headSchema, type LeastSquaresHead } from '../head.js';
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
 import { native, toNativeHead, toNativeMixture } from '../native.js';
 import { finiteNumber, parseOptions, positiveNumber } from '../options.js';

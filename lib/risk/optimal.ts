@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ConvergenceError, OptionRangeError } from '../errors.js';
-import type { HeadOptions } from '../experiment.js';
+import type { HeadOptions } from '../head.js';
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
 import { finiteNumber, integerFrom, oneOf, parseOptions, positiveNumber } from '../options.js';
 import {

@@ -1,32 +1,8 @@
 import { cellKey, type ResolvedExperiment } from '../experiment.js';
 import { StudyCells } from './cells.js';
 import { chiSquareTail, normalScore, normalTailQuantile, normalTails } from './distributions.js';
-import type { StudyRow } from './rows.js';
-import type { StudySpec } from './spec.js';
-
-/**
- * How simulation and laws compare over the rows of a study that have a z and are reliable. The z of a row is taken as a standard normal
- * value: that of Student's t, where a row has few trials, is replaced by the normal value that is as improbable.
- */
-export interface StudyAgreement {
-  /** Rows that are compared. */
-  readonly cells: number;
-  /** Rows with a z that are not, because they are marked. */
-  readonly markedCells: number;
-  /** Mean of z. */
-  readonly meanZ: number;
-  /** Probability of a mean at least as far from 0 if simulation and law agree. */
-  readonly meanZProbability: number;
-  /** Mean of z²: 1 is expected. */
-  readonly meanSquareZ: number;
-  /** Probability of a mean square at least as large if they agree. */
-  readonly meanSquareZProbability: number;
-  /**
-   * `'agrees'`: both probabilities are at least 0.025, so that one of 20 studies that agree is not said to. `'finite-size gap'`: one of them is not, but the differences are no larger than
-   * what a law of n, d → ∞ may be off at the n and d of the rows. `'disagrees'`: they are.
-   */
-  readonly verdict: 'agrees' | 'finite-size gap' | 'disagrees';
-}
+import type { StudyAgreement, StudyRow } from './rows.js';
+import type { StudySpec } from './study-options.js';
 
 /** Probabilities below this are improbable: 5 % for the two of them. */
 const kImprobable = 0.025;

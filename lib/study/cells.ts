@@ -10,7 +10,7 @@ import {
 import { kindOf } from '../kinds.js';
 import { type Expression, parseExpression } from './expressions.js';
 import { type FactorValue, factorText, optionsOfKind, withOption } from './factors.js';
-import type { StudySpec } from './spec.js';
+import type { StudySpec } from './study-options.js';
 
 /** One point of a study's grid: a complete experiment and how its trials are run. */
 export interface StudyCell {

@@ -1,5 +1,5 @@
-import type { StudySpec } from './spec.js';
 import { plain } from './spec.js';
+import type { StudySpec } from './study-options.js';
 
 /** At most this many differences are listed. */
 const kMostDifferences = 6;

@@ -4,7 +4,7 @@ import { kindOf } from '../kinds.js';
 import { type StudyCell, StudyCells } from './cells.js';
 import { beginRun, type StudyRun } from './provenance.js';
 import { runBatch, type Shard, shardPositions } from './run.js';
-import type { StudySpec } from './spec.js';
+import type { StudySpec } from './study-options.js';
 import { cellTheory } from './theory.js';
 
 /** Cells whose cost is measured. */

@@ -1,5 +1,4 @@
 export type { Report, ReportOptions } from '../report/index.js';
-export type { StudyAgreement } from './agreement.js';
 export { type CompareOptions, compare, type PairedDifference } from './compare.js';
 export { type ExportOptions, exportResults } from './export.js';
 export type { FactorValue } from './factors.js';
@@ -10,16 +9,16 @@ export type { Provenance, StudyRun } from './provenance.js';
 export { open, progress, type StoredProgress } from './read.js';
 export type { ReliabilityMark } from './reliability.js';
 export { report } from './report.js';
-export type { StudyResult, StudyRow } from './rows.js';
+export type { StudyAgreement, StudyResult, StudyRow } from './rows.js';
 export { run, type Shard, type StudyRunOptions } from './run.js';
 export type { TrialsRule } from './schedule.js';
-export {
-  define,
-  type Levels,
-  type PartialExperiment,
-  type StudyOptions,
-  type StudySpec,
-  type TheoryOptions,
-  type TrialsRuleOptions,
-} from './spec.js';
+export { define } from './spec.js';
 export type { CellStatistics, Estimate, PathEstimate } from './statistics.js';
+export type {
+  Levels,
+  PartialExperiment,
+  StudyOptions,
+  StudySpec,
+  TheoryOptions,
+  TrialsRuleOptions,
+} from './study-options.js';

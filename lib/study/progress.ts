@@ -1,4 +1,4 @@
-import type { Estimate } from '../kinds.js';
+import type { Estimate } from '../kind.js';
 import type { FactorValue } from './factors.js';
 import { expectedTrials, type TrialsRule } from './schedule.js';
 

@@ -4,10 +4,10 @@ import { type Batch, sliceBatch } from './batches.js';
 import { type StudyCell, StudyCells } from './cells.js';
 import { rowWarnings, type StudyResult, type StudyRow, studyRow } from './rows.js';
 import { nextStretch, type TrialRange } from './schedule.js';
-import type { StudySpec } from './spec.js';
 import { openForReading } from './sqlite.js';
 import { CellAccumulator } from './statistics.js';
 import type { StudyHeader, StudyStore } from './store.js';
+import type { StudySpec } from './study-options.js';
 
 /** Cells are read together while they have at most this many trials … */
 const kTrialsPerRead = 20_000;

@@ -1,4 +1,4 @@
-import type { Estimate } from '../kinds.js';
+import type { Estimate } from '../kind.js';
 
 /**
  * Why a number of a row cannot be trusted.

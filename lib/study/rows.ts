@@ -1,11 +1,10 @@
-import type { Estimate } from '../kinds.js';
-import type { StudyAgreement } from './agreement.js';
+import type { Estimate } from '../kind.js';
 import type { StudyCell } from './cells.js';
 import type { FactorValue } from './factors.js';
 import type { StudyRun } from './provenance.js';
 import { kMarkText, lawMarks, type ReliabilityMark } from './reliability.js';
-import type { StudySpec } from './spec.js';
 import { type CellStatistics, zScore } from './statistics.js';
+import type { StudySpec } from './study-options.js';
 import type { CellTheory } from './theory.js';
 
 /** The result of one cell of a study. */
@@ -44,6 +43,30 @@ export interface StudyRow extends CellStatistics {
   readonly wallSeconds: number;
   /** Engine fingerprint; several joined by ` + ` if the trials were run by several engines. */
   readonly engine: string;
+}
+
+/**
+ * How simulation and laws compare over the rows of a study that have a z and are reliable. The z of a row is taken as a standard normal
+ * value: that of Student's t, where a row has few trials, is replaced by the normal value that is as improbable.
+ */
+export interface StudyAgreement {
+  /** Rows that are compared. */
+  readonly cells: number;
+  /** Rows with a z that are not, because they are marked. */
+  readonly markedCells: number;
+  /** Mean of z. */
+  readonly meanZ: number;
+  /** Probability of a mean at least as far from 0 if simulation and law agree. */
+  readonly meanZProbability: number;
+  /** Mean of z²: 1 is expected. */
+  readonly meanSquareZ: number;
+  /** Probability of a mean square at least as large if they agree. */
+  readonly meanSquareZProbability: number;
+  /**
+   * `'agrees'`: both probabilities are at least 0.025, so that one of 20 studies that agree is not said to. `'finite-size gap'`: one of them is not, but the differences are no larger than
+   * what a law of n, d → ∞ may be off at the n and d of the rows. `'disagrees'`: they are.
+   */
+  readonly verdict: 'agrees' | 'finite-size gap' | 'disagrees';
 }
 
 /** The rows of a study and how far it is. */

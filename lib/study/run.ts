@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { type Estimate, kindOf } from '../kinds.js';
+import type { Estimate } from '../kind.js';
+import { kindOf } from '../kinds.js';
 import { abortSignal, integerFrom, parseOptions, resultFilePath, threadCount } from '../options.js';
 import type { Batch } from './batches.js';
 import { type StudyCell, StudyCells } from './cells.js';
@@ -9,10 +10,11 @@ import { beginRun, type StudyRun } from './provenance.js';
 import { consecutive, readStudy } from './read.js';
 import type { StudyResult } from './rows.js';
 import { kMostBatchTrials, nextBatch, type TrialRange } from './schedule.js';
-import { define, type StudyOptions, type StudySpec } from './spec.js';
+import { define } from './spec.js';
 import { openForRun, pendingWarning } from './sqlite.js';
 import { CellAccumulator, storedResults } from './statistics.js';
 import type { StudyHeader, StudyStore } from './store.js';
+import type { StudyOptions, StudySpec } from './study-options.js';
 import { cellTheory } from './theory.js';
 import { ResultWriter } from './writer.js';
 

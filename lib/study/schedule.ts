@@ -1,4 +1,4 @@
-import type { Estimate } from '../kinds.js';
+import type { Estimate } from '../kind.js';
 
 /**
  * How many trials a cell gets. Looks happen at `minimum`, 2·`minimum`, 4·`minimum`, … trials; a cell stops at the first look

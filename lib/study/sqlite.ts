@@ -8,8 +8,8 @@ import { StoreError } from '../errors.js';
 import { filePath, parseOptions } from '../options.js';
 import { followLinks } from '../output.js';
 import type { StudyCells } from './cells.js';
-import type { StudySpec } from './spec.js';
 import { type StudyHeader, StudyStore } from './store.js';
+import type { StudySpec } from './study-options.js';
 import type { Tables } from './tables.js';
 
 /** How long a statement waits for another process's write before it gives up. */

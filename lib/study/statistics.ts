@@ -1,9 +1,9 @@
 import { quantileSorted } from 'simple-statistics';
-import type { Estimate, TrialResults } from '../kinds.js';
+import type { Estimate, TrialResults } from '../kind.js';
 import { studentQuantile } from './distributions.js';
 import { effectiveTrials, meanMarks, type ReliabilityMark, type TestErrors } from './reliability.js';
 
-export type { Estimate } from '../kinds.js';
+export type { Estimate } from '../kind.js';
 
 /** Mean and standard error of a metric that has a value at several points of a trial. */
 export interface PathEstimate {

@@ -5,7 +5,8 @@ import type { StudyCells } from './cells.js';
 import { specDifferences } from './diff.js';
 import type { Provenance, StudyRun } from './provenance.js';
 import { isGrowth, type TrialRange, type TrialsRule } from './schedule.js';
-import { define, type StudyOptions, type StudySpec, specHash, specJson } from './spec.js';
+import { define, specHash, specJson } from './spec.js';
+import type { StudyOptions, StudySpec } from './study-options.js';
 import { createTables, kFormat, type Tables } from './tables.js';
 import type { CellTheory } from './theory.js';
 

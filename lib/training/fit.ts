@@ -12,11 +12,11 @@ import {
   lossSchema,
   type Model,
   type ModelDefinition,
-  type ModelLoss,
   type ModelParameters,
   requireLoss,
   splitParameters,
 } from '../models/model.js';
+import type { ModelLoss } from '../models/size.js';
 import { type NativeFit, native } from '../native.js';
 import {
   abortSignal,

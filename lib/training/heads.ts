@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { OptionRangeError } from '../errors.js';
-import { type HeadOptions, headSchema } from '../experiment.js';
+import { type HeadOptions, headSchema } from '../head.js';
 import { type JobOptions, runJob } from '../job.js';
 import { requireFinite, requireLabels } from '../models/data.js';
 import { native, toNativeHead } from '../native.js';

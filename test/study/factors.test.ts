@@ -2,7 +2,8 @@ import test from 'ava';
 import { StudyError } from '../../lib/errors.js';
 import { StudyCells } from '../../lib/study/cells.js';
 import { parseExpression } from '../../lib/study/expressions.js';
-import { define, type StudyOptions } from '../../lib/study/spec.js';
+import { define } from '../../lib/study/spec.js';
+import type { StudyOptions } from '../../lib/study/study-options.js';
 import { smallStudy } from './support.js';
 
 const factorsOf = (change: object) =>

@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Estimate } from '../../lib/kinds.js';
+import type { Estimate } from '../../lib/kind.js';
 import { ProgressEstimate } from '../../lib/study/progress.js';
 import { expectedTrials, isGrowth, nextBatch, type TrialsRule } from '../../lib/study/schedule.js';
 

@@ -9,8 +9,9 @@ import { merge } from '../../lib/study/merge.js';
 import { beginRun } from '../../lib/study/provenance.js';
 import { consecutive, open, progress, storedProgress } from '../../lib/study/read.js';
 import { run } from '../../lib/study/run.js';
-import { define, type StudyOptions, specHash } from '../../lib/study/spec.js';
+import { define, specHash } from '../../lib/study/spec.js';
 import { openForReading, openForRun } from '../../lib/study/sqlite.js';
+import type { StudyOptions } from '../../lib/study/study-options.js';
 import { smallStudy, temporaryDirectory } from './support.js';
 
 const spec = define(smallStudy);

@@ -1,5 +1,5 @@
 import { ConvergenceError } from '../../errors.js';
-import type { Estimate } from '../../kinds.js';
+import type { Estimate } from '../../kind.js';
 import { promptAttention } from '../../models/index.js';
 import { knownPrompt } from '../../risk/known-prompt.js';
 import { fitHead } from '../../training/index.js';

@@ -1,4 +1,4 @@
-import type { ExperimentKind, TrialRequest, TrialResults } from '../../kinds.js';
+import type { ExperimentKind, TrialRequest, TrialResults } from '../../kind.js';
 import { recordedSteps } from '../../training/records.js';
 import { bagTrial, kBagMetrics } from './bag.js';
 import { kRiskMetrics, riskLaw, riskTrial } from './risk.js';

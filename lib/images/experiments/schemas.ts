@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type HeadOptions, headSchema } from '../../experiment.js';
+import { type HeadOptions, headSchema } from '../../head.js';
 import { integerFrom, numberIn, oneOf, positiveNumber } from '../../options.js';
 import { type EmbeddingOptions, embeddingSchema } from '../embedding-options.js';
 import {
