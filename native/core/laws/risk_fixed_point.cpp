@@ -23,14 +23,19 @@ constexpr int kMaximumStarts = 8;
 // points themselves.
 constexpr double kLargestNoiseStep = 2.3;
 constexpr double kNoiseBetweenTries = 0.01;
-// Passes that each of the two paths may take.
+// Passes that each of the two paths may take, and points that it may look at, which is a second's work.
 constexpr double kMaximumPasses = 3000.0;
+constexpr double kMaximumPointsSeen = 1e8;
 // Powers of ten that stand in for λ → 0: λ = 0 itself is tried from each of them in turn.
 constexpr int kFirstVanishingPower = -3;
 constexpr int kLastVanishingPower = -14;
 
 double slopeAtZero(MarginLoss loss) {
   return loss == MarginLoss::kLogistic ? 0.5 : 1.0;
+}
+
+double passesAllowed(const RiskPoints& points) {
+  return std::min(kMaximumPasses, kMaximumPointsSeen / static_cast<double>(points.variances.size()));
 }
 
 double positiveOr(double value, double otherwise) {
@@ -109,7 +114,7 @@ class PathFollower : public RiskNewton {
   FixedPoint approach(RiskLevel level, double target) {
     FixedPoint point = follow(level, target);
     if (isSolved(point, target) || cancelled_ || !points_.hasDraws()) return point;
-    passes_.most = passes_.spent + kMaximumPasses;
+    passes_.most = passes_.spent + passesAllowed(points_);
     return fromNoisier(level, target);
   }
 
@@ -294,14 +299,14 @@ std::vector<RiskLevel> riskLevels(const RiskPoints& points) {
 
 FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner,
                            const std::atomic<bool>& cancelled) {
-  Passes passes{0.0, kMaximumPasses};
+  Passes passes{0.0, passesAllowed(problem.points)};
   return PathFollower(problem, runner, cancelled, passes).solve();
 }
 
 FixedPoint fixedPointAt(const RiskProblem& problem, const RiskState& state, PartRunner& runner) {
   const std::atomic<bool> never{false};
   FixedPoint point{state, problem.ridge, {}, {}, {}, false};
-  Passes passes{0.0, kMaximumPasses};
+  Passes passes{0.0, std::numeric_limits<double>::infinity()};
   RiskNewton(problem, runner, never, passes).evaluate(riskLevels(problem.points).back(), point);
   point.converged = largest(point.residuals) <= kRiskTolerance;
   return point;
@@ -310,7 +315,7 @@ FixedPoint fixedPointAt(const RiskProblem& problem, const RiskState& state, Part
 std::vector<RiskResiduals> batchResiduals(const RiskProblem& problem, const FixedPoint& point) {
   const std::atomic<bool> never{false};
   SerialRunner serial;
-  Passes passes{0.0, kMaximumPasses};
+  Passes passes{0.0, std::numeric_limits<double>::infinity()};
   const RiskNewton solver(problem, serial, never, passes);
   const double reference = RiskNewton::meanOf(point.batches)[kQ];
   std::vector<RiskResiduals> residuals(point.batches.size());

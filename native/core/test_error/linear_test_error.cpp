@@ -171,8 +171,8 @@ class ScoreIntegral {
     double sum = 0.0;
     for (const LinearErrors::Margin& margin : margins_) {
       cuts_.clear();
-      for (double x = low; x < high; x += kWidestPanel) cuts_.push_back(x);
-      cuts_.push_back(high);
+      const int panels = static_cast<int>(std::ceil((high - low) / kWidestPanel));
+      for (int i = 0; i <= panels; ++i) cuts_.push_back(low + (high - low) * i / panels);
       errors_.addTurns(margin, cuts_);
       for (double& cut : cuts_) cut = std::clamp(cut, low, high);
       std::sort(cuts_.begin(), cuts_.end());
