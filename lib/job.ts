@@ -58,3 +58,11 @@ export async function runJob<Result>(
   }
   throw thrown[0];
 }
+
+/** Wait for all of the work, then give its results or throw its first error: none of it goes on after the promise is rejected. */
+export async function allFinished<Result>(work: readonly Promise<Result>[]): Promise<readonly Result[]> {
+  return (await Promise.allSettled(work)).map((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  });
+}

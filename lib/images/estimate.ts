@@ -1,6 +1,6 @@
 import { OptionRangeError, OptionTypeError } from '../errors.js';
 import { hashKey } from '../experiment.js';
-import { type JobOptions, runJob } from '../job.js';
+import { allFinished, type JobOptions, runJob } from '../job.js';
 import { type ContextualMixture, contextualMixture } from '../mixture.js';
 import { readTokens, requireLabels } from '../models/data.js';
 import { linearAttention, promptAttention, promptTunedLayer } from '../models/index.js';
@@ -224,7 +224,7 @@ async function momentsPlugIn(
     positions(examples, (relevant, label) => relevant && label < 0),
     positions(examples, (relevant) => !relevant),
   ];
-  const [plus, minus, others] = (await Promise.all(
+  const [plus, minus, others] = (await allFinished(
     parts.map((rows) => momentsOf(rowsAt(tokens, d, rows), d, options)),
   )) as [NativePrincipalComponents, NativePrincipalComponents, NativePrincipalComponents];
   const trace = ({ values }: NativePrincipalComponents) => values.reduce((sum, value) => sum + value, 0);
@@ -332,7 +332,7 @@ async function estimateFrom(
     relevance,
   );
   const features = await pooledFeatures(examples, prompt, options);
-  const featureMoments = await Promise.all(classes.map((rows) => momentsOf(rowsAt(features, d, rows), d, options)));
+  const featureMoments = await allFinished(classes.map((rows) => momentsOf(rowsAt(features, d, rows), d, options)));
   const { half, within, unbiased } = classMoments(
     featureMoments,
     classes.map((rows) => rows.length),

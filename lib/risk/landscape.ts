@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { allFinished } from '../job.js';
 import { type LawPoint, type LawRequest, lawPoints } from './law-points.js';
 
 /** Where to look: one τ and some λ, ∞ for averaging, on `draws` draws of one stream. */
@@ -58,6 +59,6 @@ export async function inLanes<Result>(
   const lane = async () => {
     for (let i = next++; i < tasks.length; i = next++) results[i] = await (tasks[i] as () => Promise<Result>)();
   };
-  await Promise.all(Array.from({ length: Math.min(lanes, tasks.length) }, lane));
+  await allFinished(Array.from({ length: Math.min(lanes, tasks.length) }, lane));
   return results;
 }

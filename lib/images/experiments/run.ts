@@ -1,3 +1,4 @@
+import { allFinished } from '../../job.js';
 import type { ExperimentKind, TrialRequest, TrialResults } from '../../kind.js';
 import { recordedSteps } from '../../training/records.js';
 import { bagTrial, kBagMetrics } from './bag.js';
@@ -58,7 +59,7 @@ async function runTrials(
       throw error;
     }),
   );
-  for (const outcome of await Promise.allSettled(lanes)) if (outcome.status === 'rejected') throw outcome.reason;
+  await allFinished(lanes);
   return gather(names, outcomes);
 }
 
