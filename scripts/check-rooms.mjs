@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 const kRooms = [
   'core/base',
+  'core/losses',
   'core/random',
   'core/attention',
   'core/mixture',

@@ -104,7 +104,8 @@ test('pooling by sums of scores equals pooling score by score, whatever the leng
           `${[irrelevantTokens, prompt, draws, error, expected.mean]}`,
         );
       }
-  t.true(plain >= 120, `${plain}`);
+  // 129 of 140, on AVX-512: a sum that is wrong would leave fewer.
+  t.true(plain >= 127, `${plain}`);
 });
 
 test('prompts of any finite length give an error between 0 and 1', async (t) => {

@@ -111,6 +111,21 @@ test('standard errors are those of the spread over seeds', async (t) => {
   }
 });
 
+test('without ridge only χ knows how clean examples are that are all very clean', async (t) => {
+  // B is e^{-τQ²} times what depends on τQ alone: e^{-100} and e^{-200}, on either side of where noise is multiplied by a unit.
+  const at = (contextNorm: number) =>
+    risk.knownPrompt({
+      mixture: { tokens: 4, relevantTokens: 2, dimension: 5, contextNorm, signalNorm: 1 },
+      sampleRatio: 2,
+      inverseTemperature: 5 / contextNorm,
+      head: { kind: 'least-squares' },
+      draws: 2000,
+    });
+  const [clean, cleaner] = await Promise.all([at(20), at(40)]);
+  t.true(Math.abs(cleaner.orthogonalNorm / clean.orthogonalNorm - 1) < 1e-8);
+  t.true(Math.abs(Math.log(cleaner.chi / clean.chi) - 200) < 1e-8, `${Math.log(cleaner.chi / clean.chi)}`);
+});
+
 test('one point that fails leaves the rest of a curve', async (t) => {
   const curve = await risk.knownPromptCurve({
     mixture: { ...readme, contextNorm: 1e155 },

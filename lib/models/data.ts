@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { OptionRangeError, OptionTypeError } from '../errors.js';
 import { type NativeModelExamples, native } from '../native.js';
 import { arrayOf, integerFrom, parseOptions } from '../options.js';
-import type { ModelLoss, ModelSize } from './size.js';
+import type { ModelLoss } from './loss.js';
+import type { ModelSize } from './size.js';
 
 /**
  * Examples as models take them; what {@link sampleExamples} returns is accepted as it is. Arrays must lie in ordinary

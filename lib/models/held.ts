@@ -1,7 +1,7 @@
 import { OptionTypeError } from '../errors.js';
 import { type NativeModelExamples, native } from '../native.js';
 import { type CheckedExamples, type ModelData, readTokens, requireLabels } from './data.js';
-import type { ModelLoss } from './size.js';
+import type { ModelLoss } from './loss.js';
 
 /**
  * Examples whose tokens the addon keeps: calls on them neither check nor copy the tokens again. Made by {@link holdExamples}; taken

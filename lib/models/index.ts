@@ -1,6 +1,7 @@
 export type { ModelData } from './data.js';
 export { type HeldExamples, holdExamples } from './held.js';
 export { linearAttention } from './linear-attention.js';
+export type { ModelLoss } from './loss.js';
 export { meanPooling } from './mean-pooling.js';
 export type {
   InitialOptions,
@@ -18,4 +19,4 @@ export {
   promptTunedLayer,
 } from './prompt-tuned-layer.js';
 export { selfAttention, selfAttentionFullHead } from './self-attention.js';
-export type { ModelLoss, ModelSize } from './size.js';
+export type { ModelSize } from './size.js';

@@ -16,7 +16,8 @@ import {
 } from '../options.js';
 import type { ModelData } from './data.js';
 import { type HeldExamples, readExamplesOrHeld, readTokensOrHeld } from './held.js';
-import type { ModelLoss, ModelSize } from './size.js';
+import type { ModelLoss } from './loss.js';
+import type { ModelSize } from './size.js';
 
 /** Name of a model. */
 export type ModelName =

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { OptionRangeError } from '../errors.js';
+import { allFinished } from '../job.js';
 import { kindOf } from '../kinds.js';
 import { type StudyCell, StudyCells } from './cells.js';
 import { beginRun, type StudyRun } from './provenance.js';
@@ -112,7 +113,7 @@ export async function forecast(
   const measured: Measurement[] = [];
   const lanes = Math.min(threads, sample.length);
   // Side by side, as in a run: each has its share of the machine.
-  await Promise.all(
+  await allFinished(
     Array.from({ length: lanes }, async () => {
       for (const position of waiting) {
         if (measured.length > 0 && performance.now() - begin > 1000 * kMostSeconds) return;

@@ -5,6 +5,7 @@ import { hashKey } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
 import type { ModelData } from '../models/data.js';
 import { type HeldExamples, readExamplesOrHeld } from '../models/held.js';
+import type { ModelLoss } from '../models/loss.js';
 import {
   definitionOf,
   flattenParameters,
@@ -16,7 +17,6 @@ import {
   requireLoss,
   splitParameters,
 } from '../models/model.js';
-import type { ModelLoss } from '../models/size.js';
 import { type NativeFit, native } from '../native.js';
 import {
   abortSignal,

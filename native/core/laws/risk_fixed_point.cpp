@@ -30,16 +30,8 @@ constexpr double kMaximumPointsSeen = 1e8;
 constexpr int kFirstVanishingPower = -3;
 constexpr int kLastVanishingPower = -14;
 
-double slopeAtZero(MarginLoss loss) {
-  return loss == MarginLoss::kLogistic ? 0.5 : 1.0;
-}
-
 double passesAllowed(const RiskPoints& points) {
   return std::min(kMaximumPasses, kMaximumPointsSeen / static_cast<double>(points.variances.size()));
-}
-
-double positiveOr(double value, double otherwise) {
-  return value > 0.0 ? value : otherwise;
 }
 
 // The points with noise of variance `added` on top, along which a solution is followed to where there is

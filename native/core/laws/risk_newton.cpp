@@ -11,10 +11,10 @@ namespace {
 
 using Vector4 = RiskResiduals;
 
-// A dual scale beyond this is on its way to infinity: that of least squares ends at 1e146 or so, where s²
-// does.
+// A dual scale beyond this is on its way to infinity; that of least squares is of order 1/s², whose square
+// must not overflow.
 constexpr double kLargestScale = 1e100;
-constexpr double kLargestSquareScale = 1e300;
+constexpr double kLargestSquareScale = 1e150;
 constexpr double kSmallestTerm = 1e-7;
 // Fewer points than this are not worth the hand-over to another thread.
 constexpr size_t kPointsWorthThreads = 20000;
@@ -23,10 +23,6 @@ double squares(const Vector4& f) {
   double sum = 0.0;
   for (const double value : f) sum += value * value;
   return std::isfinite(sum) ? sum : std::numeric_limits<double>::infinity();
-}
-
-double positiveOr(double value, double otherwise) {
-  return value > 0.0 ? value : otherwise;
 }
 
 }  // namespace
@@ -38,6 +34,10 @@ double largest(const Vector4& f) {
     size = std::max(size, std::abs(value));
   }
   return size;
+}
+
+double positiveOr(double value, double otherwise) {
+  return value > 0.0 ? value : otherwise;
 }
 
 void moveHead(RiskState& state, double by1, double by2) {

@@ -28,6 +28,9 @@ struct NewtonBounds {
 // Largest absolute value; ∞ where one is no number.
 double largest(const RiskResiduals& residuals);
 
+// `value`, or `otherwise` where it is not above 0.
+double positiveOr(double value, double otherwise);
+
 void moveHead(RiskState& state, double by1, double by2);
 
 class RiskNewton {

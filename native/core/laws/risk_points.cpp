@@ -148,23 +148,6 @@ RiskPoints undrawnPoints(const Mixture& mixture, PlaneVector q, bool withNormals
   return points;
 }
 
-// Counts the points at the end of the range, and where all are so clean that s² B² would be 0, makes all less
-// clean by one factor: only ratios matter there.
-void keepInRange(RiskPoints& points) {
-  constexpr double kCleanest = 1e-142;
-  constexpr double kClean = 1e-70;
-  const std::vector<double>& masses = points.irrelevantMasses;
-  const auto clipped =
-      std::count_if(masses.begin(), masses.end(), [](double mass) { return mass < kCleanest; });
-  points.clipped = static_cast<double>(clipped) / static_cast<double>(masses.size());
-  const auto most = std::max_element(masses.begin(), masses.end());
-  if (*most >= kClean) return;
-  const double factor = kClean / *most;
-  for (std::vector<double>* values : {&points.eta1, &points.eta2, &points.irrelevantMasses})
-    for (double& value : *values) value *= factor;
-  for (double& value : points.variances) value *= factor * factor;
-}
-
 RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamKey key, bool withNormals,
                        PartRunner& runner, const std::atomic<bool>& cancelled) {
   RiskPoints points{};
@@ -198,7 +181,11 @@ RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamK
       attention[batch] += terms[i].probability * total / perBatch;
     }
   });
-  keepInRange(points);
+  constexpr double kCleanest = 1e-142;
+  const std::vector<double>& masses = points.irrelevantMasses;
+  const auto clipped =
+      std::count_if(masses.begin(), masses.end(), [](double mass) { return mass < kCleanest; });
+  points.clipped = static_cast<double>(clipped) / static_cast<double>(masses.size());
   RunningMean mean;
   for (const double value : attention) mean.add(value);
   points.relevantAttention = mean.mean();
@@ -240,6 +227,22 @@ RiskPoints drawRiskPoints(const Mixture& mixture, double inverseTemperature, int
                           : drawnPoints(mixture, q, draws, key, withNormals, runner, cancelled);
   setOrigin(points, mixture);
   if (!cancelled) addMoments(points);
+  return points;
+}
+
+double noiseUnit(const RiskPoints& points) {
+  constexpr double kClean = 1e-70;
+  constexpr double kEnough = 1e-60;
+  if (!points.hasDraws()) return 1.0;
+  const double most = *std::max_element(points.irrelevantMasses.begin(), points.irrelevantMasses.end());
+  return most < kClean ? kEnough / most : 1.0;
+}
+
+RiskPoints withNoiseTimes(RiskPoints points, double unit) {
+  for (std::vector<double>* values : {&points.eta1, &points.eta2, &points.irrelevantMasses})
+    for (double& value : *values) value *= unit;
+  for (double& value : points.variances) value *= unit * unit;
+  addMoments(points);
   return points;
 }
 

@@ -30,6 +30,8 @@
 namespace prompt_attention {
 
 constexpr int kRiskBatches = 32;
+// Student's t of kRiskBatches − 1 degrees of freedom over the normal law, at 97.5 %.
+constexpr double kRiskStudent = 2.0395134 / 1.9599640;
 
 // Points begin … begin + count − 1 stand for one value of (y, δ).
 struct RiskSegment {
@@ -72,6 +74,12 @@ struct RiskPoints {
 // Returns early, with nothing of use, once `cancelled`.
 RiskPoints drawRiskPoints(const Mixture& mixture, double inverseTemperature, int draws, StreamKey key,
                           bool withNormals, PartRunner& runner, const std::atomic<bool>& cancelled);
+
+// What the noise of points that are all very clean has to be multiplied by so that products of two variances
+// are above 0; 1 where it need not be.
+double noiseUnit(const RiskPoints& points);
+// The same points with B, η and s times `unit`.
+RiskPoints withNoiseTimes(RiskPoints points, double unit);
 
 // The same points where the share of label +1 among training examples is `rate`.
 RiskPoints withTrainingRate(RiskPoints points, double positiveRate, double rate);

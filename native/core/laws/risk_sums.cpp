@@ -12,7 +12,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/laws/risk-terms-inl.h"
+#include "core/losses/margin-terms-inl.h"
 
 #ifndef PROMPT_ATTENTION_RISK_COLUMNS
 #define PROMPT_ATTENTION_RISK_COLUMNS

@@ -1,16 +1,17 @@
-// The losses of heads on vectors, for files compiled once per instruction set (see random-inl.h for the
-// guard): what one point of risk_sums.h adds to the sums. Formulas in risk_sums.h and risk_fixed_point.h.
-#if defined(PROMPT_ATTENTION_RISK_TERMS_INL_H) == defined(HWY_TARGET_TOGGLE)
-#ifdef PROMPT_ATTENTION_RISK_TERMS_INL_H
-#undef PROMPT_ATTENTION_RISK_TERMS_INL_H
+// Losses of margins on vectors, for files compiled once per instruction set (see random-inl.h for the guard):
+// what one point of laws/risk_sums.h adds to the sums. Formulas in margin_loss.h and laws/risk_fixed_point.h.
+#if defined(PROMPT_ATTENTION_MARGIN_TERMS_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef PROMPT_ATTENTION_MARGIN_TERMS_INL_H
+#undef PROMPT_ATTENTION_MARGIN_TERMS_INL_H
 #else
-#define PROMPT_ATTENTION_RISK_TERMS_INL_H
+#define PROMPT_ATTENTION_MARGIN_TERMS_INL_H
 #endif
 
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
 #include "core/base/normal-tail-inl.h"
+#include "core/losses/margin_loss.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace prompt_attention {

@@ -1,0 +1,74 @@
+// The law of a known prompt at one (α, λ) and one share of labels: the limit of the head, its standard error
+// by what the head would be on each batch of draws alone, and its errors at that limit.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/laws/least_squares_risk.h"
+#include "core/laws/risk.h"
+#include "core/laws/risk_fixed_point.h"
+#include "core/laws/risk_points.h"
+#include "core/mixture/pooling.h"
+
+namespace prompt_attention {
+
+// A limit of the head, and what it would be on each batch alone (none where nothing is drawn).
+struct Solution {
+  RiskStatus status = RiskStatus::kOk;
+  RiskState state;
+  double chi;  // as it is told
+  double slopeAtZero;
+  bool hardMargin = false;
+  RiskResiduals residuals{};
+  std::vector<RiskState> alone;
+};
+
+class PointSolver {
+ public:
+  PointSolver(const RiskSpec& spec, const RiskPoints& points, double alpha, double ridge, RiskValue threshold,
+              PartRunner& runner, const std::atomic<bool>& cancelled);
+  RiskPoint solve();
+  // The head alone, where it has a fixed point or a closed form.
+  std::optional<Solution> solution();
+  // What a head that is known gives.
+  RiskPoint outcomeOf(const Solution& solution);
+
+ private:
+  RiskPoint checked(RiskPoint point) const;
+  // Without a ridge, which of the cleanest examples is cleaner matters as soon as they cannot all be fitted.
+  bool losesOrder() const;
+  bool isPeak() const;
+  RiskPoint attempt();
+  Solution solved();
+  // Least squares without ridge on examples that are all so clean that s² B² would be 0: the same with noise
+  // times `unit`, in which only χ has a unit.
+  Solution solvedInUnits(double unit);
+  MarginLoss loss() const;
+  static RiskPoint blank();
+  // The head's fields.
+  void describe(const RiskState& state, RiskPoint& point) const;
+  // Least squares at its peak.
+  RiskPoint chance() const;
+  RiskPoint noiseless(bool averaging) const;
+  // A state that is explicit in means over draws: solved on each batch alone.
+  Solution explicitSolution(RiskState (*stateOf)(const RiskPoints&, BatchRange, double)) const;
+  Solution solutionOf(const RiskProblem& problem, const FixedPoint& point) const;
+  // A training error is 0 where every margin is kept.
+  RiskPoint outcome(const Solution& solution);
+  void addErrors(const Solution& solution, RiskPoint& point);
+
+  const RiskSpec& spec_;
+  const RiskPoints& points_;
+  const int batches_;
+  const double alpha_;
+  const double ridge_;
+  const RiskValue threshold_;
+  PartRunner& runner_;
+  const std::atomic<bool>& cancelled_;
+  std::unique_ptr<PoolingWorkspace> workspace_ = std::make_unique<PoolingWorkspace>();
+};
+
+}  // namespace prompt_attention
