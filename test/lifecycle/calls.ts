@@ -108,7 +108,7 @@ export const calls: Readonly<Record<string, (options: CallOptions) => Promise<un
       ...options,
     }),
   'risk.optimal': ({ long, onProgress: _, ...options }) =>
-    risk.optimal({ mixture, sampleRatio: 2, head: { kind: 'least-squares' }, draws: long ? 1e6 : 1000, ...options }),
+    risk.optimal({ mixture, examples: 400, head: { kind: 'least-squares' }, draws: long ? 1e6 : 1000, ...options }),
   'risk.threeStep': ({ long, onProgress: _, ...options }) =>
     risk.threeStep({ ...threeSteps, draws: long ? 5e6 : 2000, ...options }),
   testError: ({ long, onProgress: _, ...options }) =>

@@ -43,13 +43,17 @@ RiskPoint PointSolver::solve() {
   return checked(attempt());
 }
 
-std::optional<Solution> PointSolver::solution() {
+std::optional<Solution> PointSolver::solution(const std::optional<RiskState>& start) {
   if (points_.noiseless || isPeak()) return std::nullopt;
-  return solved();
+  return solved(start);
 }
 
 RiskPoint PointSolver::outcomeOf(const Solution& solution) {
-  return checked(outcome(solution));
+  return checked(outcome({{1.0, {}, solution}}));
+}
+
+RiskPoint PointSolver::outcomeOf(std::vector<LikelyHead> heads) {
+  return checked(outcome(std::move(heads)));
 }
 
 RiskPoint PointSolver::checked(RiskPoint point) const {
@@ -71,10 +75,10 @@ bool PointSolver::isPeak() const {
 
 RiskPoint PointSolver::attempt() {
   if (points_.noiseless) return noiseless(spec_.head == HeadKind::kAveraging);
-  return isPeak() ? chance() : outcome(solved());
+  return isPeak() ? chance() : outcome({{1.0, {}, solved()}});
 }
 
-Solution PointSolver::solved() {
+Solution PointSolver::solved(const std::optional<RiskState>& start) {
   const bool leastSquares = spec_.head == HeadKind::kLeastSquares;
   if (spec_.head == HeadKind::kAveraging) return explicitSolution(averagingState);
   if (leastSquares && ridge_ == 0.0 && alpha_ < 1.0) return explicitSolution(interpolationState);
@@ -87,7 +91,7 @@ Solution PointSolver::solved() {
     // Next to interpolation the closed form can lose digits that Newton's method keeps.
     if (point.converged) return solutionOf(problem, point);
   }
-  return solutionOf(problem, solveFixedPoint(problem, runner_, cancelled_));
+  return solutionOf(problem, solveFixedPoint(problem, start, runner_, cancelled_));
 }
 
 Solution PointSolver::solvedInUnits(double unit) {
@@ -197,69 +201,123 @@ Solution PointSolver::solutionOf(const RiskProblem& problem, const FixedPoint& p
   return solution;
 }
 
-RiskPoint PointSolver::outcome(const Solution& solution) {
+RiskPoint PointSolver::outcome(std::vector<LikelyHead> heads) {
   RiskPoint point = blank();
-  point.status = solution.status;
-  point.residuals = solution.residuals;
-  const RiskState& state = solution.state;
-  describe(state, point);
-  point.fields[kRiskChi].value = solution.chi;
-  if (solution.status != RiskStatus::kOk || cancelled_) return point;
-  for (RiskField field : {kRiskHead1, kRiskHead2, kRiskOrthogonalNorm, kRiskHeadNorm, kRiskSignalCosine}) {
-    const double value = point.fields[field].value;
-    point.fields[field] = scattered(value, batches_, [&](int batch) {
-      RiskPoint alone = blank();
-      describe(solution.alone[batch], alone);
-      return alone.fields[field].value;
-    });
+  constexpr RiskField kOfHead[] = {kRiskHead1, kRiskHead2, kRiskOrthogonalNorm, kRiskHeadNorm,
+                                   kRiskSignalCosine};
+  // Σ probability · field of the heads' states, or of what they are on a batch alone.
+  const auto described = [&](RiskPoint& mean, const auto& stateOf) {
+    for (const RiskField field : kOfHead) mean.fields[field].value = 0.0;
+    for (const LikelyHead& head : heads) {
+      RiskPoint one = blank();
+      describe(stateOf(head.solution), one);
+      for (const RiskField field : kOfHead)
+        mean.fields[field].value += head.probability * one.fields[field].value;
+    }
+  };
+  described(point, [](const Solution& solution) -> const RiskState& { return solution.state; });
+  RiskValue& chi = point.fields[kRiskChi];
+  chi.value = 0.0;
+  for (const LikelyHead& head : heads) {
+    const Solution& solution = head.solution;
+    chi.value += head.probability * solution.chi;
+    if (solution.status != RiskStatus::kOk) point.status = solution.status;
+    for (size_t j = 0; j < point.residuals.size(); ++j)
+      if (std::abs(solution.residuals[j]) >= std::abs(point.residuals[j]))
+        point.residuals[j] = solution.residuals[j];
   }
-  point.fields[kRiskChi] =
-      std::isfinite(solution.chi)
-          ? scattered(solution.chi, batches_, [&](int batch) { return solution.alone[batch].chi; })
-          : RiskValue{solution.chi, 0.0};
-  addErrors(solution, point);
+  if (point.status != RiskStatus::kOk || cancelled_) return point;
+  std::vector<RiskPoint> alone(batches_ > 1 ? batches_ : 0);
+  for (int batch = 0; batch < static_cast<int>(alone.size()); ++batch)
+    described(alone[batch],
+              [batch](const Solution& solution) -> const RiskState& { return solution.alone[batch]; });
+  for (const RiskField field : kOfHead)
+    point.fields[field] = scattered(point.fields[field].value, batches_,
+                                    [&](int batch) { return alone[batch].fields[field].value; });
+  chi = std::isfinite(chi.value) ? scattered(chi.value, batches_,
+                                             [&](int batch) {
+                                               double mean = 0.0;
+                                               for (const LikelyHead& head : heads)
+                                                 mean += head.probability * head.solution.alone[batch].chi;
+                                               return mean;
+                                             })
+                                 : RiskValue{chi.value, 0.0};
+  addErrors(std::move(heads), point);
   return point;
 }
 
-void PointSolver::addErrors(const Solution& solution, RiskPoint& point) {
-  const RiskState& state = solution.state;
-  // For the hard margin and for interpolation χ is ∞, and what is told of it is not used.
-  RiskState at = state;
-  if (solution.hardMargin) at.chi = 0.0;
-  std::vector<ErrorSums> parts(batches_);
-  runner_.run(batches_,
-              [&](int batch, int) { parts[batch] = errorSums(points_, batch, at, solution.slopeAtZero); });
+void PointSolver::addErrors(std::vector<LikelyHead> heads, RiskPoint& point) {
+  // What the heads that are left out could add to the error, of all of it.
+  constexpr double kLeftOut = 1e-5;
+  RiskTailSpec tail{spec_.mixture, spec_.inverseTemperature, points_, {}, spec_.key, spec_.draws};
+  std::vector<std::vector<ErrorSums>> parts;  // by head and batch
+  std::vector<ErrorSums> means;               // by head
   ErrorSums mean{};
-  for (const ErrorSums& sums : parts)
-    for (int i = 0; i < kErrorSums; ++i) mean[i] += sums[i] / batches_;
-  // To first order in how the state differs on the batch.
-  const double R = noiseNorm(points_, state);
-  const auto shifted = [&](int batch, double value, double by1, double by2, double byR, double byChi) {
-    const RiskState& alone = solution.alone[batch];
-    const double dR = noiseNorm(points_, alone) - R;
-    const double dChi = solution.hardMargin ? 0.0 : alone.chi - state.chi;
-    return value + by1 * (alone.w1 - state.w1) + by2 * (alone.w2 - state.w2) + byR * dR + byChi * dChi;
+  double left = 1.0;
+  for (const LikelyHead& head : heads) {
+    if (!parts.empty() && left <= kLeftOut * mean[kError]) break;
+    RiskState at = head.solution.state;
+    // For the hard margin and for interpolation χ is ∞, and what is told of it is not used.
+    if (head.solution.hardMargin) at.chi = 0.0;
+    const double slope = head.solution.slopeAtZero;
+    std::vector<ErrorSums> sums(batches_);
+    runner_.run(batches_,
+                [&](int batch, int) { sums[batch] = errorSums(points_, batch, at, slope, head.rates); });
+    ErrorSums whole{};
+    for (ErrorSums& part : sums) {
+      // Every margin is kept.
+      if (head.solution.hardMargin)
+        for (const ErrorSum none : {kTrainingError, kTrainingBy1, kTrainingBy2, kTrainingByR})
+          part[none] = 0.0;
+      for (int i = 0; i < kErrorSums; ++i) whole[i] += part[i] / batches_;
+    }
+    for (int i = 0; i < kErrorSums; ++i) mean[i] += head.probability * whole[i];
+    parts.push_back(std::move(sums));
+    means.push_back(whole);
+    tail.heads.push_back({head.probability, at, slope, head.rates});
+    left -= head.probability;
+  }
+  heads.resize(parts.size());
+  // What Σ probability · (value of the head on the batch) is, to first order in how its state differs there.
+  const auto onBatch = [&](int batch, const auto& valueOf, const auto& slopesOf) {
+    double sum = 0.0;
+    for (size_t h = 0; h < heads.size(); ++h) {
+      const Solution& solution = heads[h].solution;
+      const RiskState& alone = solution.alone[batch];
+      const StateSlopes by = slopesOf(h);
+      const double dR = noiseNorm(points_, alone) - noiseNorm(points_, solution.state);
+      const double dChi = solution.hardMargin ? 0.0 : alone.chi - solution.state.chi;
+      sum += valueOf(h) + by[0] * (alone.w1 - solution.state.w1) + by[1] * (alone.w2 - solution.state.w2) +
+             by[2] * dR + by[3] * dChi;
+    }
+    return sum;
+  };
+  const auto onLattice = [&](ErrorSum value, const std::array<ErrorSum, 3>& by, bool readsChi) {
+    return scattered(mean[value], batches_, [&](int batch) {
+      return onBatch(
+          batch, [&](size_t h) { return heads[h].probability * parts[h][batch][value]; },
+          [&](size_t h) {
+            const double p = heads[h].probability;
+            return StateSlopes{p * means[h][by[0]], p * means[h][by[1]], p * means[h][by[2]],
+                               readsChi ? p * means[h][kTrainingByChi] : 0.0};
+          });
+    });
   };
   RiskValue& error = point.fields[kRiskError];
   RiskValue& training = point.fields[kRiskTrainingError];
-  error = scattered(mean[kError], batches_, [&](int i) {
-    return shifted(i, parts[i][kError], mean[kErrorBy1], mean[kErrorBy2], mean[kErrorByR], 0.0);
-  });
-  training = scattered(mean[kTrainingError], batches_, [&](int i) {
-    return shifted(i, parts[i][kTrainingError], mean[kTrainingBy1], mean[kTrainingBy2], mean[kTrainingByR],
-                   mean[kTrainingByChi]);
-  });
+  error = onLattice(kError, {kErrorBy1, kErrorBy2, kErrorByR}, false);
+  training = onLattice(kTrainingError, {kTrainingBy1, kTrainingBy2, kTrainingByR}, true);
   if (points_.hasDraws()) {
     PoolingWorkspace& workspace = *workspace_;
-    const RiskTailSpec tail{
-        spec_.mixture, spec_.inverseTemperature, points_, at, solution.slopeAtZero, spec_.key, spec_.draws};
+    // The squares are at most those of draws that are as far out for every head together.
     point.effectiveDraws = spec_.draws * (mean[kError] / mean[kErrorSquares]) * mean[kError];
     if (!(mean[kErrorSquares] > 0.0) ||
         missesTail(tail, mean[kError], mean[kErrorSquares], workspace, cancelled_)) {
       const RiskTail found = riskTail(tail, workspace, cancelled_);
       const auto combined = [&](const TailMean& tailMean) {
-        const RiskValue fromState = scattered(0.0, batches_, [&](int i) {
-          return shifted(i, 0.0, tailMean.by1, tailMean.by2, tailMean.byR, tailMean.byChi);
+        const RiskValue fromState = scattered(0.0, batches_, [&](int batch) {
+          return onBatch(
+              batch, [](size_t) { return 0.0; }, [&](size_t h) { return tailMean.by[h]; });
         });
         return RiskValue{tailMean.mean, std::hypot(fromState.standardError, tailMean.standardError)};
       };
@@ -271,7 +329,6 @@ void PointSolver::addErrors(const Solution& solution, RiskPoint& point) {
   }
   error.value = std::min(error.value, 1.0);
   training.value = std::min(training.value, 1.0);
-  if (solution.hardMargin) training = {0.0, 0.0};
 }
 
 }  // namespace prompt_attention

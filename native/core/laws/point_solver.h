@@ -1,5 +1,6 @@
 // The law of a known prompt at one (α, λ) and one share of labels: the limit of the head, its standard error
-// by what the head would be on each batch of draws alone, and its errors at that limit.
+// by what the head would be on each batch of draws alone, and its errors at that limit; or at several limits,
+// each with its probability, on the same draws.
 #pragma once
 
 #include <atomic>
@@ -26,15 +27,23 @@ struct Solution {
   std::vector<RiskState> alone;
 };
 
+// A head that is one of several.
+struct LikelyHead {
+  double probability;
+  LabelRates rates;  // of its training examples
+  Solution solution;
+};
+
 class PointSolver {
  public:
   PointSolver(const RiskSpec& spec, const RiskPoints& points, double alpha, double ridge, RiskValue threshold,
               PartRunner& runner, const std::atomic<bool>& cancelled);
   RiskPoint solve();
-  // The head alone, where it has a fixed point or a closed form.
-  std::optional<Solution> solution();
-  // What a head that is known gives.
+  // The head alone, where it has a fixed point or a closed form; `start` is a state that may be near it.
+  std::optional<Solution> solution(const std::optional<RiskState>& start = std::nullopt);
+  // What a head that is known gives, or the mean over heads that are: most likely first.
   RiskPoint outcomeOf(const Solution& solution);
+  RiskPoint outcomeOf(std::vector<LikelyHead> heads);
 
  private:
   RiskPoint checked(RiskPoint point) const;
@@ -42,7 +51,7 @@ class PointSolver {
   bool losesOrder() const;
   bool isPeak() const;
   RiskPoint attempt();
-  Solution solved();
+  Solution solved(const std::optional<RiskState>& start = std::nullopt);
   // Least squares without ridge on examples that are all so clean that s² B² would be 0: the same with noise
   // times `unit`, in which only χ has a unit.
   Solution solvedInUnits(double unit);
@@ -56,9 +65,8 @@ class PointSolver {
   // A state that is explicit in means over draws: solved on each batch alone.
   Solution explicitSolution(RiskState (*stateOf)(const RiskPoints&, BatchRange, double)) const;
   Solution solutionOf(const RiskProblem& problem, const FixedPoint& point) const;
-  // A training error is 0 where every margin is kept.
-  RiskPoint outcome(const Solution& solution);
-  void addErrors(const Solution& solution, RiskPoint& point);
+  RiskPoint outcome(std::vector<LikelyHead> heads);
+  void addErrors(std::vector<LikelyHead> heads, RiskPoint& point);
 
   const RiskSpec& spec_;
   const RiskPoints& points_;

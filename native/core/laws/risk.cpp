@@ -40,50 +40,64 @@ class CurveSolver {
   RiskPoint averaged(double alpha, double ridge, double n, PartRunner& runner) const {
     const double rate = spec_.mixture.positiveRate;
     const std::vector<double> nodes = labelNodes(n, rate);
-    std::vector<Solution> heads;
-    for (const double share : nodes) {
-      const RiskPoints points = withTrainingRate(points_, rate, share);
+    std::vector<LabelShare> shares = labelShares(n, rate);
+    std::vector<Solution> solutions;
+    std::vector<double> solved;
+    for (const double share : fromTheMiddle(nodes)) {
+      const RiskPoints points = withTrainingRates(points_, labelRates(rate, share));
       const RiskValue threshold =
           ridge == 0.0 && needsThreshold() ? thresholdOf(points, runner) : RiskValue{kNaN, kNaN};
       PointSolver solver(spec_, points, alpha, ridge, threshold, runner, cancelled_);
-      const std::optional<Solution> head = solver.solution();
-      // Without noise heads are cheap, at the peak of least squares there is nothing to average.
-      if (!head) break;
+      std::optional<RiskState> start;
+      if (!solutions.empty()) start = interpolated(solutions, lagrangeWeights(solved, share)).state;
+      const std::optional<Solution> head = solver.solution(start);
+      if (!head) return meanOfPoints(shares, alpha, ridge, runner);
       if (head->status != RiskStatus::kOk || cancelled_) return solver.outcomeOf(*head);
-      heads.push_back(*head);
+      solutions.push_back(*head);
+      solved.push_back(share);
     }
-    const bool known = heads.size() == nodes.size();
     // On different sides of the threshold of separability heads have nothing in common.
-    const bool smooth = known && std::all_of(heads.begin(), heads.end(), [&](const Solution& head) {
-                          return head.hardMargin == heads[0].hardMargin;
-                        });
+    const bool smooth = std::all_of(solutions.begin(), solutions.end(), [&](const Solution& head) {
+      return head.hardMargin == solutions[0].hardMargin;
+    });
+    std::sort(shares.begin(), shares.end(),
+              [](const LabelShare& a, const LabelShare& b) { return a.probability > b.probability; });
+    std::vector<LikelyHead> heads;
+    for (const LabelShare& share : shares)
+      heads.push_back({share.probability, labelRates(rate, share.positive),
+                       smooth ? interpolated(solutions, lagrangeWeights(solved, share.positive))
+                              : nearest(solutions, solved, share.positive)});
+    return PointSolver(spec_, points_, alpha, ridge, threshold_, runner, cancelled_)
+        .outcomeOf(std::move(heads));
+  }
+
+  // Where nothing is drawn: without noise, or at the peak of least squares.
+  RiskPoint meanOfPoints(const std::vector<LabelShare>& shares, double alpha, double ridge,
+                         PartRunner& runner) const {
     RiskPoint mean{};
-    double squares = 0.0;
-    bool clear = true;
-    for (const LabelShare& share : labelShares(n, rate)) {
-      const RiskPoints points = withTrainingRate(points_, rate, share.positive);
-      PointSolver solver(spec_, points, alpha, ridge, threshold_, runner, cancelled_);
-      const RiskPoint at = smooth
-                               ? solver.outcomeOf(interpolated(heads, lagrangeWeights(nodes, share.positive)))
-                           : known ? solver.outcomeOf(nearest(heads, nodes, share.positive))
-                                   : solver.solve();
+    mean.effectiveDraws = kInfinity;
+    mean.reliable = true;
+    const double rate = spec_.mixture.positiveRate;
+    for (const LabelShare& share : shares) {
+      const RiskPoints points = withTrainingRates(points_, labelRates(rate, share.positive));
+      const RiskPoint at = solveAt(points, alpha, ridge, threshold_, runner);
       if (at.status != RiskStatus::kOk || cancelled_) return at;
       for (int field = 0; field < kRiskFields; ++field) {
         mean.fields[field].value += share.probability * at.fields[field].value;
-        // The shares have their draws in common.
         mean.fields[field].standardError += share.probability * at.fields[field].standardError;
       }
       for (size_t j = 0; j < mean.residuals.size(); ++j)
         mean.residuals[j] = std::max(mean.residuals[j], std::abs(at.residuals[j]));
-      // Σv² of the mean is at most the mean of the Σv²; shares whose error is small beside it do not matter.
-      const double error = at.fields[kRiskError].value;
-      clear = clear && (at.reliable || at.effectiveDraws < kLeastEffectiveDraws);
-      if (error > 0.0) squares += share.probability * error * error / at.effectiveDraws;
     }
-    const double error = mean.fields[kRiskError].value;
-    mean.effectiveDraws = squares > 0.0 ? error * error / squares : kInfinity;
-    mean.reliable = mean.effectiveDraws >= kLeastEffectiveDraws && clear;
     return mean;
+  }
+
+  // Each value next to one before it.
+  static std::vector<double> fromTheMiddle(std::vector<double> sorted) {
+    const double middle = sorted[sorted.size() / 2];
+    std::sort(sorted.begin(), sorted.end(),
+              [&](double a, double b) { return std::abs(a - middle) < std::abs(b - middle); });
+    return sorted;
   }
 
   static const Solution& nearest(const std::vector<Solution>& heads, const std::vector<double>& nodes,

@@ -23,6 +23,8 @@ constexpr int kMaximumStarts = 8;
 // points themselves.
 constexpr double kLargestNoiseStep = 2.3;
 constexpr double kNoiseBetweenTries = 0.01;
+// Newton's method from a state that is said to be near.
+constexpr NewtonBounds kStepsFromStart{8, 2};
 // Passes that each of the two paths may take, and points that it may look at, which is a second's work.
 constexpr double kMaximumPasses = 3000.0;
 constexpr double kMaximumPointsSeen = 1e8;
@@ -61,8 +63,14 @@ class PathFollower : public RiskNewton {
  public:
   using RiskNewton::RiskNewton;
 
-  FixedPoint solve() {
+  FixedPoint solve(const std::optional<RiskState>& start) {
     const std::vector<RiskLevel> levels = riskLevels(points_);
+    if (start && !hardMargin_) {
+      FixedPoint near = newton(levels.back(), {*start, problem_.ridge, {}, {}, {}, false}, kTargetResidual,
+                               kStepsFromStart);
+      near.converged = largest(near.residuals) <= kRiskTolerance;
+      if (near.converged || stopped()) return near;
+    }
     FixedPoint point{};
     bool followed = false;
     for (size_t i = 0; i < levels.size(); ++i) {
@@ -289,10 +297,10 @@ std::vector<RiskLevel> riskLevels(const RiskPoints& points) {
   return levels;
 }
 
-FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner,
-                           const std::atomic<bool>& cancelled) {
+FixedPoint solveFixedPoint(const RiskProblem& problem, const std::optional<RiskState>& start,
+                           PartRunner& runner, const std::atomic<bool>& cancelled) {
   Passes passes{0.0, passesAllowed(problem.points)};
-  return PathFollower(problem, runner, cancelled, passes).solve();
+  return PathFollower(problem, runner, cancelled, passes).solve(start);
 }
 
 FixedPoint fixedPointAt(const RiskProblem& problem, const RiskState& state, PartRunner& runner) {

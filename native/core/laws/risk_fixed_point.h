@@ -24,6 +24,7 @@
 
 #include <array>
 #include <atomic>
+#include <optional>
 #include <vector>
 
 #include "core/laws/risk_points.h"
@@ -53,9 +54,10 @@ struct FixedPoint {
   bool converged;                   // residuals ≤ kRiskTolerance
 };
 
-// λ > 0, or λ = 0 for the logistic and hinge loss where the classes are not separable.
-FixedPoint solveFixedPoint(const RiskProblem& problem, PartRunner& runner,
-                           const std::atomic<bool>& cancelled);
+// λ > 0, or λ = 0 for the logistic and hinge loss where the classes are not separable. From `start`, a state
+// near the solution, where there is one and it is near enough; not of the hard margin.
+FixedPoint solveFixedPoint(const RiskProblem& problem, const std::optional<RiskState>& start,
+                           PartRunner& runner, const std::atomic<bool>& cancelled);
 
 // The same at a state that is known.
 FixedPoint fixedPointAt(const RiskProblem& problem, const RiskState& state, PartRunner& runner);

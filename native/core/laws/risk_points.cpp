@@ -246,11 +246,13 @@ RiskPoints withNoiseTimes(RiskPoints points, double unit) {
   return points;
 }
 
-RiskPoints withTrainingRate(RiskPoints points, double positiveRate, double rate) {
+LabelRates labelRates(double positiveRate, double share) {
+  return {share / positiveRate, (1.0 - share) / (1.0 - positiveRate)};
+}
+
+RiskPoints withTrainingRates(RiskPoints points, LabelRates rates) {
   for (std::vector<RiskSegment>& batch : points.batches)
-    for (RiskSegment& segment : batch)
-      segment.probability *= segment.y > 0.0 ? rate / positiveRate : (1.0 - rate) / (1.0 - positiveRate);
-  points.reweighted = true;
+    for (RiskSegment& segment : batch) segment.probability *= rates.of(segment.y);
   addMoments(points);
   return points;
 }

@@ -53,10 +53,9 @@ struct RiskPoints {
   std::vector<double> normals;  // x ~ N(0, 1) for losses whose mean over the noise has no closed form
   std::vector<double> weights;  // of the points of a segment, of mean 1; empty if all are 1
   std::vector<std::vector<RiskSegment>> batches;
-  bool uniform;     // τ = 0
-  bool noiseless;   // s = 0
-  double clipped;   // share of points that are held at the end of double precision
-  bool reweighted;  // whether training examples have other probabilities
+  bool uniform;    // τ = 0
+  bool noiseless;  // s = 0
+  double clipped;  // share of points that are held at the end of double precision
   PlaneVector
       origin;  // (0, 1/⟨w⋆,e2⟩), on one line (1/β, 0), or 0 where that is not finite or no token is relevant
   // Means over all points.
@@ -81,7 +80,16 @@ double noiseUnit(const RiskPoints& points);
 // The same points with B, η and s times `unit`.
 RiskPoints withNoiseTimes(RiskPoints points, double unit);
 
-// The same points where the share of label +1 among training examples is `rate`.
-RiskPoints withTrainingRate(RiskPoints points, double positiveRate, double rate);
+// How many times as likely as among examples to come the labels are among training examples.
+struct LabelRates {
+  double positive = 1.0;
+  double negative = 1.0;
+  double of(double y) const { return y > 0.0 ? positive : negative; }
+};
+// Where the share of label +1 among training examples is `share`; 0 < positiveRate < 1.
+LabelRates labelRates(double positiveRate, double share);
+
+// The same points among training examples with these rates.
+RiskPoints withTrainingRates(RiskPoints points, LabelRates rates);
 
 }  // namespace prompt_attention

@@ -286,29 +286,35 @@ HWY_EXPORT(logisticProximalsOf);
 
 namespace {
 
-enum class LabelRates { kTraining, kTest };
-
-// Averages what sums(columns, out) writes into out[N] over the segments of the batch; the gaps of the
-// relevant tokens are those of `state`.
-template <size_t N, class Sums>
-std::array<double, N> averageBatch(const RiskPoints& points, int batch, int draws, const RiskState& state,
-                                   Sums sums, LabelRates rates = LabelRates::kTraining) {
-  std::array<double, N> average{};
-  std::array<double, N> part;
+// visit(segment, columns) for the segments of the batch; the gaps of the relevant tokens are those of
+// `state`.
+template <class Visit>
+void forEachSegment(const RiskPoints& points, int batch, int draws, const RiskState& state, Visit visit) {
   const auto columnAt = [](const std::vector<double>& values, size_t begin) {
     return values.empty() ? nullptr : values.data() + begin;
   };
   for (const RiskSegment& segment : points.batches[batch]) {
     const int count = std::min(segment.count, draws);
-    const double probability = rates == LabelRates::kTraining ? segment.probability : segment.testProbability;
-    sums(RiskColumns{points.eta1.data() + segment.begin, points.eta2.data() + segment.begin,
-                     points.irrelevantMasses.data() + segment.begin, points.variances.data() + segment.begin,
-                     columnAt(points.normals, segment.normals), columnAt(points.weights, segment.normals),
-                     static_cast<size_t>(count), segment.relevant, relevantGap(segment, state),
-                     segment.originGap},
-         part.data());
-    for (size_t i = 0; i < N; ++i) average[i] += probability / count * part[i];
+    visit(segment,
+          RiskColumns{points.eta1.data() + segment.begin, points.eta2.data() + segment.begin,
+                      points.irrelevantMasses.data() + segment.begin, points.variances.data() + segment.begin,
+                      columnAt(points.normals, segment.normals), columnAt(points.weights, segment.normals),
+                      static_cast<size_t>(count), segment.relevant, relevantGap(segment, state),
+                      segment.originGap});
   }
+}
+
+// Averages what sums(columns, out) writes into out[N] over the training examples of the batch.
+template <size_t N, class Sums>
+std::array<double, N> averageBatch(const RiskPoints& points, int batch, int draws, const RiskState& state,
+                                   Sums sums) {
+  std::array<double, N> average{};
+  std::array<double, N> part;
+  forEachSegment(points, batch, draws, state, [&](const RiskSegment& segment, const RiskColumns& columns) {
+    sums(columns, part.data());
+    for (size_t i = 0; i < N; ++i)
+      average[i] += segment.probability / static_cast<double>(columns.count) * part[i];
+  });
   return average;
 }
 
@@ -339,17 +345,21 @@ MarginSums marginSums(const RiskPoints& points, int batch, int draws, MarginLoss
   });
 }
 
-ErrorSums errorSums(const RiskPoints& points, int batch, const RiskState& state, double slopeAtZero) {
+ErrorSums errorSums(const RiskPoints& points, int batch, const RiskState& state, double slopeAtZero,
+                    LabelRates rates) {
   const double R = noiseNorm(points, state);
-  const auto sums = [&](const RiskColumns& columns, double* out) {
-    HWY_DYNAMIC_DISPATCH(errorSumsOf)(columns, state, R, slopeAtZero, out);
+  ErrorSums average{};
+  ErrorSums part;
+  const auto add = [&](double probability, size_t count, std::initializer_list<ErrorSum> sums) {
+    for (const ErrorSum sum : sums) average[sum] += probability / static_cast<double>(count) * part[sum];
   };
-  ErrorSums average = averageBatch<kErrorSums>(points, batch, INT32_MAX, state, sums, LabelRates::kTest);
-  if (!points.reweighted) return average;
-  const ErrorSums training = averageBatch<kErrorSums>(points, batch, INT32_MAX, state, sums);
-  for (const ErrorSum sum :
-       {kTrainingError, kTrainingBy1, kTrainingBy2, kTrainingByR, kTrainingByChi, kTrainingSquares})
-    average[sum] = training[sum];
+  forEachSegment(
+      points, batch, INT32_MAX, state, [&](const RiskSegment& segment, const RiskColumns& columns) {
+        HWY_DYNAMIC_DISPATCH(errorSumsOf)(columns, state, R, slopeAtZero, part.data());
+        add(segment.testProbability, columns.count, {kError, kErrorBy1, kErrorBy2, kErrorByR, kErrorSquares});
+        add(segment.probability * rates.of(segment.y), columns.count,
+            {kTrainingError, kTrainingBy1, kTrainingBy2, kTrainingByR, kTrainingByChi, kTrainingSquares});
+      });
   return average;
 }
 

@@ -85,7 +85,9 @@ double noiseNorm(const RiskPoints& points, const RiskState& state);
 // Averages over one batch, or over the first `draws` draws of it.
 MarginSums marginSums(const RiskPoints& points, int batch, int draws, MarginLoss loss,
                       const RiskState& state);
-ErrorSums errorSums(const RiskPoints& points, int batch, const RiskState& state, double slopeAtZero);
+// Training errors among examples whose labels have `rates`.
+ErrorSums errorSums(const RiskPoints& points, int batch, const RiskState& state, double slopeAtZero,
+                    LabelRates rates);
 
 // E[s²χκ], E[s²κ²] for κ = 1/(1 + s²χ), over one batch, or over the first `draws` draws of it.
 struct ShrinkageSums {

@@ -1,12 +1,96 @@
 #include "core/laws/risk_tail.h"
 
+#include "core/base/simd.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/laws/risk_tail.cpp"
+#include <hwy/foreach_target.h>
+// foreach_target.h must come before highway.h.
+#include <hwy/highway.h>
+
 #include <algorithm>
 #include <cmath>
 
+#include "core/base/normal-tail-inl.h"
 #include "core/test_error/score_ladder.h"
 #include "core/test_error/test_error.h"
 
+#ifndef PROMPT_ATTENTION_RISK_TAIL_MARGIN
+#define PROMPT_ATTENTION_RISK_TAIL_MARGIN
 namespace prompt_attention {
+
+// The margin of a head at one (y, δ), ω ~ N(wᵀb + e₀χs², s²R²), b = y(A r + (1 − A) μ + t̃ e1); e₀χ is 0 for
+// the test error.
+struct TailMargin {
+  PlaneVector relevant;    // y r
+  PlaneVector irrelevant;  // y μ
+  double y;
+  PlaneVector w;
+  double R;
+  double shift;        // e₀χ
+  double slopeAtZero;  // e₀, or 0 for the test error
+  double probability;
+};
+
+}  // namespace prompt_attention
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace prompt_attention {
+namespace HWY_NAMESPACE {
+
+// values[i] += probability·P(ω < 0), and the derivatives of Σ weights[i]·probability·P(ω < 0) to `by`.
+// `count` is a multiple of kPooledGroup.
+void addTailErrorsOf(const Pooled& pooled, int count, const TailMargin& margin, const double* weights,
+                     double* values, double* by) {
+  const hn::CappedTag<double, kPooledGroup / 2> d;
+  const size_t lanes = hn::Lanes(d);
+  const auto constant = [d](double value) HWY_ATTR { return hn::Set(d, value); };
+  const auto zero = hn::Zero(d);
+  const auto probability = constant(margin.probability);
+  auto by1 = zero;
+  auto by2 = zero;
+  auto byR = zero;
+  auto byShift = zero;
+  for (size_t i = 0; i < static_cast<size_t>(count); i += lanes) {
+    const auto A = hn::Load(d, pooled.relevantMass + i);
+    const auto B = hn::Load(d, pooled.irrelevantMass + i);
+    const auto along = hn::Mul(constant(margin.y), hn::Load(d, pooled.alongPrompt + i));
+    const auto variance = hn::Load(d, pooled.variance + i);
+    const auto b1 =
+        hn::MulAdd(A, constant(margin.relevant.e1), hn::MulAdd(B, constant(margin.irrelevant.e1), along));
+    const auto b2 = hn::MulAdd(A, constant(margin.relevant.e2), hn::Mul(B, constant(margin.irrelevant.e2)));
+    const auto s = hn::Sqrt(variance);
+    const auto t = hn::Mul(s, constant(margin.R));
+    const auto isNoisy = hn::Gt(t, zero);
+    const auto mean = hn::MulAdd(constant(margin.shift), variance,
+                                 hn::MulAdd(constant(margin.w.e1), b1, hn::Mul(constant(margin.w.e2), b2)));
+    const auto certain = hn::IfThenElse(hn::Eq(mean, zero), zero, hn::CopySign(hn::Inf(d), mean));
+    const auto z = hn::IfThenElse(isNoisy, hn::Div(mean, t), certain);
+    const auto at = normalTailAndDensity(d, z);
+    hn::Store(hn::MulAdd(probability, at.tail, hn::Load(d, values + i)), d, values + i);
+    const auto weighted = hn::Mul(hn::Mul(hn::Load(d, weights + i), probability), at.density);
+    const auto density = hn::IfThenElse(isNoisy, hn::Div(weighted, t), zero);
+    by1 = hn::NegMulAdd(density, b1, by1);
+    by2 = hn::NegMulAdd(density, b2, by2);
+    byR = hn::MulAdd(hn::Mul(density, s), hn::IfThenElse(isNoisy, z, zero), byR);
+    byShift = hn::NegMulAdd(density, variance, byShift);
+  }
+  by[0] += hn::GetLane(hn::SumOfLanes(d, by1));
+  by[1] += hn::GetLane(hn::SumOfLanes(d, by2));
+  by[2] += hn::GetLane(hn::SumOfLanes(d, byR));
+  by[3] += margin.slopeAtZero * hn::GetLane(hn::SumOfLanes(d, byShift));
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace prompt_attention
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+
+namespace prompt_attention {
+
+HWY_EXPORT(addTailErrorsOf);
 
 namespace {
 
@@ -17,88 +101,81 @@ Stream tailStream(const RiskTailSpec& spec) {
   return {spec.key, Sample::kRisk, Field::kScore, kTailTrial};
 }
 
-// The errors of draws and their derivatives at the state of a spec.
+// The errors of draws, averaged over the heads of a spec, and their derivatives at the heads' states.
 class StateErrors {
  public:
   StateErrors(const RiskTailSpec& spec, PoolingWorkspace& workspace)
       : spec_(spec),
         workspace_(workspace),
         prompt_(spec.inverseTemperature * spec.mixture.contextVector()),
-        w_{spec.state.w1, spec.state.w2},
-        R_(noiseNorm(spec.points, spec.state)),
         terms_(labelTerms(spec.mixture)) {}
 
   int tokens() const { return spec_.mixture.irrelevantTokens(); }
   // The scores are c g, and t̃ is along e1: a negative τ has the sign of c.
   double scale() const { return spec_.mixture.noiseLevel * prompt_.e1; }
 
-  // visit(i, probability, a, t, b, shift) for every draw and (y, δ); `rates` of the training labels or of
-  // those to come. shift is e₀χs².
+  void values(const ScoreSums& sums, int count, double* out) {
+    std::fill_n(out, kPooledBlock, 0.0);
+    forEach(sums, count, [&](const Pooled& pooled, const LabelTerm& term, double) {
+      for (const TailHead& head : spec_.heads) {
+        const PlaneVector w{head.state.w1, head.state.w2};
+        const Margin margin{
+            term.y, dot(term.r, w), dot(term.mu, w), w.e1, noiseNorm(spec_.points, head.state), 0.0};
+        addErrors(pooled, count, margin, head.probability * term.probability, out);
+      }
+    });
+  }
+
+  // Test and training error of each draw, and its part of their derivatives times `weights` into the sums.
+  // `count` is a multiple of kPooledGroup.
+  void add(const ScoreSums& sums, int count, const double* weights, double* test, double* training,
+           std::vector<StateSlopes>& testBy, std::vector<StateSlopes>& trainingBy) {
+    std::fill_n(test, count, 0.0);
+    std::fill_n(training, count, 0.0);
+    forEach(sums, count, [&](const Pooled& pooled, const LabelTerm& term, double trainingProbability) {
+      for (size_t h = 0; h < spec_.heads.size(); ++h) {
+        const TailHead& head = spec_.heads[h];
+        TailMargin margin{.relevant = term.y * term.r,
+                          .irrelevant = term.y * term.mu,
+                          .y = term.y,
+                          .w = {head.state.w1, head.state.w2},
+                          .R = noiseNorm(spec_.points, head.state),
+                          .shift = 0.0,
+                          .slopeAtZero = 0.0,
+                          .probability = head.probability * term.probability};
+        HWY_DYNAMIC_DISPATCH(addTailErrorsOf)(pooled, count, margin, weights, test, testBy[h].data());
+        margin.shift = head.slopeAtZero * head.state.chi;
+        margin.slopeAtZero = head.slopeAtZero;
+        margin.probability = head.probability * head.rates.of(term.y) * trainingProbability;
+        HWY_DYNAMIC_DISPATCH(addTailErrorsOf)
+        (pooled, count, margin, weights, training, trainingBy[h].data());
+      }
+    });
+  }
+
+ private:
+  // visit(pooled, term, probability among training examples) for every (y, δ).
   template <class Visit>
-  void forEach(const ScoreSums& sums, int count, Visit visit) const {
+  void forEach(const ScoreSums& sums, int count, Visit visit) {
     for (size_t j = 0; j < terms_.size(); ++j) {
       const LabelTerm& term = terms_[j];
       if (term.probability == 0.0) continue;
       std::fill_n(workspace_.gaps, kPooledBlock, dot(term.mu, prompt_) - dot(term.r, prompt_));
       pool(spec_.mixture, workspace_.gaps, count, sums, workspace_.pooled);
-      const Pooled& pooled = workspace_.pooled;
-      const double training = spec_.points.batches[0][j].probability;
-      for (int i = 0; i < count; ++i) {
-        const PlaneVector u = pooled.relevantMass[i] * term.r + pooled.irrelevantMass[i] * term.mu +
-                              PlaneVector{pooled.alongPrompt[i], 0.0};
-        const PlaneVector b = term.y * u;
-        visit(i, term.probability, training, b, pooled.variance[i]);
-      }
+      visit(workspace_.pooled, term, spec_.points.batches[0][j].probability);
     }
   }
 
-  void values(const ScoreSums& sums, int count, double* out) const {
-    std::fill_n(out, kPooledBlock, 0.0);
-    forEach(sums, count, [&](int i, double probability, double, PlaneVector b, double variance) {
-      out[i] += probability * misclassification(dot(w_, b), std::sqrt(variance) * R_);
-    });
-  }
-
-  // Test and training error of each draw, and its part of their derivatives times `weights` into the sums.
-  void add(const ScoreSums& sums, int count, const double* weights, double* test, double* training,
-           std::array<double, 4>& testBy, std::array<double, 4>& trainingBy) const {
-    std::fill_n(test, count, 0.0);
-    std::fill_n(training, count, 0.0);
-    const double shift = spec_.slopeAtZero * spec_.state.chi;
-    forEach(sums, count, [&](int i, double probability, double rate, PlaneVector b, double variance) {
-      const double s = std::sqrt(variance);
-      const double t = s * R_;
-      const double a = dot(w_, b);
-      // `byChi` is the derivative of the margin by χ.
-      const auto addTo = [&](double margin, double byChi, double p, double& value,
-                             std::array<double, 4>& by) {
-        value += p * misclassification(margin, t);
-        if (!(t > 0.0)) return;
-        const double z = margin / t;
-        const double density = weights[i] * p * std::exp(-0.5 * z * z) * (0.5 * M_2_SQRTPI * M_SQRT1_2) / t;
-        by[0] -= density * b.e1;
-        by[1] -= density * b.e2;
-        by[2] += density * s * z;
-        by[3] -= density * byChi;
-      };
-      addTo(a, 0.0, probability, test[i], testBy);
-      addTo(a + shift * variance, spec_.slopeAtZero * variance, rate, training[i], trainingBy);
-    });
-  }
-
- private:
   const RiskTailSpec& spec_;
   PoolingWorkspace& workspace_;
   const PlaneVector prompt_;
-  const PlaneVector w_;
-  const double R_;
   const std::vector<LabelTerm> terms_;
 };
 
-TailMean tailMean(const WeightedMean& mean, const std::array<double, 4>& by) {
-  const double draws = mean.draws();
-  return {mean.mean(),   mean.standardError(), mean.effectiveDraws(), by[0] / draws,
-          by[1] / draws, by[2] / draws,        by[3] / draws};
+TailMean tailMean(const WeightedMean& mean, std::vector<StateSlopes> by) {
+  for (StateSlopes& slopes : by)
+    for (double& slope : slopes) slope /= mean.draws();
+  return {mean.mean(), mean.standardError(), mean.effectiveDraws(), std::move(by)};
 }
 
 }  // namespace
@@ -108,7 +185,7 @@ bool missesTail(const RiskTailSpec& spec, double error, double squares, PoolingW
   // What plain draws miss of a mean, and of its variance, before the interval is no longer right.
   constexpr double kShareOfMean = 1e-3;
   constexpr double kShareOfSquares = 0.05;
-  const StateErrors errors(spec, workspace);
+  StateErrors errors(spec, workspace);
   if (spec.draws * error * error < 2.0 * kLeastEffectiveDraws * squares) return true;
   drawScoreSums(tailStream(spec), 0, kPooledBlock, errors.tokens(), errors.scale(), cancelled,
                 workspace.sums);
@@ -123,7 +200,7 @@ bool missesTail(const RiskTailSpec& spec, double error, double squares, PoolingW
 }
 
 RiskTail riskTail(const RiskTailSpec& spec, PoolingWorkspace& workspace, const std::atomic<bool>& cancelled) {
-  const StateErrors errors(spec, workspace);
+  StateErrors errors(spec, workspace);
   const Stream stream = tailStream(spec);
   const int m = errors.tokens();
   const double c = errors.scale();
@@ -133,9 +210,9 @@ RiskTail riskTail(const RiskTailSpec& spec, PoolingWorkspace& workspace, const s
       cancelled, scratch);
   WeightedMean test(static_cast<int>(ladder.components.size()));
   WeightedMean training(static_cast<int>(ladder.components.size()));
-  std::array<double, 4> testBy{};
-  std::array<double, 4> trainingBy{};
-  double trainingValues[kPooledBlock];
+  std::vector<StateSlopes> testBy(spec.heads.size());
+  std::vector<StateSlopes> trainingBy(spec.heads.size());
+  alignas(64) double trainingValues[kPooledBlock];
   const int64_t most = static_cast<int64_t>(spec.draws) * kMostTailFactor;
   int64_t first = 0;
   for (int64_t end = spec.draws;; end = std::min(2 * end, most)) {
@@ -160,3 +237,4 @@ RiskTail riskTail(const RiskTailSpec& spec, PoolingWorkspace& workspace, const s
 }
 
 }  // namespace prompt_attention
+#endif  // HWY_ONCE

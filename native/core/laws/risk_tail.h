@@ -4,26 +4,30 @@
 // state may come from draws that no lattice holds. A pilot asks whether they do; then both errors are
 // averages over the ladder of score_ladder.h, with their derivatives by the state, so that what is not known
 // of the state enters their standard errors. Draws are the same for every state up to the ladder's choice.
-// Cost: that of the ladder's draws, some ten times as much a draw as the lattice.
+// Where label imbalance makes one of several heads (label_imbalance.h), the ladder is chosen for the average
+// over them, and every draw serves them all.
+// Cost: that of the ladder's draws, some ten times as much a draw as the lattice; a normal tail a draw, head
+// and (y, δ).
 #pragma once
 
 #include <array>
 #include <atomic>
+#include <vector>
 
 #include "core/laws/risk_sums.h"
 #include "core/mixture/pooling.h"
 
 namespace prompt_attention {
 
-// A mean, its derivatives by w1, w2, R and χ, and how far it can be trusted.
+// Derivatives of an error by w1, w2, R and χ.
+using StateSlopes = std::array<double, 4>;
+
+// A mean, and how far it can be trusted.
 struct TailMean {
   double mean;
-  double standardError;  // of the draws; not of the state
+  double standardError;  // of the draws; not of the states
   double effectiveDraws;
-  double by1;
-  double by2;
-  double byR;
-  double byChi;
+  std::vector<StateSlopes> by;  // of the mean, by the state of each head
 };
 
 struct RiskTail {
@@ -31,12 +35,19 @@ struct RiskTail {
   TailMean training;
 };
 
+// A head and how likely it is.
+struct TailHead {
+  double probability;
+  RiskState state;
+  double slopeAtZero;  // e₀ of errorSums
+  LabelRates rates;
+};
+
 struct RiskTailSpec {
   const Mixture& mixture;
   double inverseTemperature;
   const RiskPoints& points;
-  RiskState state;
-  double slopeAtZero;  // e₀ of errorSums
+  std::vector<TailHead> heads;
   StreamKey key;
   int draws;
 };
