@@ -39,7 +39,8 @@ double powerBelow(double x) {
 
 }  // namespace
 
-AugmentedSystem::AugmentedSystem(std::vector<double> A, int m, int k, const std::atomic<bool>& cancelled)
+AugmentedSystem::AugmentedSystem(std::vector<double> A, int m, int k, const std::atomic<bool>& cancelled,
+                                 ColumnScale columnScale)
     : m_(m), k_(k), cancelled_(cancelled), A_(std::move(A)), rows_(m), scale_(k), pivots_(k) {
   std::vector<double> size(m, 0.0);
   for (int j = 0; j < k; ++j)
@@ -47,11 +48,10 @@ AugmentedSystem::AugmentedSystem(std::vector<double> A, int m, int k, const std:
   std::iota(rows_.begin(), rows_.end(), 0);
   std::stable_sort(rows_.begin(), rows_.end(), [&](int a, int b) { return size[a] > size[b]; });
   std::vector<double> sorted(m);
-  const int head = m > k + kLargeRows ? kLargeRows : 0;
+  const int head = columnScale == ColumnScale::kOutsideLargeRows && m > k + kLargeRows ? kLargeRows : 0;
   for (int j = 0; j < k; ++j) {
     double* a = A_.data() + static_cast<size_t>(j) * m;
     for (int i = 0; i < m; ++i) sorted[i] = a[rows_[i]];
-    // By what a column has outside the two largest rows, if it has anything there.
     double largest = 0.0;
     for (int i = head; i < m; ++i) largest = std::max(largest, std::abs(sorted[i]));
     double scale = powerBelow(largest);

@@ -35,10 +35,16 @@ constexpr double kRefinementTolerance = 1e-10;
 // Of the extended factorisation: seconds, not minutes.
 constexpr double kMostExtendedWork = 6e9;
 
+// What a column is scaled by: its norm outside the two largest rows, if it has anything there, or all of it.
+// The former where columns with large common rows differ by noise of very different sizes, the latter where
+// it is the large rows that tell them apart.
+enum class ColumnScale { kOutsideLargeRows, kWhole };
+
 class AugmentedSystem {
  public:
   // A[m×k], column-major.
-  AugmentedSystem(std::vector<double> A, int m, int k, const std::atomic<bool>& cancelled);
+  AugmentedSystem(std::vector<double> A, int m, int k, const std::atomic<bool>& cancelled,
+                  ColumnScale columnScale = ColumnScale::kOutsideLargeRows);
 
   // False if the columns are dependent to the working precision of the factorisation, or if the extended one
   // would take more than `mostWork` = m · k · rank.

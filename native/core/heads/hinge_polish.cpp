@@ -18,6 +18,11 @@ constexpr int kMostChanges = 100;
 constexpr double kSlack = 1e-9;
 constexpr double kAccuracy = 1e-6;
 constexpr double kFurtherTarget = 1e-15;
+// Of the active set method: d |B|² a step, and what a step costs beside it.
+constexpr double kMostSearchWork = 1e9;
+constexpr double kSearchOverhead = 1e4;
+// What is left of an example that is a combination of others.
+constexpr double kDependent = 1e-12;
 // Wider features, whose matrix is d×d here, are left as they are.
 constexpr int kMostColumnsPerRow = 4;
 // Of f = (1/λ) Σ_U …, which is known to 1e-30 of its size, in w.
@@ -42,11 +47,37 @@ class HingePolish {
     }
     std::vector<double> head(d_);
     for (int change = 0; change < kMostChanges && !cancelled_; ++change) {
-      if (!solve(head)) return false;
+      if (!solve(head, true)) return false;
       if (settle(head.data())) {
         std::copy(head.begin(), head.end(), w);
         return true;
       }
+    }
+    return false;
+  }
+
+  // The same from a = 0, by an active set method: one example a time joins those on the kink, and leaves them
+  // where its multiplier meets a bound. Every step raises the dual objective, so sets do not return.
+  bool search(double* w) {
+    std::fill(sides_.begin(), sides_.end(), Side::kAbove);
+    std::fill(shares_.begin(), shares_.end(), 0.0);
+    std::vector<double> head(d_);
+    int entering = -1;
+    double work = 0.0;
+    while (work <= kMostSearchWork && !cancelled_) {
+      work += kSearchOverhead + static_cast<double>(d_) * at_.size() * at_.size();
+      if (!solve(head, false)) {
+        if (entering < 0 || !exchange(entering)) return false;
+        continue;
+      }
+      if (!advance()) continue;
+      entering = mostViolating(head.data());
+      if (entering < 0) {
+        std::copy(head.begin(), head.end(), w);
+        return true;
+      }
+      enteringSide_ = sides_[entering];
+      sides_[entering] = Side::kAt;
     }
     return false;
   }
@@ -78,7 +109,8 @@ class HingePolish {
     for (int i = 0; i < n_; ++i) margins_[i] *= y_[i];
   }
 
-  bool solve(std::vector<double>& head) {
+  // w and the multipliers on the kink for the present sides; `dependent`: also of examples on it that are.
+  bool solve(std::vector<double>& head, bool dependent) {
     ExtendedVector f(d_);
     const DoubleDouble unit =
         DoubleDouble{1.0, 0.0} / (DoubleDouble{static_cast<double>(n_), 0.0} * DoubleDouble{ridge_, 0.0});
@@ -95,13 +127,18 @@ class HingePolish {
       head = f.hi;
       return true;
     }
+    for (const ColumnScale columnScale : {ColumnScale::kOutsideLargeRows, ColumnScale::kWhole})
+      if (solveOnKink(columnScale, f, head, dependent)) return true;
+    return false;
+  }
+
+  // w and the multipliers of the examples on the kink, of which there is one or more.
+  bool solveOnKink(ColumnScale columnScale, ExtendedVector f, std::vector<double>& head, bool dependent) {
+    const int k = static_cast<int>(at_.size());
     // Rows of zeros where there are more examples than dimensions, which are then dependent.
     const int m = std::max(d_, k);
-    std::vector<double> A(static_cast<size_t>(m) * k, 0.0);
-    for (int j = 0; j < k; ++j)
-      for (int i = 0; i < d_; ++i)
-        A[static_cast<size_t>(j) * m + i] = y_[at_[j]] * V_[static_cast<size_t>(at_[j]) * d_ + i];
-    AugmentedSystem system(std::move(A), m, k, cancelled_);
+    if (m > d_ && !dependent) return false;
+    AugmentedSystem system(signedFeatures(at_, m), m, k, cancelled_, columnScale);
     const std::vector<double> ones(k, 1.0);
     f.hi.resize(m, 0.0);
     f.lo.resize(m, 0.0);
@@ -116,10 +153,109 @@ class HingePolish {
       isSolved = true;
       break;
     }
-    if (!isSolved && !(system.isDeficient() && solveDependent(system, f, s))) return false;
+    if (!isSolved && !(dependent && system.isDeficient() && solveDependent(system, f, s))) return false;
     std::copy_n(s.begin(), d_, head.begin());
     return k >= d_ || std::sqrt(dot(f.hi.data(), f.hi.data(), d_)) <=
                           kMostCancellation * std::sqrt(dot(head.data(), head.data(), d_));
+  }
+
+  // y_i v_i of the examples, in columns of m entries.
+  std::vector<double> signedFeatures(const std::vector<int>& examples, int m) const {
+    std::vector<double> A(examples.size() * m, 0.0);
+    for (size_t j = 0; j < examples.size(); ++j)
+      for (int i = 0; i < d_; ++i)
+        A[j * m + i] = y_[examples[j]] * V_[static_cast<size_t>(examples[j]) * d_ + i];
+    return A;
+  }
+
+  // Goes from the shares to the multipliers that were solved for, as far as the bounds let it; true if it got
+  // there, else one example has left the kink.
+  bool advance() {
+    double length = 1.0;
+    int blocking = -1;
+    for (size_t j = 0; j < at_.size(); ++j) {
+      const double from = shares_[at_[j]];
+      const double to = multipliers_[j];
+      const double bound = to < 0.0 ? 0.0 : 1.0;
+      if (to >= 0.0 && to <= 1.0) continue;
+      const double reach = std::clamp((bound - from) / (to - from), 0.0, 1.0);
+      if (blocking >= 0 && reach >= length) continue;
+      length = reach;
+      blocking = static_cast<int>(j);
+    }
+    for (size_t j = 0; j < at_.size(); ++j) {
+      double& share = shares_[at_[j]];
+      share = std::clamp(share + length * (multipliers_[j] - share), 0.0, 1.0);
+    }
+    if (blocking >= 0) leaveKink(at_[blocking], multipliers_[blocking] < 0.0);
+    return blocking < 0;
+  }
+
+  void leaveKink(int i, bool above) {
+    sides_[i] = above ? Side::kAbove : Side::kBelow;
+    shares_[i] = above ? 0.0 : 1.0;
+  }
+
+  // Where the example that enters is a combination of those on the kink, y v = Σ β_i y_i v_i, its multiplier
+  // grows at the cost of theirs and w stays, until one of them meets a bound. False if it is no combination.
+  bool exchange(int entering) {
+    std::vector<int> others(at_);
+    others.erase(std::find(others.begin(), others.end(), entering));
+    const int k = static_cast<int>(others.size());
+    const std::vector<double> target = signedFeatures({entering}, d_);
+    std::vector<double> rest(target);
+    std::vector<double> beta(k, 0.0);
+    if (k > 0 && !combine(others, target, rest, beta)) return false;
+    if (dot(rest.data(), rest.data(), d_) > kDependent * kDependent * dot(target.data(), target.data(), d_))
+      return false;
+    const double direction = enteringSide_ == Side::kAbove ? 1.0 : -1.0;
+    double length = 1.0;
+    int blocking = entering;
+    bool above = direction < 0.0;
+    for (int j = 0; j < k; ++j) {
+      const double slope = -direction * beta[j];
+      if (slope == 0.0) continue;
+      const double reach = std::max(0.0, ((slope < 0.0 ? 0.0 : 1.0) - shares_[others[j]]) / slope);
+      if (reach >= length) continue;
+      length = reach;
+      blocking = others[j];
+      above = slope < 0.0;
+    }
+    shares_[entering] = std::clamp(shares_[entering] + direction * length, 0.0, 1.0);
+    for (int j = 0; j < k; ++j)
+      shares_[others[j]] = std::clamp(shares_[others[j]] - direction * length * beta[j], 0.0, 1.0);
+    leaveKink(blocking, above);
+    return true;
+  }
+
+  // β and what is left of the target.
+  bool combine(const std::vector<int>& examples, const std::vector<double>& target, std::vector<double>& rest,
+               std::vector<double>& beta) const {
+    const int k = static_cast<int>(examples.size());
+    for (const ColumnScale columnScale : {ColumnScale::kOutsideLargeRows, ColumnScale::kWhole}) {
+      AugmentedSystem system(signedFeatures(examples, d_), d_, k, cancelled_, columnScale);
+      for (const Factorisation factorisation : {Factorisation::kOrthogonal, Factorisation::kExtended})
+        if (system.factor(factorisation, kMostExtendedWork) &&
+            system.solve(target.data(), nullptr, AugmentedSystem::Target::kT, rest.data(), beta.data()))
+          return true;
+    }
+    return false;
+  }
+
+  // The example furthest on the wrong side of the kink; −1 if there is none.
+  int mostViolating(const double* head) {
+    margins(head);
+    double worst = kSlack;
+    int example = -1;
+    for (int i = 0; i < n_; ++i) {
+      if (sides_[i] == Side::kAt) continue;
+      const double violation = sides_[i] == Side::kAbove ? 1.0 - margins_[i] : margins_[i] - 1.0;
+      if (violation > worst) {
+        worst = violation;
+        example = i;
+      }
+    }
+    return example;
   }
 
   // The same where examples on the kink are dependent: w is f and the least norm step to the kink, and of the
@@ -189,6 +325,7 @@ class HingePolish {
   std::vector<double> margins_;      // [n]
   std::vector<double> shares_;       // [n] a_i/c_i of the interior point
   std::vector<int> at_;              // B
+  Side enteringSide_ = Side::kAbove;
   std::vector<double> multipliers_;  // a_i/c_i on B
 };
 
@@ -200,7 +337,7 @@ LinearHeadResult polishHingeHead(const LinearHeadResult& fitted, const double* V
   LinearHeadResult result = fitted;
   if (cancelled || result.residual == 0.0) return result;
   HingePolish polish(V, y, n, d, ridge, cancelled);
-  if (polish.polish(w, multipliers)) {
+  if (polish.polish(w, multipliers) || polish.search(w)) {
     result.status = LinearHeadStatus::kOk;
     result.residual = std::min(result.residual, kSlack);
     return result;

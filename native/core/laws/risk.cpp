@@ -63,6 +63,7 @@ class CurveSolver {
     std::sort(shares.begin(), shares.end(),
               [](const LabelShare& a, const LabelShare& b) { return a.probability > b.probability; });
     std::vector<LikelyHead> heads;
+    heads.reserve(shares.size());
     for (const LabelShare& share : shares)
       heads.push_back({share.probability, labelRates(rate, share.positive),
                        smooth ? interpolated(solutions, lagrangeWeights(solved, share.positive))
