@@ -39,33 +39,46 @@ double powerBelow(double x) {
 
 }  // namespace
 
-AugmentedSystem::AugmentedSystem(std::vector<double> A, int m, int k, const std::atomic<bool>& cancelled,
-                                 ColumnScale columnScale)
-    : m_(m), k_(k), cancelled_(cancelled), A_(std::move(A)), rows_(m), scale_(k), pivots_(k) {
+AugmentedSystem::AugmentedSystem(std::vector<double> A, int m, int k, const std::atomic<bool>& cancelled)
+    : m_(m), k_(k), cancelled_(cancelled), A_(std::move(A)), rows_(m), scale_(k, 1.0), pivots_(k) {
   std::vector<double> size(m, 0.0);
   for (int j = 0; j < k; ++j)
     for (int i = 0; i < m; ++i) size[i] = std::max(size[i], std::abs(column(j)[i]));
   std::iota(rows_.begin(), rows_.end(), 0);
   std::stable_sort(rows_.begin(), rows_.end(), [&](int a, int b) { return size[a] > size[b]; });
   std::vector<double> sorted(m);
-  const int head = columnScale == ColumnScale::kOutsideLargeRows && m > k + kLargeRows ? kLargeRows : 0;
   for (int j = 0; j < k; ++j) {
     double* a = A_.data() + static_cast<size_t>(j) * m;
     for (int i = 0; i < m; ++i) sorted[i] = a[rows_[i]];
-    double largest = 0.0;
-    for (int i = head; i < m; ++i) largest = std::max(largest, std::abs(sorted[i]));
+    std::copy(sorted.begin(), sorted.end(), a);
+  }
+}
+
+bool AugmentedSystem::scaleColumns(ColumnScale columnScale) {
+  const int head = columnScale == ColumnScale::kOutsideLargeRows && m_ > k_ + kLargeRows ? kLargeRows : 0;
+  bool isChanged = false;
+  for (int j = 0; j < k_; ++j) {
+    double* a = A_.data() + static_cast<size_t>(j) * m_;
+    const auto largestFrom = [&](int first) {
+      double largest = 0.0;
+      for (int i = first; i < m_; ++i) largest = std::max(largest, std::abs(a[i]));
+      return largest;
+    };
+    const double largest = largestFrom(head);
     double scale = powerBelow(largest);
     double sum = 0.0;
-    for (int i = head; i < m; ++i) sum += (scale * sorted[i]) * (scale * sorted[i]);
-    if (sum > 0.0) {
+    for (int i = head; i < m_; ++i) sum += (scale * a[i]) * (scale * a[i]);
+    if (sum > 0.0)
       scale *= powerBelow(std::sqrt(sum));
-    } else {
-      for (int i = 0; i < head; ++i) largest = std::max(largest, std::abs(sorted[i]));
-      scale = powerBelow(largest);
-    }
-    scale_[j] = scale;
-    for (int i = 0; i < m; ++i) a[i] = scale * sorted[i];
+    else
+      scale = powerBelow(largestFrom(0));
+    if (scale == 1.0) continue;
+    isChanged = true;
+    scale_[j] *= scale;
+    for (int i = 0; i < m_; ++i) a[i] *= scale;
   }
+  if (isChanged) extended_.reset();
+  return isChanged;
 }
 
 bool AugmentedSystem::factor(Factorisation factorisation, double mostWork) {

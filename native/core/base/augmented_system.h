@@ -5,7 +5,7 @@
 // f = y, g = 0: t = argmin ‖y − A t‖, s its residual.  f = 0, g = y: s = argmin ‖s‖ with Aᵀs = y, t = −b, s =
 // A b.
 //
-// Rows are sorted by size and columns scaled by powers of two to about unit norm, both exactly. The solution
+// Rows are sorted by size and columns scaled by powers of two, both exactly. The solution
 // of any factorisation is refined by residuals in double-double arithmetic (Björck 1967), with s and t kept
 // in double-double too; a correction must fall by a factor per pass and ends below kRefinementTolerance of
 // the solution, so that what is returned is right to that, and a factorisation too crude is found out. Three,
@@ -21,6 +21,7 @@
 #pragma once
 
 #include <atomic>
+#include <initializer_list>
 #include <memory>
 #include <vector>
 
@@ -35,16 +36,18 @@ constexpr double kRefinementTolerance = 1e-10;
 // Of the extended factorisation: seconds, not minutes.
 constexpr double kMostExtendedWork = 6e9;
 
-// What a column is scaled by: its norm outside the two largest rows, if it has anything there, or all of it.
-// The former where columns with large common rows differ by noise of very different sizes, the latter where
-// it is the large rows that tell them apart.
+// What the columns have norm 1 in: outside the two largest rows, if they have anything there, or as a whole.
+// The former holds columns apart that have large common rows and differ by noise of very different sizes, the
+// latter those that the large rows tell apart; either can take columns for dependent that the other does not.
 enum class ColumnScale { kOutsideLargeRows, kWhole };
 
 class AugmentedSystem {
  public:
   // A[m×k], column-major.
-  AugmentedSystem(std::vector<double> A, int m, int k, const std::atomic<bool>& cancelled,
-                  ColumnScale columnScale = ColumnScale::kOutsideLargeRows);
+  AugmentedSystem(std::vector<double> A, int m, int k, const std::atomic<bool>& cancelled);
+
+  // Scales the columns anew, after which the system is not factored; false if nothing changes by it.
+  bool scaleColumns(ColumnScale columnScale);
 
   // False if the columns are dependent to the working precision of the factorisation, or if the extended one
   // would take more than `mostWork` = m · k · rank.
@@ -53,6 +56,9 @@ class AugmentedSystem {
   bool isDeficient() const {
     return extended_ != nullptr && extended_->isComplete() && extended_->rank() < k_;
   }
+
+  // Of the extended factorisation.
+  int rank() const { return extended_->rank(); }
 
   // Which of the two is the solution that must be right; the other follows.
   enum class Target { kS, kT };
@@ -95,5 +101,36 @@ class AugmentedSystem {
   std::unique_ptr<ExtendedQr> extended_;
   Factorisation factorisation_ = Factorisation::kGram;
 };
+
+struct AugmentedAttempt {
+  bool isSolved;
+  // The columns are dependent however they are scaled; the system has the extended factorisation of the
+  // larger rank.
+  bool isDeficient;
+  Factorisation factorisation;
+};
+
+// solve() is called with the system factored, for every scale of the columns in each of the factorisations,
+// until it returns true.
+template <class Solve>
+AugmentedAttempt attempt(AugmentedSystem& system, std::initializer_list<Factorisation> factorisations,
+                         Solve solve) {
+  bool isDeficient = true;
+  int rank = 0;
+  for (const ColumnScale columnScale : {ColumnScale::kOutsideLargeRows, ColumnScale::kWhole}) {
+    if (!system.scaleColumns(columnScale) && columnScale == ColumnScale::kWhole) break;
+    for (const Factorisation factorisation : factorisations)
+      if (system.factor(factorisation, kMostExtendedWork) && solve()) return {true, false, factorisation};
+    isDeficient = isDeficient && system.isDeficient();
+    if (!isDeficient) continue;
+    if (columnScale == ColumnScale::kOutsideLargeRows) {
+      rank = system.rank();
+    } else if (system.rank() < rank) {
+      system.scaleColumns(ColumnScale::kOutsideLargeRows);
+      system.factor(Factorisation::kExtended, kMostExtendedWork);
+    }
+  }
+  return {false, isDeficient, Factorisation::kExtended};
+}
 
 }  // namespace prompt_attention

@@ -1,6 +1,8 @@
 #include "core/heads/head.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "core/base/blas.h"
 #include "core/heads/hinge_head.h"
@@ -13,14 +15,25 @@ namespace prompt_attention {
 namespace {
 
 constexpr int kRowsPerBlock = 256;
+// Of w, that direct solvers of least squares may leave.
+constexpr double kMostRounding = 1e-9;
 
-TrialStatus solve(double* matrix, int order, double ridge, double* rightHandSide, HeadWorkspace& workspace) {
+// Reciprocal condition number of matrix + ridge I, and the solution in place of the right-hand side.
+double solve(double* matrix, int order, double ridge, double* rightHandSide, HeadWorkspace& workspace) {
   for (int i = 0; i < order; ++i) matrix[static_cast<size_t>(i) * order + i] += ridge;
   workspace.scratch.resize(3 * static_cast<size_t>(order));
   workspace.integerScratch.resize(order);
-  const double reciprocalCondition = solvePositiveDefinite(
-      matrix, order, rightHandSide, workspace.scratch.data(), workspace.integerScratch.data());
-  return reciprocalCondition < kLeastReciprocalCondition ? TrialStatus::kSingular : TrialStatus::kOk;
+  return solvePositiveDefinite(matrix, order, rightHandSide, workspace.scratch.data(),
+                               workspace.integerScratch.data());
+}
+
+// Whether w[d] has ten digits if it is made of terms of size `terms`, each known to a rounding over the
+// reciprocal condition: they may cancel.
+TrialStatus statusOf(double reciprocalCondition, double terms, const double* w, int d) {
+  const double error = std::numeric_limits<double>::epsilon() * terms / reciprocalCondition;
+  const bool isRight =
+      reciprocalCondition >= kLeastReciprocalCondition && error <= kMostRounding * std::sqrt(dot(w, w, d));
+  return isRight ? TrialStatus::kOk : TrialStatus::kSingular;
 }
 
 HeadOutcome fitOrthogonally(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace,
@@ -69,7 +82,18 @@ TrialStatus fitPrimal(FeatureSource& source, double ridge, const std::atomic<boo
     addTransposedProduct(1.0, V, count, d, y, w);
   });
   if (cancelled) return TrialStatus::kNotConverged;
-  return solve(workspace.matrix.data(), d, source.examples() * ridge, w, workspace);
+  double squares = 0.0;
+  double largest = 0.0;
+  for (int j = 0; j < d; ++j) {
+    const double square = workspace.matrix[static_cast<size_t>(j) * d + j];
+    squares += square;
+    largest = std::max(largest, square);
+  }
+  const double penalty = source.examples() * ridge;
+  const double condition = solve(workspace.matrix.data(), d, penalty, w, workspace);
+  // Vᵀy, over the size of the matrix.
+  const double terms = std::sqrt(squares * source.examples()) / (largest + penalty);
+  return statusOf(condition, terms, w, d);
 }
 
 // w = Vᵀ(VVᵀ + nλI)⁻¹ y
@@ -84,14 +108,16 @@ TrialStatus fitDual(FeatureSource& source, double ridge, const std::atomic<bool>
   workspace.matrix.resize(static_cast<size_t>(n) * n);
   outerGram(workspace.rows.data(), n, d, d, workspace.matrix.data());
   if (cancelled) return TrialStatus::kNotConverged;
-  const TrialStatus status =
-      solve(workspace.matrix.data(), n, n * ridge, workspace.solution.data(), workspace);
+  double squares = 0.0;
+  for (int i = 0; i < n; ++i) squares += workspace.matrix[static_cast<size_t>(i) * n + i];
+  const double condition = solve(workspace.matrix.data(), n, n * ridge, workspace.solution.data(), workspace);
   std::fill(w, w + d, 0.0);
   addTransposedProduct(1.0, workspace.rows.data(), n, d, workspace.solution.data(), w);
-  return status;
+  const double* a = workspace.solution.data();
+  return statusOf(condition, std::sqrt(squares * dot(a, a, n)), w, d);
 }
 
-TrialStatus statusOf(LinearHeadStatus status) {
+TrialStatus trialStatusOf(LinearHeadStatus status) {
   switch (status) {
     case LinearHeadStatus::kOk:
       return TrialStatus::kOk;
@@ -115,7 +141,7 @@ TrialStatus fitByIteration(FeatureSource& source, const HeadOptions& options, He
   double* y = workspace.labels.data();
   source.rows(0, n, V, y);
   if (cancelled) return TrialStatus::kNotConverged;
-  return statusOf(fitMarginHead(V, y, n, d, options, w, cancelled).status);
+  return trialStatusOf(fitMarginHead(V, y, n, d, options, w, cancelled).status);
 }
 
 }  // namespace

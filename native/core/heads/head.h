@@ -6,8 +6,9 @@
 //   logistic, hinge as in linear_heads.h and hinge_head.h
 //
 // Least squares factorises the smaller Gram matrix: VᵀV + nλI for n ≥ d (rows of V are streamed, memory d²),
-// VVᵀ + nλI for n < d (memory n·d). If its reciprocal condition number is below kLeastReciprocalCondition the
-// factor is thrown away for the solvers of orthogonal_head.h, which are right to ten digits, or give the head
+// VVᵀ + nλI for n < d (memory n·d). If its reciprocal condition number is below kLeastReciprocalCondition, or
+// w is so small beside the terms that make it that they may leave fewer than nine digits, the factor is
+// thrown away for the solvers of orthogonal_head.h, which are right to ten digits, or give the head
 // of least norm; kSingular if they need too much memory or time. Logistic and hinge hold all features (memory
 // n·d) and are converged by their residual, or have the status kSeparable or kNotConverged.
 #pragma once

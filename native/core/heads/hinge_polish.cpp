@@ -127,33 +127,23 @@ class HingePolish {
       head = f.hi;
       return true;
     }
-    for (const ColumnScale columnScale : {ColumnScale::kOutsideLargeRows, ColumnScale::kWhole})
-      if (solveOnKink(columnScale, f, head, dependent)) return true;
-    return false;
-  }
-
-  // w and the multipliers of the examples on the kink, of which there is one or more.
-  bool solveOnKink(ColumnScale columnScale, ExtendedVector f, std::vector<double>& head, bool dependent) {
-    const int k = static_cast<int>(at_.size());
     // Rows of zeros where there are more examples than dimensions, which are then dependent.
     const int m = std::max(d_, k);
     if (m > d_ && !dependent) return false;
-    AugmentedSystem system(signedFeatures(at_, m), m, k, cancelled_, columnScale);
+    AugmentedSystem system(signedFeatures(at_, m), m, k, cancelled_);
     const std::vector<double> ones(k, 1.0);
     f.hi.resize(m, 0.0);
     f.lo.resize(m, 0.0);
     std::vector<double> s(m);
-    bool isSolved = false;
-    for (const Factorisation factorisation : {Factorisation::kOrthogonal, Factorisation::kExtended}) {
-      if (!system.factor(factorisation, kMostExtendedWork) ||
-          !system.solve(f.hi.data(), ones.data(), AugmentedSystem::Target::kS, s.data(), multipliers_.data(),
-                        f.lo.data()))
-        continue;
+    const AugmentedAttempt found =
+        attempt(system, {Factorisation::kOrthogonal, Factorisation::kExtended}, [&] {
+          return system.solve(f.hi.data(), ones.data(), AugmentedSystem::Target::kS, s.data(),
+                              multipliers_.data(), f.lo.data());
+        });
+    if (found.isSolved)
       for (double& t : multipliers_) t *= -ridge_ * n_;
-      isSolved = true;
-      break;
-    }
-    if (!isSolved && !(dependent && system.isDeficient() && solveDependent(system, f, s))) return false;
+    else if (!(dependent && found.isDeficient && solveDependent(system, f, s)))
+      return false;
     std::copy_n(s.begin(), d_, head.begin());
     return k >= d_ || std::sqrt(dot(f.hi.data(), f.hi.data(), d_)) <=
                           kMostCancellation * std::sqrt(dot(head.data(), head.data(), d_));
@@ -231,15 +221,13 @@ class HingePolish {
   // β and what is left of the target.
   bool combine(const std::vector<int>& examples, const std::vector<double>& target, std::vector<double>& rest,
                std::vector<double>& beta) const {
-    const int k = static_cast<int>(examples.size());
-    for (const ColumnScale columnScale : {ColumnScale::kOutsideLargeRows, ColumnScale::kWhole}) {
-      AugmentedSystem system(signedFeatures(examples, d_), d_, k, cancelled_, columnScale);
-      for (const Factorisation factorisation : {Factorisation::kOrthogonal, Factorisation::kExtended})
-        if (system.factor(factorisation, kMostExtendedWork) &&
-            system.solve(target.data(), nullptr, AugmentedSystem::Target::kT, rest.data(), beta.data()))
-          return true;
-    }
-    return false;
+    AugmentedSystem system(signedFeatures(examples, d_), d_, static_cast<int>(examples.size()), cancelled_);
+    return attempt(system, {Factorisation::kOrthogonal, Factorisation::kExtended},
+                   [&] {
+                     return system.solve(target.data(), nullptr, AugmentedSystem::Target::kT, rest.data(),
+                                         beta.data());
+                   })
+        .isSolved;
   }
 
   // The example furthest on the wrong side of the kink; −1 if there is none.
@@ -321,10 +309,10 @@ class HingePolish {
   const int d_;
   const double ridge_;
   const std::atomic<bool>& cancelled_;
-  std::vector<Side> sides_;          // [n]
-  std::vector<double> margins_;      // [n]
-  std::vector<double> shares_;       // [n] a_i/c_i of the interior point
-  std::vector<int> at_;              // B
+  std::vector<Side> sides_;      // [n]
+  std::vector<double> margins_;  // [n]
+  std::vector<double> shares_;   // [n] a_i/c_i of the interior point
+  std::vector<int> at_;          // B
   Side enteringSide_ = Side::kAbove;
   std::vector<double> multipliers_;  // a_i/c_i on B
 };

@@ -116,11 +116,11 @@ bool orthogonalDirection(const LogisticObjective& objective, const double* V, in
   }
   AugmentedSystem system(std::move(A), m, d, cancelled);
   std::vector<double> rest(m);
-  for (const Factorisation factorisation : {Factorisation::kOrthogonal, Factorisation::kExtended})
-    if (system.factor(factorisation, kMostExtendedWork) &&
-        system.solve(f.data(), nullptr, AugmentedSystem::Target::kT, rest.data(), p.data()))
-      return true;
-  return system.isDeficient() && system.solveDeficient(f.data(), p.data());
+  const AugmentedAttempt found = attempt(system, {Factorisation::kOrthogonal, Factorisation::kExtended}, [&] {
+    return system.solve(f.data(), nullptr, AugmentedSystem::Target::kT, rest.data(), p.data());
+  });
+  // With a ridge columns are never dependent.
+  return found.isSolved || (found.isDeficient && ridge == 0.0 && system.solveDeficient(f.data(), p.data()));
 }
 
 // Solves H p = g for positive definite H[d×d] (lower triangle; destroyed).

@@ -67,16 +67,15 @@ OrthogonalOutcome fitOrthogonally(FeatureSource& source, double penalty, double*
     if (status == TrialStatus::kOk) std::copy_n(isWide ? s.data() : t.data(), d, w);
     return OrthogonalOutcome{status, factorisation};
   };
-  for (const Factorisation factorisation :
-       {Factorisation::kGram, Factorisation::kOrthogonal, Factorisation::kExtended}) {
-    if (cancelled) return finish(TrialStatus::kNotConverged, factorisation);
-    if (!system.factor(factorisation, kMostExtendedWork)) continue;
-    const bool isRight =
-        isWide ? system.solve(nullptr, y.data(), AugmentedSystem::Target::kS, s.data(), t.data())
-               : system.solve(y.data(), nullptr, AugmentedSystem::Target::kT, s.data(), t.data());
-    if (isRight) return finish(TrialStatus::kOk, factorisation);
-  }
-  const bool isDeficient = system.isDeficient();
+  const AugmentedAttempt found =
+      attempt(system, {Factorisation::kGram, Factorisation::kOrthogonal, Factorisation::kExtended}, [&] {
+        return isWide ? system.solve(nullptr, y.data(), AugmentedSystem::Target::kS, s.data(), t.data())
+                      : system.solve(y.data(), nullptr, AugmentedSystem::Target::kT, s.data(), t.data());
+      });
+  if (cancelled) return finish(TrialStatus::kNotConverged, found.factorisation);
+  if (found.isSolved) return finish(TrialStatus::kOk, found.factorisation);
+  // With a penalty columns are never dependent.
+  const bool isDeficient = found.isDeficient && penalty == 0.0;
   const bool isRight = isDeficient && (isWide ? system.solveDeficientTransposed(y.data(), s.data())
                                               : system.solveDeficient(y.data(), t.data()));
   return finish(isRight ? TrialStatus::kOk : TrialStatus::kSingular, Factorisation::kExtended);
