@@ -18,7 +18,7 @@ constexpr int kMostChanges = 100;
 constexpr double kSlack = 1e-9;
 constexpr double kAccuracy = 1e-6;
 constexpr double kFurtherTarget = 1e-15;
-// Of the active set method: d |B|² a step, and what a step costs beside it.
+// Of the active set method: d (n + |B|²) a step, and what a step costs beside it.
 constexpr double kMostSearchWork = 1e9;
 constexpr double kSearchOverhead = 1e4;
 // What is left of an example that is a combination of others.
@@ -32,9 +32,19 @@ enum class Side : signed char { kBelow, kAt, kAbove };
 
 class HingePolish {
  public:
-  HingePolish(const double* V, const double* y, int n, int d, double ridge,
+  // `mostShare`: the bound of a_i/c_i, ∞ for the hard margin.
+  HingePolish(const double* V, const double* y, int n, int d, double ridge, double mostShare,
               const std::atomic<bool>& cancelled)
-      : V_(V), y_(y), n_(n), d_(d), ridge_(ridge), cancelled_(cancelled), sides_(n), margins_(n) {}
+      : V_(V),
+        y_(y),
+        n_(n),
+        d_(d),
+        ridge_(ridge),
+        mostShare_(mostShare),
+        cancelled_(cancelled),
+        sides_(n),
+        margins_(n),
+        shares_(n) {}
 
   // From an approximate head w[d] and multipliers a[n]; true with the exact head in w.
   bool polish(double* w, const std::vector<double>& a) {
@@ -65,7 +75,7 @@ class HingePolish {
     int entering = -1;
     double work = 0.0;
     while (work <= kMostSearchWork && !cancelled_) {
-      work += kSearchOverhead + static_cast<double>(d_) * at_.size() * at_.size();
+      work += kSearchOverhead + d_ * (n_ + static_cast<double>(at_.size()) * at_.size());
       if (!solve(head, false)) {
         if (entering < 0 || !exchange(entering)) return false;
         continue;
@@ -81,6 +91,9 @@ class HingePolish {
     }
     return false;
   }
+
+  // Whether search() ended because the dual objective has no bound: no head keeps all margins.
+  bool isUnbounded() const { return isUnbounded_; }
 
   // ‖w − ŵ‖ by the duality gap.
   double errorBound(const double* w, const std::vector<double>& a) {
@@ -166,8 +179,8 @@ class HingePolish {
     for (size_t j = 0; j < at_.size(); ++j) {
       const double from = shares_[at_[j]];
       const double to = multipliers_[j];
-      const double bound = to < 0.0 ? 0.0 : 1.0;
-      if (to >= 0.0 && to <= 1.0) continue;
+      const double bound = to < 0.0 ? 0.0 : mostShare_;
+      if (to >= 0.0 && to <= mostShare_) continue;
       const double reach = std::clamp((bound - from) / (to - from), 0.0, 1.0);
       if (blocking >= 0 && reach >= length) continue;
       length = reach;
@@ -175,7 +188,7 @@ class HingePolish {
     }
     for (size_t j = 0; j < at_.size(); ++j) {
       double& share = shares_[at_[j]];
-      share = std::clamp(share + length * (multipliers_[j] - share), 0.0, 1.0);
+      share = std::clamp(share + length * (multipliers_[j] - share), 0.0, mostShare_);
     }
     if (blocking >= 0) leaveKink(at_[blocking], multipliers_[blocking] < 0.0);
     return blocking < 0;
@@ -183,11 +196,12 @@ class HingePolish {
 
   void leaveKink(int i, bool above) {
     sides_[i] = above ? Side::kAbove : Side::kBelow;
-    shares_[i] = above ? 0.0 : 1.0;
+    shares_[i] = above ? 0.0 : mostShare_;
   }
 
   // Where the example that enters is a combination of those on the kink, y v = Σ β_i y_i v_i, its multiplier
-  // grows at the cost of theirs and w stays, until one of them meets a bound. False if it is no combination.
+  // grows at the cost of theirs and w stays, until one of them meets a bound. False if it is no combination,
+  // or if none does.
   bool exchange(int entering) {
     std::vector<int> others(at_);
     others.erase(std::find(others.begin(), others.end(), entering));
@@ -199,21 +213,25 @@ class HingePolish {
     if (dot(rest.data(), rest.data(), d_) > kDependent * kDependent * dot(target.data(), target.data(), d_))
       return false;
     const double direction = enteringSide_ == Side::kAbove ? 1.0 : -1.0;
-    double length = 1.0;
+    double length = mostShare_;
     int blocking = entering;
     bool above = direction < 0.0;
     for (int j = 0; j < k; ++j) {
       const double slope = -direction * beta[j];
       if (slope == 0.0) continue;
-      const double reach = std::max(0.0, ((slope < 0.0 ? 0.0 : 1.0) - shares_[others[j]]) / slope);
+      const double reach = std::max(0.0, ((slope < 0.0 ? 0.0 : mostShare_) - shares_[others[j]]) / slope);
       if (reach >= length) continue;
       length = reach;
       blocking = others[j];
       above = slope < 0.0;
     }
-    shares_[entering] = std::clamp(shares_[entering] + direction * length, 0.0, 1.0);
+    if (std::isinf(length)) {
+      isUnbounded_ = true;
+      return false;
+    }
+    shares_[entering] = std::clamp(shares_[entering] + direction * length, 0.0, mostShare_);
     for (int j = 0; j < k; ++j)
-      shares_[others[j]] = std::clamp(shares_[others[j]] - direction * length * beta[j], 0.0, 1.0);
+      shares_[others[j]] = std::clamp(shares_[others[j]] - direction * length * beta[j], 0.0, mostShare_);
     leaveKink(blocking, above);
     return true;
   }
@@ -308,12 +326,14 @@ class HingePolish {
   const int n_;
   const int d_;
   const double ridge_;
+  const double mostShare_;
   const std::atomic<bool>& cancelled_;
   std::vector<Side> sides_;      // [n]
   std::vector<double> margins_;  // [n]
   std::vector<double> shares_;   // [n] a_i/c_i of the interior point
   std::vector<int> at_;          // B
   Side enteringSide_ = Side::kAbove;
+  bool isUnbounded_ = false;
   std::vector<double> multipliers_;  // a_i/c_i on B
 };
 
@@ -324,7 +344,7 @@ LinearHeadResult polishHingeHead(const LinearHeadResult& fitted, const double* V
                                  const std::atomic<bool>& cancelled) {
   LinearHeadResult result = fitted;
   if (cancelled || result.residual == 0.0) return result;
-  HingePolish polish(V, y, n, d, ridge, cancelled);
+  HingePolish polish(V, y, n, d, ridge, 1.0, cancelled);
   if (polish.polish(w, multipliers) || polish.search(w)) {
     result.status = LinearHeadStatus::kOk;
     result.residual = std::min(result.residual, kSlack);
@@ -348,6 +368,13 @@ LinearHeadResult polishHingeHead(const LinearHeadResult& fitted, const double* V
   if (polish.errorBound(w, a) > kAccuracy * std::sqrt(dot(w, w, d)))
     result.status = LinearHeadStatus::kNotConverged;
   return result;
+}
+
+Separated separated(const double* V, const double* y, int n, int d, const std::atomic<bool>& cancelled) {
+  HingePolish hardMargin(V, y, n, d, 1.0, std::numeric_limits<double>::infinity(), cancelled);
+  std::vector<double> w(d);
+  if (hardMargin.search(w.data())) return Separated::kYes;
+  return hardMargin.isUnbounded() ? Separated::kNo : Separated::kUnknown;
 }
 
 }  // namespace prompt_attention

@@ -9,6 +9,10 @@
 // interior-point method's is kept where the duality gap bounds its error, ‖w − ŵ‖² ≤ 2 gap/λ, by 1e-6 ‖w‖,
 // and is not converged elsewhere.
 //
+// Where the interior point cannot tell the sets, or there are margins of which many coincide, an active set
+// method finds them from a = 0, one example a time. Without the bounds a_i ≤ c_i the same method decides
+// whether features are separable: it finds the hard margin's head, or a combination with a ≥ 0 that is 0.
+//
 // Cost: a few factorisations of d × |B|. Failure: std::bad_alloc.
 #pragma once
 
@@ -24,5 +28,10 @@ namespace prompt_attention {
 LinearHeadResult polishHingeHead(const LinearHeadResult& fitted, const double* V, const double* y, int n,
                                  int d, double ridge, const std::vector<double>& multipliers, double* w,
                                  const std::atomic<bool>& cancelled);
+
+enum class Separated { kYes, kNo, kUnknown };
+
+// Whether there is a w with y_i wᵀv_i > 0 for all i; unknown where it would take too long.
+Separated separated(const double* V, const double* y, int n, int d, const std::atomic<bool>& cancelled);
 
 }  // namespace prompt_attention

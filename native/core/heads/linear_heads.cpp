@@ -7,6 +7,7 @@
 
 #include "core/base/augmented_system.h"
 #include "core/base/blas.h"
+#include "core/heads/hinge_polish.h"
 
 namespace prompt_attention {
 
@@ -206,7 +207,8 @@ LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d,
     if (isNewton && residual <= kGradientTolerance && length * norm(p) <= kStepTolerance * size)
       return {LinearHeadStatus::kOk, step, residual};
   }
-  const bool vanished = ridge == 0.0 && residual <= kGradientTolerance;
+  const bool vanished =
+      ridge == 0.0 && (residual <= kGradientTolerance || separated(V, y, n, d, cancelled) == Separated::kYes);
   return {vanished ? LinearHeadStatus::kSeparable : LinearHeadStatus::kNotConverged, kMaximumNewtonSteps,
           residual};
 }

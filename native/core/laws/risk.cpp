@@ -8,7 +8,7 @@
 #include "core/base/running_mean.h"
 #include "core/laws/label_imbalance.h"
 #include "core/laws/point_solver.h"
-#include "core/test_error/score_ladder.h"
+#include "core/test_error/test_error.h"
 
 namespace prompt_attention {
 
@@ -40,7 +40,6 @@ class CurveSolver {
   RiskPoint averaged(double alpha, double ridge, double n, PartRunner& runner) const {
     const double rate = spec_.mixture.positiveRate;
     const std::vector<double> nodes = labelNodes(n, rate);
-    std::vector<LabelShare> shares = labelShares(n, rate);
     std::vector<Solution> solutions;
     std::vector<double> solved;
     for (const double share : fromTheMiddle(nodes)) {
@@ -51,7 +50,7 @@ class CurveSolver {
       std::optional<RiskState> start;
       if (!solutions.empty()) start = interpolated(solutions, lagrangeWeights(solved, share)).state;
       const std::optional<Solution> head = solver.solution(start);
-      if (!head) return meanOfPoints(shares, alpha, ridge, runner);
+      if (!head) return meanOfPoints(n, alpha, ridge, runner);
       if (head->status != RiskStatus::kOk || cancelled_) return solver.outcomeOf(*head);
       solutions.push_back(*head);
       solved.push_back(share);
@@ -60,28 +59,39 @@ class CurveSolver {
     const bool smooth = std::all_of(solutions.begin(), solutions.end(), [&](const Solution& head) {
       return head.hardMargin == solutions[0].hardMargin;
     });
+    const auto headAt = [&](double share) {
+      return smooth ? interpolated(solutions, lagrangeWeights(solved, share))
+                    : nearest(solutions, solved, share);
+    };
+    std::vector<LabelShare> shares =
+        labelShares(n, rate, [&](double share) { return labelErrors(points_, headAt(share).state); });
     std::sort(shares.begin(), shares.end(),
               [](const LabelShare& a, const LabelShare& b) { return a.probability > b.probability; });
     std::vector<LikelyHead> heads;
     heads.reserve(shares.size());
     for (const LabelShare& share : shares)
-      heads.push_back({share.probability, labelRates(rate, share.positive),
-                       smooth ? interpolated(solutions, lagrangeWeights(solved, share.positive))
-                              : nearest(solutions, solved, share.positive)});
+      heads.push_back({share.probability, labelRates(rate, share.positive), headAt(share.positive)});
     return PointSolver(spec_, points_, alpha, ridge, threshold_, runner, cancelled_)
         .outcomeOf(std::move(heads));
   }
 
   // Where nothing is drawn: without noise, or at the peak of least squares.
-  RiskPoint meanOfPoints(const std::vector<LabelShare>& shares, double alpha, double ridge,
-                         PartRunner& runner) const {
+  RiskPoint meanOfPoints(double n, double alpha, double ridge, PartRunner& runner) const {
+    const double rate = spec_.mixture.positiveRate;
+    const auto pointAt = [&](double share) {
+      const RiskPoints points = withTrainingRates(points_, labelRates(rate, share));
+      return solveAt(points, alpha, ridge, threshold_, runner);
+    };
+    const auto errorsAt = [&](double share) {
+      const RiskPoint at = pointAt(share);
+      const PlaneVector w{at.fields[kRiskHead1].value, at.fields[kRiskHead2].value};
+      return labelErrors(points_, stateAt(points_, w, at.fields[kRiskOrthogonalNorm].value, 0.0));
+    };
     RiskPoint mean{};
     mean.effectiveDraws = kInfinity;
     mean.reliable = true;
-    const double rate = spec_.mixture.positiveRate;
-    for (const LabelShare& share : shares) {
-      const RiskPoints points = withTrainingRates(points_, labelRates(rate, share.positive));
-      const RiskPoint at = solveAt(points, alpha, ridge, threshold_, runner);
+    for (const LabelShare& share : labelShares(n, rate, errorsAt)) {
+      const RiskPoint at = pointAt(share.positive);
       if (at.status != RiskStatus::kOk || cancelled_) return at;
       for (int field = 0; field < kRiskFields; ++field) {
         mean.fields[field].value += share.probability * at.fields[field].value;
@@ -91,6 +101,28 @@ class CurveSolver {
         mean.residuals[j] = std::max(mean.residuals[j], std::abs(at.residuals[j]));
     }
     return mean;
+  }
+
+  // From a few draws.
+  static LabelErrors labelErrors(const RiskPoints& points, const RiskState& state) {
+    constexpr int kDraws = 64;
+    const double R = noiseNorm(points, state);
+    LabelErrors errors{};
+    LabelErrors probabilities{};
+    for (const RiskSegment& segment : points.batches[0]) {
+      const int count = std::min(segment.count, kDraws);
+      double sum = 0.0;
+      for (size_t at = segment.begin; at < segment.begin + count; ++at) {
+        const double B = points.irrelevantMasses[at];
+        const PlaneVector b = (1.0 - B) * segment.relevant + PlaneVector{points.eta1[at], points.eta2[at]};
+        sum += misclassification(dot({state.w1, state.w2}, b), std::sqrt(points.variances[at]) * R);
+      }
+      const size_t label = segment.y > 0.0 ? 0 : 1;
+      errors[label] += segment.testProbability * sum / count;
+      probabilities[label] += segment.testProbability;
+    }
+    for (size_t label = 0; label < errors.size(); ++label) errors[label] /= probabilities[label];
+    return errors;
   }
 
   // Each value next to one before it.
