@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/base/running_mean.h"
+#include "core/laws/risk_newton.h"
 #include "core/laws/risk_tail.h"
 #include "core/test_error/score_ladder.h"
 #include "core/test_error/test_error.h"
@@ -17,6 +18,9 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // Of log r and log χ on a batch alone: what is further away is not told to first order.
 constexpr double kLargestShift = 30.0;
+// Of the error, by which it may jump within what is known of the state; standard errors that are no jump.
+constexpr double kLargestJump = 0.01;
+constexpr double kStandardErrors = 3.0;
 
 // Mean and standard error of what value(batch) is on single batches, about `whole`.
 template <class Value>
@@ -311,8 +315,9 @@ void PointSolver::addErrors(std::vector<LikelyHead> heads, RiskPoint& point) {
     PoolingWorkspace& workspace = *workspace_;
     // The squares are at most those of draws that are as far out for every head together.
     point.effectiveDraws = spec_.draws * (mean[kError] / mean[kErrorSquares]) * mean[kError];
-    if (!(mean[kErrorSquares] > 0.0) ||
-        missesTail(tail, mean[kError], mean[kErrorSquares], workspace, cancelled_)) {
+    const Missed missed = missedTail(tail, mean[kError], mean[kErrorSquares], workspace, cancelled_);
+    double jump = 0.0;
+    if (missed.matters) {
       const RiskTail found = riskTail(tail, workspace, cancelled_);
       const auto combined = [&](const TailMean& tailMean) {
         const RiskValue fromState = scattered(0.0, batches_, [&](int batch) {
@@ -324,11 +329,68 @@ void PointSolver::addErrors(std::vector<LikelyHead> heads, RiskPoint& point) {
       error = combined(found.test);
       training = combined(found.training);
       point.effectiveDraws = found.test.effectiveDraws;
+    } else {
+      error.standardError = std::hypot(error.standardError, missed.error);
+      jump = jumpOf(heads, error.standardError, parts);
+      error.standardError = std::hypot(error.standardError, jump);
     }
-    point.reliable = point.effectiveDraws >= kLeastEffectiveDraws && !losesOrder();
+    point.reliable =
+        point.effectiveDraws >= kLeastEffectiveDraws && jump <= kLargestJump * error.value && !losesOrder();
   }
   error.value = std::min(error.value, 1.0);
   training.value = std::min(training.value, 1.0);
+}
+
+double PointSolver::jumpOf(const std::vector<LikelyHead>& heads, double standardError,
+                           const std::vector<std::vector<ErrorSums>>& parts) {
+  // On the first batches, which hold so many draws of every label and atom.
+  constexpr int kDraws = 512;
+  constexpr int kDirections = 4;
+  const int perBatch = points_.batches[0][0].count;
+  const int used = std::min(batches_, (kDraws + perBatch - 1) / perBatch);
+  // Error of the heads moved by what moved(batch) of it is on the batches alone, and the first order of that.
+  const auto change = [&](double length, const auto& signOf) {
+    double found = 0.0;
+    double told = 0.0;
+    for (size_t h = 0; h < heads.size(); ++h) {
+      const Solution& solution = heads[h].solution;
+      RiskState state = solution.state;
+      std::array<double, 3> shift{};
+      for (int batch = 0; batch < batches_; ++batch) {
+        const RiskState& alone = solution.alone[batch];
+        const double weight = signOf(batch) * length / batches_;
+        shift[0] += weight * (alone.w1 - solution.state.w1);
+        shift[1] += weight * (alone.w2 - solution.state.w2);
+        shift[2] += weight * (alone.r - solution.state.r);
+      }
+      moveHead(state, shift[0], shift[1]);
+      state.r = std::max(0.0, state.r + shift[2]);
+      if (solution.hardMargin) state.chi = 0.0;
+      const double dR = noiseNorm(points_, state) - noiseNorm(points_, solution.state);
+      for (int batch = 0; batch < used; ++batch) {
+        const ErrorSums& at = parts[h][batch];
+        const ErrorSums moved = errorSums(points_, batch, state, solution.slopeAtZero, heads[h].rates);
+        const double p = heads[h].probability / used;
+        found += p * (moved[kError] - at[kError]);
+        told += p * (at[kErrorBy1] * shift[0] + at[kErrorBy2] * shift[1] + at[kErrorByR] * dR);
+      }
+    }
+    return std::array<double, 2>{found, told};
+  };
+  // Half of the batches against the other half: two standard errors of the state in as many directions.
+  double largest = 0.0;
+  double squares = 0.0;
+  for (int direction = 0; direction < kDirections; ++direction)
+    for (const double length : {2.0, -2.0}) {
+      const auto [found, told] =
+          change(length, [&](int batch) { return (batch >> direction) % 2 == 0 ? 1.0 : -1.0; });
+      largest = std::max(largest, std::abs(found - told));
+      squares += found * found / (2.0 * kDirections);
+    }
+  // What few draws would have given. It is the state itself where that is told to first order only.
+  const double drift = std::abs(change(1.0, [](int) { return 1.0; })[0]);
+  const double noise = kStandardErrors * standardError;
+  return std::max(largest > noise ? 0.5 * std::sqrt(squares) : 0.0, drift > noise ? drift : 0.0);
 }
 
 }  // namespace prompt_attention

@@ -67,6 +67,11 @@ class PointSolver {
   Solution solutionOf(const RiskProblem& problem, const FixedPoint& point) const;
   RiskPoint outcome(std::vector<LikelyHead> heads);
   void addErrors(std::vector<LikelyHead> heads, RiskPoint& point);
+  // By how much the error may be elsewhere within what is known of the state, in a way that its derivatives
+  // do not tell: an error that is a step of the state, or a state that drifts with the number of draws. 0 if
+  // there is no such thing. `parts` are the sums of every head and batch.
+  double jumpOf(const std::vector<LikelyHead>& heads, double standardError,
+                const std::vector<std::vector<ErrorSums>>& parts);
 
   const RiskSpec& spec_;
   const RiskPoints& points_;

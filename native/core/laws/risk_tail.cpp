@@ -180,13 +180,14 @@ TailMean tailMean(const WeightedMean& mean, std::vector<StateSlopes> by) {
 
 }  // namespace
 
-bool missesTail(const RiskTailSpec& spec, double error, double squares, PoolingWorkspace& workspace,
-                const std::atomic<bool>& cancelled) {
+Missed missedTail(const RiskTailSpec& spec, double error, double squares, PoolingWorkspace& workspace,
+                  const std::atomic<bool>& cancelled) {
   // What plain draws miss of a mean, and of its variance, before the interval is no longer right.
   constexpr double kShareOfMean = 1e-3;
   constexpr double kShareOfSquares = 0.05;
   StateErrors errors(spec, workspace);
-  if (spec.draws * error * error < 2.0 * kLeastEffectiveDraws * squares) return true;
+  if (!(squares > 0.0) || spec.draws * error * error < 2.0 * kLeastEffectiveDraws * squares)
+    return {error, true};
   drawScoreSums(tailStream(spec), 0, kPooledBlock, errors.tokens(), errors.scale(), cancelled,
                 workspace.sums);
   LadderWorkspace scratch;
@@ -195,8 +196,9 @@ bool missesTail(const RiskTailSpec& spec, double error, double squares, PoolingW
       [&](const ScoreSums& sums, int count, double* out) { errors.values(sums, count, out); }, scratch);
   // Of the whole, in which what is seen has the rest of the probability.
   const double whole = 1.0 + unseen.probability;
-  return std::abs((error + unseen.power[0]) / whole - error) > kShareOfMean * error ||
-         std::abs((squares + unseen.power[1]) / whole - squares) > kShareOfSquares * squares;
+  const double missed = std::abs((error + unseen.power[0]) / whole - error);
+  return {missed, missed > kShareOfMean * error ||
+                      std::abs((squares + unseen.power[1]) / whole - squares) > kShareOfSquares * squares};
 }
 
 RiskTail riskTail(const RiskTailSpec& spec, PoolingWorkspace& workspace, const std::atomic<bool>& cancelled) {

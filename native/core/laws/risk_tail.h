@@ -52,10 +52,14 @@ struct RiskTailSpec {
   int draws;
 };
 
-// Whether as many plain draws as the spec has would miss a part of the error that matters beside `error`,
-// whose squares have the mean `squares`.
-bool missesTail(const RiskTailSpec& spec, double error, double squares, PoolingWorkspace& workspace,
-                const std::atomic<bool>& cancelled);
+// What as many plain draws as the spec has most likely miss of the error, of which they have `error`, with
+// squares of the mean `squares`.
+struct Missed {
+  double error;
+  bool matters;
+};
+Missed missedTail(const RiskTailSpec& spec, double error, double squares, PoolingWorkspace& workspace,
+                  const std::atomic<bool>& cancelled);
 
 // By the ladder, from spec.draws draws on to kMostTailFactor times as many while fewer than
 // kLeastEffectiveDraws of them are effective.
