@@ -10,7 +10,7 @@ import {
   trialFeatures,
 } from '../../lib/index.js';
 import type { Case, Run } from './calibration.js';
-import { averaging, fixedPoint, nodesOf, plainLeastSquares } from './reference/fixed-point.js';
+import { averaging, fixedPoint, type Nodes, nodesOf, plainLeastSquares, riskOf } from './reference/fixed-point.js';
 import { exactHinge, exactLeastSquares, exactLogistic } from './reference/heads.js';
 import { attend, parametersOf, type Setting, termsOf } from './reference/mixture.js';
 import { Stream } from './reference/random.js';
@@ -104,22 +104,36 @@ export async function* testErrors(extent: Extent): AsyncGenerator<Case> {
   }
 }
 
-/** The right risk of a head: by quadrature for T = 2, else by batches of weighted draws. */
+/**
+ * The right risk of a head: by quadrature for T = 2, else by batches of weighted draws. Infinite standard error where it is decided by
+ * scores that no sample holds: the limit is then that of no n.
+ */
 function lawReference(setting: Setting, tau: number, head: HeadOptions, alpha: number, seed: number) {
-  const exact = setting.tokens - setting.relevantTokens <= 1;
-  const batches = exact ? 1 : 6;
-  const values = Array.from({ length: batches }, (_, batch) => {
-    const nodes = nodesOf(setting, tau, { draws: 4000, seed: seed * 16 + batch });
+  const solve = (nodes: Nodes) => {
     if (head.kind === 'averaging') return averaging(nodes, alpha);
     if (head.kind === 'least-squares' && !head.ridge) return plainLeastSquares(nodes, alpha);
-    const loss = head.kind === 'least-squares' ? 'square' : head.kind;
-    return fixedPoint(nodes, loss, alpha, head.ridge ?? 0);
-  });
+    return fixedPoint(nodes, head.kind === 'least-squares' ? 'square' : head.kind, alpha, head.ridge ?? 0);
+  };
+  if (setting.tokens - setting.relevantTokens <= 1) {
+    const coarse = solve(nodesOf(setting, tau));
+    const near = solve(nodesOf(setting, tau, { reach: 4.3 }));
+    // Where a clean example's margin changes its sign the error is a step of the score.
+    const fine = nodesOf(setting, tau, { refined: 16 });
+    const state = head.kind === 'averaging' ? averaging(fine, alpha) : coarse;
+    const value = riskOf(fine, state.w1, state.w2, state.r);
+    const isReached = Math.abs(near.error - coarse.error) <= 0.01 * coarse.error + 1e-5;
+    const standardError = isReached ? Math.abs(value - coarse.error) / 4 + 1e-7 * value : Number.POSITIVE_INFINITY;
+    return { value, standardError, residual: coarse.residual };
+  }
+  const batches = 6;
+  const values = Array.from({ length: batches }, (_, batch) =>
+    solve(nodesOf(setting, tau, { draws: 4000, seed: seed * 16 + batch })),
+  );
   const mean = values.reduce((sum, { error }) => sum + error, 0) / batches;
-  const variance = values.reduce((sum, { error }) => sum + (error - mean) ** 2, 0) / Math.max(1, batches - 1) / batches;
+  const variance = values.reduce((sum, { error }) => sum + (error - mean) ** 2, 0) / (batches - 1) / batches;
   return {
     value: mean,
-    standardError: exact ? 1e-7 * mean : 1.2 * Math.sqrt(variance),
+    standardError: 1.2 * Math.sqrt(variance),
     residual: Math.max(...values.map(({ residual }) => residual)),
   };
 }

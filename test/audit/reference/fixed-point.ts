@@ -18,13 +18,20 @@ export interface Nodes {
   readonly s: Float64Array;
 }
 
-/** Nodes for the prompt τ q⋆: `step` is the widest of the quadrature, `draws` are per label and atom. */
-export function nodesOf(setting: Setting, tau: number, { step: widest = 1 / 8, draws = 20_000, seed = 1 } = {}): Nodes {
+/**
+ * Nodes for the prompt τ q⋆: `step` is the widest of the quadrature, in standard deviations or 0.4/c if that is less, divided by
+ * `refined`, over scores up to `reach`; `draws` are per label and atom.
+ */
+export function nodesOf(
+  setting: Setting,
+  tau: number,
+  { step: widest = 1 / 8, refined = 1, reach = 11, draws = 20_000, seed = 1 } = {},
+): Nodes {
   const { tokens, relevantTokens: k, contextNorm: Q, noiseLevel } = setting;
   const m = tokens - k;
   const c = noiseLevel * Math.abs(tau) * Q;
   // Attention passes from 0 to 1 over scores of 1/c.
-  const step = Math.min(widest, 0.4 / Math.max(c, 1e-9));
+  const step = Math.min(widest, 0.4 / Math.max(c, 1e-9)) / refined;
   const direction = tau < 0 ? -1 : 1;
   const rows: number[][] = [];
   const stream = new Stream(seed);
@@ -43,7 +50,7 @@ export function nodesOf(setting: Setting, tau: number, { step: widest = 1 / 8, d
     };
     if (m === 0 || noiseLevel === 0) add(new Float64Array(m), 1);
     else if (m === 1)
-      for (let i = -Math.round(11 / step); i <= 11 / step; i++)
+      for (let i = -Math.round(reach / step); i <= reach / step; i++)
         add(Float64Array.of(i * step), step * density(i * step));
     else {
       // Without scores (τ = 0) the pooled noise is Gaussian along q̂ too: m draws do.
