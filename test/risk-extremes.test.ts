@@ -136,3 +136,26 @@ test('one point that fails leaves the rest of a curve', async (t) => {
   t.is(curve.converged.length, 2);
   for (const [i, converged] of curve.converged.entries()) t.is(Number.isNaN(curve.error[i]), !converged);
 });
+
+test('an error that is a step of the head is marked where draws do not tell the side', async (t) => {
+  // Clean examples of label −1 have the margin −.0005 in the limit; .0073 of the error depend on its sign.
+  const options = {
+    mixture: {
+      tokens: 2,
+      dimension: 5,
+      relevantTokens: 1,
+      contextNorm: 0.94628,
+      signalNorm: 0.165967,
+      positiveRate: 0.99,
+    },
+    inverseTemperature: 26.7626,
+    head: { kind: 'least-squares' },
+    sampleRatio: 5.0286,
+  } as const;
+  const right = await risk.knownPrompt({ ...options, draws: 1_000_000 });
+  t.true(right.reliable && Math.abs(right.error - 0.10158) < 1e-4, `${right.error}`);
+  for (let seed = 1; seed <= 12; seed++) {
+    const { error, standardError, reliable } = await risk.knownPrompt({ ...options, seed });
+    t.true(!reliable || Math.abs(error - right.error) < 4 * standardError, `seed ${seed}: ${error} ± ${standardError}`);
+  }
+});

@@ -39,3 +39,23 @@ test('label imbalance: one example of either label at n = 2 is averaged exactly,
     t.true(Math.abs((head[0] as number) / ((2 * 0.01 - 1) * 0.5) - 1) < 1e-6, `${examples}: ${head[0]}`);
   }
 });
+
+test('label imbalance: one count of labels alone has no error where Q² ≫ W²√n, and has its own weight', async (t) => {
+  const options = {
+    mixture: {
+      tokens: 8,
+      dimension: 600,
+      relevantTokens: 3,
+      contextNorm: 5.86,
+      signalNorm: 0.223,
+      noiseLevel: 0.93,
+      confusion: [{ deltaQ: 0.501, deltaW: 0.872, probability: 1 }],
+    },
+    inverseTemperature: 0.0877,
+  };
+  for (const head of [{ kind: 'averaging' }, { kind: 'hinge', ridge: 38.7 }] as const) {
+    const { error } = await risk.knownPrompt({ ...options, head, examples: 876 });
+    // ½ but for N₊ = 438, which has the probability .0270.
+    t.true(Math.abs(error - 0.4865) < 5e-4, `${head.kind}: ${error}`);
+  }
+});

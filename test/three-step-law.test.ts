@@ -219,3 +219,34 @@ test('refuses what the law does not cover', async (t) => {
     message: /^head must be without NaN/,
   });
 });
+
+test('attention is that of plain draws, however the errors are drawn and however few draws there are', async (t) => {
+  const experiment = {
+    kind: 'three-step',
+    mixture: {
+      tokens: 2,
+      dimension: 645,
+      relevantTokens: 1,
+      contextNorm: 0.84,
+      signalNorm: 2.434,
+      correlation: 0.3,
+      positiveRate: 0.4,
+    },
+    examples: 287,
+    stepSizes: [0.228, 16.5, 0.682],
+    debias: 'intercept',
+  } as const;
+  const attention = async (testDraws: number) =>
+    meanAndError(
+      (await simulate(experiment, { trials: 1500, seed: 3, testDraws })).metrics.relevantAttention as Float64Array,
+    );
+  const many = await attention(4000);
+  const few = await attention(64);
+  const law = await risk.threeStep({ ...experiment, draws: 100_000 });
+  const z = (mean: number, error: number) => (mean - many.mean) / Math.hypot(error, many.standardError);
+  t.true(Math.abs(z(few.mean, few.standardError)) < 3, `${few.mean} for ${many.mean} ± ${many.standardError}`);
+  t.true(
+    Math.abs(z(law.relevantAttention, law.relevantAttentionStandardError)) < 3,
+    `${law.relevantAttention} ± ${law.relevantAttentionStandardError} for ${many.mean}`,
+  );
+});

@@ -298,8 +298,11 @@ class HingePolish {
       sides_[i] = side;
       isSettled = false;
     };
-    // The worst multiplier alone: among examples that nearly coincide the others follow from it.
-    double worst = kSlack;
+    // The worst multiplier alone: among examples that nearly coincide the others follow from it. With a small
+    // ridge all of them are small.
+    double largest = 0.0;
+    for (const double multiplier : multipliers_) largest = std::max(largest, std::abs(multiplier));
+    double worst = kSlack * std::min(1.0, largest);
     int worstExample = -1;
     for (size_t j = 0; j < at_.size(); ++j) {
       const double excess = std::max(-multipliers_[j], multipliers_[j] - 1.0);

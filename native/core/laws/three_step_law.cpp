@@ -121,7 +121,6 @@ class Trajectories {
     values.signalOverlap = dot(readouts[0].prompt, spec_.mixture.signalVector());
     values.promptNorm = readouts[0].promptNorm;
     double attention = 0.0;
-    double weight = 0.0;
     double* errors = workspace_.pooling.values;
     const auto mean = [&](int count) {
       double sum = 0.0;
@@ -131,15 +130,18 @@ class Trajectories {
     for (int first = 0, count; first < testDraws_ && !cancelled_; first += count) {
       count = std::min(kPooledBlock, testDraws_ - first);
       errors_.draw(scores(trial), first, count, readouts[0].promptNorm);
-      for (int i = 0; i < count; ++i) weight += errors_.weights()[i];
-      errors_.errors(readouts[0], count, errors, attention);
+      errors_.errors(readouts[0], count, errors);
       values.error += mean(count);
       if (draws_[2]) continue;
       errors_.errors(readouts[1], count, errors);
       values.noisierError += mean(count);
     }
+    for (int first = 0, count; first < testDraws_ && !cancelled_; first += count) {
+      count = std::min(kPooledBlock, testDraws_ - first);
+      attention += errors_.relevantMass(readouts[0], scores(trial), first, count);
+    }
     if (draws_[2]) values.noisierError = values.error;
-    values.relevantAttention = attention / weight;
+    values.relevantAttention = attention / testDraws_;
     return values;
   }
 

@@ -69,23 +69,22 @@ ThreeStepLaw limitFrom(const ThreeStepLawSpec& spec, int draws, const std::atomi
   alignas(64) double values[kPooledBlock];
   for (int batch = 0; batch < kLimitBatches; ++batch) {
     double mass = 0.0;
-    double weight = 0.0;
     for (int first = 0, count; first < testDraws && !cancelled; first += count) {
       count = std::min(kPooledBlock, testDraws - first);
       errors.draw(scores(batch), first, count, readouts[0].promptNorm);
-      for (int i = 0; i < count; ++i) weight += errors.weights()[i];
       for (int h = 0; h <= kLimitBatches; ++h) {
         if (h == batch + 1) continue;
-        if (h == 0)
-          errors.errors(readouts[h], count, values, mass);
-        else
-          errors.errors(readouts[h], count, values);
+        errors.errors(readouts[h], count, values);
         if (scale == 0.0) scale = *std::max_element(values, values + count);
         for (int i = 0; i < count; ++i)
           sums[h].add(errors.weights()[i] * (scale > 0.0 ? values[i] / scale : values[i]));
       }
     }
-    attention.add(mass / weight);
+    for (int first = 0, count; first < testDraws && !cancelled; first += count) {
+      count = std::min(kPooledBlock, testDraws - first);
+      mass += errors.relevantMass(readouts[0], scores(batch), first, count);
+    }
+    attention.add(mass / testDraws);
   }
   if (cancelled) return {};
   double mean = 0.0;

@@ -23,7 +23,7 @@ void ReadoutErrors::choose(const std::vector<Readout>& pilots, const Stream& sco
   const auto scaleOf = [this](const Readout& readout) { return mixture_.noiseLevel * readout.promptNorm; };
   const auto valuesOf = [this](const Readout& readout) -> ValuesOf {
     return [this, readout](const ScoreSums& sums, int count, double* values) {
-      conditional(readout, sums, count, values, nullptr);
+      conditional(readout, sums, count, values);
     };
   };
   LadderWorkspace scratch;
@@ -37,7 +37,7 @@ void ReadoutErrors::choose(const std::vector<Readout>& pilots, const Stream& sco
     if (readout.promptNorm == 0.0 || !std::isfinite(readout.promptNorm + readout.headOrthogonal)) continue;
     drawScoreSums(scores, 0, kPooledBlock, m, scaleOf(readout), cancelled_, pooling_.sums);
     if (cancelled_) return;
-    conditional(readout, pooling_.sums, kPooledBlock, pooling_.values, nullptr);
+    conditional(readout, pooling_.sums, kPooledBlock, pooling_.values);
     double error = 0.0;
     for (const double value : pooling_.values) {
       error += value / kPooledBlock;
@@ -76,19 +76,31 @@ void ReadoutErrors::draw(const Stream& scores, int first, int count, double prom
 }
 
 void ReadoutErrors::errors(const Readout& readout, int count, double* errors) {
-  conditional(readout, pooling_.sums, count, errors, nullptr);
+  conditional(readout, pooling_.sums, count, errors);
 }
 
-void ReadoutErrors::errors(const Readout& readout, int count, double* errors, double& attention) {
-  conditional(readout, pooling_.sums, count, errors, &attention);
+double ReadoutErrors::relevantMass(const Readout& readout, const Stream& scores, int first, int count) {
+  drawScoreSums(scores, first, count, mixture_.irrelevantTokens(), mixture_.noiseLevel * readout.promptNorm,
+                cancelled_, plain_);
+  double mass = 0.0;
+  forEachTerm(readout, plain_, count, [&](const LabelTerm& term) {
+    for (int i = 0; i < count; ++i) mass += term.probability * pooling_.pooled.relevantMass[i];
+  });
+  return mass;
 }
 
-void ReadoutErrors::conditional(const Readout& readout, const ScoreSums& sums, int count, double* errors,
-                                double* attention) {
-  std::fill_n(errors, kPooledBlock, 0.0);
+template <class Visit>
+void ReadoutErrors::forEachTerm(const Readout& readout, const ScoreSums& sums, int count, Visit visit) {
   for (const LabelTerm& term : terms_) {
     std::fill_n(pooling_.gaps, kPooledBlock, dot(term.mu, readout.prompt) - dot(term.r, readout.prompt));
     pool(mixture_, pooling_.gaps, count, sums, pooling_.pooled);
+    visit(term);
+  }
+}
+
+void ReadoutErrors::conditional(const Readout& readout, const ScoreSums& sums, int count, double* errors) {
+  std::fill_n(errors, kPooledBlock, 0.0);
+  forEachTerm(readout, sums, count, [&](const LabelTerm& term) {
     const Margin margin{term.y,
                         dot(term.r, readout.head),
                         dot(term.mu, readout.head),
@@ -96,10 +108,7 @@ void ReadoutErrors::conditional(const Readout& readout, const ScoreSums& sums, i
                         readout.headOrthogonal,
                         readout.intercept};
     addErrors(pooling_.pooled, count, margin, term.probability, errors);
-    if (attention == nullptr) continue;
-    for (int i = 0; i < count; ++i)
-      *attention += term.probability * ladderWorkspace_.weights[i] * pooling_.pooled.relevantMass[i];
-  }
+  });
 }
 
 }  // namespace prompt_attention

@@ -29,12 +29,15 @@ class ReadoutErrors {
   const double* weights() const { return ladderWorkspace_.weights; }
   // Errors given those draws, not weighted, into errors[kPooledBlock].
   void errors(const Readout& readout, int count, double* errors);
-  // The same; adds Σ over draws of weight · A to `attention`.
-  void errors(const Readout& readout, int count, double* errors, double& attention);
+  // Σ A over plain draws first … first+count−1 of the stream: attention has no rare draws that carry it, and
+  // a ratio of weighted sums would be biased.
+  double relevantMass(const Readout& readout, const Stream& scores, int first, int count);
 
  private:
-  void conditional(const Readout& readout, const ScoreSums& sums, int count, double* errors,
-                   double* attention);
+  // visit(term) with the pooled draws in pooling_.pooled, for every (y, δ).
+  template <class Visit>
+  void forEachTerm(const Readout& readout, const ScoreSums& sums, int count, Visit visit);
+  void conditional(const Readout& readout, const ScoreSums& sums, int count, double* errors);
 
   const Mixture& mixture_;
   const std::atomic<bool>& cancelled_;
@@ -42,6 +45,7 @@ class ReadoutErrors {
   ScoreLadder ladder_;
   LadderWorkspace ladderWorkspace_;
   PoolingWorkspace pooling_;
+  ScoreSums plain_;
 };
 
 }  // namespace prompt_attention

@@ -155,8 +155,27 @@ class PlainMoments {
   double sums_[4] = {0.0, 0.0, 0.0, 0.0};
 };
 
+// E[A] over labels, atoms and the first `draws` plain draws.
+double plainAttention(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
+                      const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
+  const int m = mixture.irrelevantTokens();
+  const double c = mixture.noiseLevel * readout.promptNorm;
+  double attention = 0.0;
+  for (int first = 0, count; first < draws && !cancelled; first += count) {
+    count = std::min(kPooledBlock, draws - first);
+    drawScoreSums(scores, first, count, m, c, cancelled, workspace.sums);
+    for (const LabelTerm& term : workspace.terms) {
+      std::fill_n(workspace.gaps, kPooledBlock, dot(term.mu, readout.prompt) - dot(term.r, readout.prompt));
+      pool(mixture, workspace.gaps, count, workspace.sums, workspace.pooled);
+      for (int i = 0; i < count; ++i) attention += term.probability * workspace.pooled.relevantMass[i];
+    }
+  }
+  return attention / draws;
+}
+
 // By a ladder, from `draws` draws on to kMostDrawsMore times as many, as long as too few of them are
-// effective.
+// effective. Attention, which no rare draw carries, is that of plain draws: a ratio of weighted sums would be
+// biased.
 TestError ladderTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
                           const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
   const int m = mixture.irrelevantTokens();
@@ -170,8 +189,6 @@ TestError ladderTestError(const Mixture& mixture, const Readout& readout, const 
       },
       cancelled, scratch);
   WeightedMean error(static_cast<int>(ladder.components.size()));
-  double attention = 0.0;
-  double weight = 0.0;
   const int64_t most =
       std::max<int64_t>(draws, std::min<int64_t>(int64_t{draws} * kMostDrawsMore, kMostLadderDraws));
   int64_t first = 0;
@@ -182,14 +199,9 @@ TestError ladderTestError(const Mixture& mixture, const Readout& readout, const 
       const int64_t left = (end - first + kLadderPeriod - 1) / kLadderPeriod * kLadderPeriod;
       const int count = static_cast<int>(std::min<int64_t>(kPooledBlock, left));
       drawLadderSums(scores, first, count, m, c, ladder, cancelled, scratch, workspace.sums, scratch.weights);
-      conditional(workspace.sums, count, workspace.values, [&](double probability) {
-        for (int i = 0; i < count; ++i)
-          attention += probability * scratch.weights[i] * workspace.pooled.relevantMass[i];
-      });
-      for (int i = 0; i < count; ++i) {
-        weight += scratch.weights[i];
+      conditional(workspace.sums, count, workspace.values, [](double) {});
+      for (int i = 0; i < count; ++i)
         error.add(ladder.slots[(first + i) % kLadderPeriod], scratch.weights[i] * workspace.values[i]);
-      }
       first += count;
     }
     const double effective = error.effectiveDraws();
@@ -199,8 +211,8 @@ TestError ladderTestError(const Mixture& mixture, const Readout& readout, const 
     // Where nothing was found, more of the same finds nothing.
     if (reliable || effective == 0.0 || end == most || cancelled)
       // A mean of weighted draws may pass 1.
-      return {std::min(1.0, error.mean()), error.standardError() * forSkewness(skewness), attention / weight,
-              effective, reliable};
+      return {std::min(1.0, error.mean()), error.standardError() * forSkewness(skewness),
+              plainAttention(mixture, readout, scores, draws, cancelled, workspace), effective, reliable};
   }
 }
 
