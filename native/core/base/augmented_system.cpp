@@ -233,7 +233,9 @@ bool AugmentedSystem::solve(const double* f, const double* g, Target target, dou
     correct(fRest, gRest, ds, dt);
     const double change = size(ds, dt);
     if (!std::isfinite(change)) break;
-    if (pass > 0 && !(change <= kContraction * previous)) {
+    // What the first pass leaves may be as large as what it found: where a solution is small beside its
+    // terms.
+    if (pass > 1 && !(change <= kContraction * previous)) {
       // The solution may be 0 beside what it is made of.
       isRight = isRight || norm(target == Target::kS ? ds.hi : dt.hi) <= kNegligible * sizeOfF;
       break;

@@ -54,7 +54,8 @@ class AugmentedSystem {
   bool factor(Factorisation factorisation, double mostWork);
   // Whether the extended factorisation found the columns dependent.
   bool isDeficient() const {
-    return extended_ != nullptr && extended_->isComplete() && extended_->rank() < k_;
+    return extended_ != nullptr && extended_->isComplete() && extended_->isRankCertain() &&
+           extended_->rank() < k_;
   }
 
   // Of the extended factorisation.

@@ -45,6 +45,13 @@ ExtendedQr::ExtendedQr(const double* A, int m, int k, double mostWork, const std
     for (int i = j + 1; i < k; ++i) reflect(j, hi(i), lo(i));
   }
   isComplete_ = true;
+  for (int i = rank_; i < m && rank_ < k; ++i) {
+    double row = 0.0;
+    double left = 0.0;
+    for (int j = 0; j < k; ++j) row = std::max(row, std::abs(A[static_cast<size_t>(j) * m + i]));
+    for (int j = rank_; j < k; ++j) left = std::max(left, std::abs(hi(j)[i]));
+    isRankCertain_ = isRankCertain_ && left <= kExtendedRounding * row;
+  }
 }
 
 void ExtendedQr::swapColumns(int i, int j) {

@@ -16,6 +16,8 @@
 namespace prompt_attention {
 
 constexpr double kExtendedRankTolerance = 1e-26;
+// Of the largest entry of a row of A.
+constexpr double kExtendedRounding = 1e-24;
 
 class ExtendedQr {
  public:
@@ -24,6 +26,8 @@ class ExtendedQr {
   // False if it was given up.
   bool isComplete() const { return isComplete_; }
   int rank() const { return rank_; }
+  // Whether what is left of the columns beyond the rank is rounding in every row, and not small entries of A.
+  bool isRankCertain() const { return isRankCertain_; }
   // Column of A that is column j of A P.
   int pivot(int j) const { return pivots_[j]; }
   // R_ij, i ≤ j.
@@ -48,6 +52,7 @@ class ExtendedQr {
   const int k_;
   int rank_ = 0;
   bool isComplete_ = false;
+  bool isRankCertain_ = true;
   std::vector<double> hi_;  // [k×m] R above, tails of the reflections' vectors below the diagonal
   std::vector<double> lo_;
   std::vector<DoubleDouble> heads_;  // [k] first entries of the vectors
