@@ -10,7 +10,15 @@ import {
   trialFeatures,
 } from '../../lib/index.js';
 import type { Case, Run } from './calibration.js';
-import { averaging, fixedPoint, type Nodes, nodesOf, plainLeastSquares, riskOf } from './reference/fixed-point.js';
+import {
+  averaging,
+  averagingOf,
+  fixedPoint,
+  type Nodes,
+  nodesOf,
+  plainLeastSquares,
+  riskOf,
+} from './reference/fixed-point.js';
 import { exactHinge, exactLeastSquares, exactLogistic } from './reference/heads.js';
 import { attend, parametersOf, type Setting, termsOf } from './reference/mixture.js';
 import { Stream } from './reference/random.js';
@@ -153,7 +161,7 @@ export async function* knownPromptLaws(extent: Extent): AsyncGenerator<Case> {
     const ridge = kind === 'least-squares' && stream.uniform() < 0.4 ? 0 : stream.logBetween(1e-8, 1e4);
     const head: HeadOptions = kind === 'averaging' ? { kind } : { kind, ridge };
     const reference = lawReference(setting, tau, head, alpha, tried);
-    const good = reference.residual < 1e-7 && reference.standardError < 0.05 * reference.value;
+    const good = reference.residual < 1e-7 && reference.standardError < 0.005 * reference.value;
     if (!good || !(reference.value > 1e-14)) continue;
     found++;
     const mixture = { ...setting, dimension: 5 };
@@ -218,25 +226,27 @@ export async function* threeStepLaws(extent: Extent): AsyncGenerator<Case> {
   }
 }
 
-/** n/d at which averaging reaches a target, against bisection on the explicit formula (T = 2, quadrature). */
+/** n/d at which averaging reaches a target, against bisection on the explicit formula (T = 2, quadrature), averaged over labels. */
 export async function* sampleComplexities(extent: Extent): AsyncGenerator<Case> {
   const stream = new Stream(extent.seed + 3);
+  const dimension = 1000;
   for (let found = 0; found < extent.settings; ) {
     const setting = { ...randomSetting(stream, 2), relevantTokens: 1, positiveRate: 0.5 };
     const tau = randomScale(stream, setting);
     if (tau === 0 || setting.contextNorm === 0) continue;
     const nodes = nodesOf(setting, tau);
-    const [low, high] = [averaging(nodes, 900).error, averaging(nodes, 5).error];
-    if (!(high > 1.05 * low) || high > 0.45) continue;
+    const errorAt = (alpha: number) => averagingOf(nodes, alpha, Math.round(alpha * dimension), setting.positiveRate);
+    const [low, high] = [errorAt(300), errorAt(5)];
+    if (!(high > 1.2 * low) || high > 0.45 || low < 1e-8) continue;
     const target = Math.exp(0.5 * (Math.log(low) + Math.log(high)));
-    let [a, b] = [Math.log(5), Math.log(900)];
-    for (let round = 0; round < 60; round++) {
+    let [a, b] = [Math.log(5), Math.log(300)];
+    for (let round = 0; round < 24; round++) {
       const middle = 0.5 * (a + b);
-      if (averaging(nodes, Math.exp(middle)).error > target) a = middle;
+      if (errorAt(Math.exp(middle)) > target) a = middle;
       else b = middle;
     }
     found++;
-    const mixture = { ...setting, dimension: 1000 };
+    const mixture = { ...setting, dimension };
     const { runs, failures } = await repeat(extent.seeds, extent.threads, async (seed) => {
       const answer = await risk.sampleComplexity({
         experiment: { kind: 'known-prompt', mixture, inverseTemperature: tau, head: { kind: 'averaging' } },
@@ -252,7 +262,8 @@ export async function* sampleComplexities(extent: Extent): AsyncGenerator<Case> 
       part: nameOf('sampleComplexity', extent),
       setting: { mixture, inverseTemperature: tau, target },
       truth: Math.exp(0.5 * (a + b)),
-      truthError: 1e-6 * Math.exp(a),
+      // The answer is a whole n; the quadrature has steps where clean examples change sides.
+      truthError: 0.3 / dimension + 5e-4 * Math.exp(a),
       runs,
       failures,
     };

@@ -48,7 +48,7 @@ class CurveSolver {
           ridge == 0.0 && needsThreshold() ? thresholdOf(points, runner) : RiskValue{kNaN, kNaN};
       PointSolver solver(spec_, points, alpha, ridge, threshold, runner, cancelled_);
       std::optional<RiskState> start;
-      if (!solutions.empty()) start = interpolated(solutions, lagrangeWeights(solved, share)).state;
+      if (!solutions.empty()) start = interpolatedState(solutions, lagrangeWeights(solved, share), itsState);
       const std::optional<Solution> head = solver.solution(start);
       if (!head) return meanOfPoints(n, alpha, ridge, runner);
       if (head->status != RiskStatus::kOk || cancelled_) return solver.outcomeOf(*head);
@@ -63,16 +63,22 @@ class CurveSolver {
       return smooth ? interpolated(solutions, lagrangeWeights(solved, share))
                     : nearest(solutions, solved, share);
     };
-    std::vector<LabelShare> shares =
-        labelShares(n, rate, [&](double share) { return labelErrors(points_, headAt(share).state); });
-    std::sort(shares.begin(), shares.end(),
+    LabelShares shares = labelShares(n, rate, [&](double share) {
+      return labelErrors(points_, smooth
+                                      ? interpolatedState(solutions, lagrangeWeights(solved, share), itsState)
+                                      : nearest(solutions, solved, share).state);
+    });
+    std::sort(shares.nodes.begin(), shares.nodes.end(),
               [](const LabelShare& a, const LabelShare& b) { return a.probability > b.probability; });
     std::vector<LikelyHead> heads;
-    heads.reserve(shares.size());
-    for (const LabelShare& share : shares)
+    heads.reserve(shares.nodes.size());
+    for (const LabelShare& share : shares.nodes)
       heads.push_back({share.probability, labelRates(rate, share.positive), headAt(share.positive)});
-    return PointSolver(spec_, points_, alpha, ridge, threshold_, runner, cancelled_)
-        .outcomeOf(std::move(heads));
+    RiskPoint mean =
+        PointSolver(spec_, points_, alpha, ridge, threshold_, runner, cancelled_).outcomeOf(std::move(heads));
+    RiskValue& error = mean.fields[kRiskError];
+    error.standardError = std::hypot(error.standardError, shares.accuracy * error.value);
+    return mean;
   }
 
   // Where nothing is drawn: without noise, or at the peak of least squares.
@@ -90,7 +96,8 @@ class CurveSolver {
     RiskPoint mean{};
     mean.effectiveDraws = kInfinity;
     mean.reliable = true;
-    for (const LabelShare& share : labelShares(n, rate, errorsAt)) {
+    const LabelShares shares = labelShares(n, rate, errorsAt);
+    for (const LabelShare& share : shares.nodes) {
       const RiskPoint at = pointAt(share.positive);
       if (at.status != RiskStatus::kOk || cancelled_) return at;
       for (int field = 0; field < kRiskFields; ++field) {
@@ -100,6 +107,8 @@ class CurveSolver {
       for (size_t j = 0; j < mean.residuals.size(); ++j)
         mean.residuals[j] = std::max(mean.residuals[j], std::abs(at.residuals[j]));
     }
+    RiskValue& error = mean.fields[kRiskError];
+    error.standardError = std::hypot(error.standardError, shares.accuracy * error.value);
     return mean;
   }
 
@@ -141,32 +150,37 @@ class CurveSolver {
     return heads[best];
   }
 
+  // What stateOf(head) is between the heads.
+  template <class StateOf>
+  static RiskState interpolatedState(const std::vector<Solution>& heads, const std::vector<double>& weights,
+                                     StateOf stateOf) {
+    RiskState state{};
+    double logR = 0.0;
+    double logChi = 0.0;
+    for (size_t i = 0; i < heads.size(); ++i) {
+      const RiskState& at = stateOf(heads[i]);
+      state.w1 += weights[i] * at.w1;
+      state.w2 += weights[i] * at.w2;
+      state.offset = state.offset + weights[i] * at.offset;
+      logR += weights[i] * std::log(at.r);
+      logChi += weights[i] * std::log(at.chi);
+    }
+    state.r = std::exp(logR);
+    state.chi = std::isfinite(stateOf(heads[0]).chi) ? std::exp(logChi) : stateOf(heads[0]).chi;
+    return state;
+  }
+  static const RiskState& itsState(const Solution& head) { return head.state; }
+
   static Solution interpolated(const std::vector<Solution>& heads, const std::vector<double>& weights) {
-    const auto mix = [&](const auto& stateOf) {
-      RiskState state{};
-      double logR = 0.0;
-      double logChi = 0.0;
-      for (size_t i = 0; i < heads.size(); ++i) {
-        const RiskState& at = stateOf(heads[i]);
-        state.w1 += weights[i] * at.w1;
-        state.w2 += weights[i] * at.w2;
-        state.offset = state.offset + weights[i] * at.offset;
-        logR += weights[i] * std::log(at.r);
-        logChi += weights[i] * std::log(at.chi);
-      }
-      state.r = std::exp(logR);
-      state.chi = std::isfinite(stateOf(heads[0]).chi) ? std::exp(logChi) : stateOf(heads[0]).chi;
-      return state;
-    };
     Solution solution = heads[0];
-    solution.state = mix([](const Solution& head) -> const RiskState& { return head.state; });
+    solution.state = interpolatedState(heads, weights, itsState);
     if (std::isfinite(solution.chi)) solution.chi = solution.state.chi;
     for (const Solution& head : heads)
       for (size_t j = 0; j < head.residuals.size(); ++j)
         solution.residuals[j] = std::max(std::abs(solution.residuals[j]), std::abs(head.residuals[j]));
     for (size_t batch = 0; batch < solution.alone.size(); ++batch)
-      solution.alone[batch] =
-          mix([batch](const Solution& head) -> const RiskState& { return head.alone[batch]; });
+      solution.alone[batch] = interpolatedState(
+          heads, weights, [batch](const Solution& head) -> const RiskState& { return head.alone[batch]; });
     return solution;
   }
 

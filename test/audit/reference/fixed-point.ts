@@ -273,6 +273,48 @@ export function averaging(nodes: Nodes, alpha: number): FixedPoint {
   return { w1, w2, r, chi: Number.NaN, error: riskOf(nodes, w1, w2, r), residual: 0 };
 }
 
+/**
+ * The error of averaging on n examples of which a binomial number has label +1: the mean over that number of the limit with this share
+ * of labels among the training examples.
+ */
+export function averagingOf(nodes: Nodes, alpha: number, n: number, positiveRate: number): number {
+  const ofLabel = [1, -1].map((label) => {
+    const rate = label > 0 ? positiveRate : 1 - positiveRate;
+    const average = (f: (i: number) => number) =>
+      nodes.weight.reduce((sum, w, i) => sum + (nodes.y[i] === label ? (w / rate) * f(i) : 0), 0);
+    return [
+      label * average((i) => nodes.m1[i] as number),
+      label * average((i) => nodes.m2[i] as number),
+      average((i) => (nodes.s[i] as number) ** 2),
+    ] as const;
+  }) as [readonly [number, number, number], readonly [number, number, number]];
+  const errorAt = (share: number) => {
+    const [w1, w2, s2] = [0, 1, 2].map(
+      (j) => share * (ofLabel[0][j] as number) + (1 - share) * (ofLabel[1][j] as number),
+    );
+    return riskOf(nodes, w1 as number, w2 as number, Math.sqrt((s2 as number) / alpha));
+  };
+  const deviation = Math.sqrt(n * positiveRate * (1 - positiveRate));
+  const stride = Math.max(1, Math.floor(deviation / 400));
+  let [sum, total, log] = [0, 0, 0];
+  const middle = Math.round(n * positiveRate);
+  // Probabilities relative to that of the middle, by their ratios.
+  for (const direction of [1, -1]) {
+    log = 0;
+    for (let count = middle; count >= 0 && count <= n && log > -30; count += direction) {
+      if ((count - middle) % stride === 0 && (direction > 0 || count !== middle)) {
+        sum += Math.exp(log) * errorAt(count / n);
+        total += Math.exp(log);
+      }
+      log +=
+        direction > 0
+          ? Math.log(((n - count) * positiveRate) / ((count + 1) * (1 - positiveRate)))
+          : Math.log((count * (1 - positiveRate)) / ((n - count + 1) * positiveRate));
+    }
+  }
+  return sum / total;
+}
+
 /** Least squares with λ = 0 and α > 1 or least norm (α < 1), by the closed forms and bisection on log χ: no floor on s². */
 export function plainLeastSquares(nodes: Nodes, alpha: number): FixedPoint {
   const average = (f: (i: number) => number) => nodes.weight.reduce((sum, w, i) => sum + w * f(i), 0);
