@@ -345,7 +345,7 @@ double PointSolver::jumpOf(const std::vector<LikelyHead>& heads, double standard
                            const std::vector<std::vector<ErrorSums>>& parts) {
   // On the first batches, which hold so many draws of every label and atom.
   constexpr int kDraws = 512;
-  constexpr int kDirections = 4;
+  constexpr int kDirections = 3;
   const int perBatch = points_.batches[0][0].count;
   const int used = std::min(batches_, (kDraws + perBatch - 1) / perBatch);
   // Error of the heads moved by what moved(batch) of it is on the batches alone, and the first order of that.
