@@ -49,7 +49,7 @@ const optionsSchema = z.strictObject({
   contextVector: finiteVector.optional(),
   signalVector: finiteVector.optional(),
   noiseFactor: finiteVector.optional(),
-  relevance: arrayOf(Uint8Array, 'a Uint8Array').optional(),
+  relevance: arrayOf('Uint8Array').optional(),
   signal: abortSignal,
 });
 

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { onAbort } from './cancellation.js';
 import { ConvergenceError, NativeError } from './errors.js';
 import type { NativeJob } from './native.js';
@@ -15,7 +16,8 @@ export interface JobOptions {
 
 /** An error of the addon as one of the package's classes; the language's own stay as they are. */
 function withClass(error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError) return error;
+  // Of whichever realm the caller is in.
+  if (!types.isNativeError(error) || error.name === 'TypeError' || error.name === 'RangeError') return error;
   if ('code' in error && error.code === 'ERR_CONVERGENCE') return new ConvergenceError(error.message, {});
   return new NativeError(error.message, { cause: error });
 }

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { z } from 'zod';
 import { OptionRangeError, OptionTypeError } from './errors.js';
 import { optionNamesAt, suggestion } from './option-names.js';
@@ -27,8 +28,17 @@ export function oneOf<const Values extends readonly [string, ...string[]]>(value
   return z.enum(values, { error: `one of ${values.map((value) => `'${value}'`).join(', ')}` });
 }
 
+/** Whether a value is one, of whichever realm: a test runner's globals are not those that this module sees. */
+function isAbortSignal(value: unknown): boolean {
+  if (value instanceof AbortSignal) return true;
+  return (
+    Object.prototype.toString.call(value) === '[object AbortSignal]' &&
+    typeof (value as AbortSignal).addEventListener === 'function'
+  );
+}
+
 /** Options that every call on the addon's threads may have. */
-export const abortSignal = z.instanceof(AbortSignal, { error: 'an AbortSignal' }).optional();
+export const abortSignal = z.custom<AbortSignal>(isAbortSignal, { error: 'an AbortSignal' }).optional();
 export const threadCount = integerFrom(1, 1024).optional();
 
 /** Where something is written. */
@@ -46,25 +56,28 @@ export const seedSchema = z.custom<number | bigint>(
   { error: 'an integer in [0, 2^64), as a bigint beyond 2^53 − 1' },
 );
 
-/**
- * A typed array over an ordinary ArrayBuffer: neither shared nor resizable, and no proxy of an array. `name` is its class with an
- * article.
- */
-export function arrayOf<Class extends Float64ArrayConstructor | Uint8ArrayConstructor>(
-  arrayClass: Class,
-  name: string,
-): z.ZodType<InstanceType<Class>> {
+/** Typed arrays of whichever realm: those of a `node:vm` context, of Jest and of other test runners are no instances of this one's. */
+const kArrayKinds = {
+  Float64Array: { name: 'a Float64Array', is: types.isFloat64Array },
+  Uint8Array: { name: 'a Uint8Array', is: types.isUint8Array },
+} as const;
+interface ArrayKinds {
+  Float64Array: Float64Array;
+  Uint8Array: Uint8Array;
+}
+
+/** A typed array over an ordinary ArrayBuffer: neither shared nor resizable, and no proxy of an array. */
+export function arrayOf<Kind extends keyof ArrayKinds>(kind: Kind): z.ZodType<ArrayKinds[Kind]> {
+  const { name, is } = kArrayKinds[kind];
   return z
-    .custom<InstanceType<Class>>((value) => ArrayBuffer.isView(value) && value instanceof arrayClass, {
-      error: `${name} over an ArrayBuffer`,
-    })
-    .refine(({ buffer }) => buffer instanceof ArrayBuffer && !(buffer as { readonly resizable?: boolean }).resizable, {
+    .custom<ArrayKinds[Kind]>((value) => is(value), { error: `${name} over an ArrayBuffer` })
+    .refine(({ buffer }) => types.isArrayBuffer(buffer) && !(buffer as { readonly resizable?: boolean }).resizable, {
       error: `${name} over an ArrayBuffer, not a shared or resizable one`,
     });
 }
 
 /** A Float64Array over an ordinary ArrayBuffer, with finite entries only. */
-export const finiteVector = arrayOf(Float64Array, 'a Float64Array')
+export const finiteVector = arrayOf('Float64Array')
   // A detached array has length 0, and `every` throws on it; whoever knows the length wanted refuses it.
   .refine((value) => value.length === 0 || value.every(Number.isFinite), { error: 'without NaN or infinite entries' });
 

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { types } from 'node:util';
 import { z } from 'zod';
 import { OptionRangeError, OptionTypeError } from '../errors.js';
 import { hashKey } from '../experiment.js';
@@ -45,11 +46,11 @@ export interface ContextualImages extends ModelData {
 }
 
 const optionsSchema = z.strictObject({
-  images: z.custom<ImageSet>((value) => (value as ImageSet | null)?.pixels instanceof Uint8Array, {
+  images: z.custom<ImageSet>((value) => types.isUint8Array((value as ImageSet | null)?.pixels), {
     error: 'a set of images',
   }),
   fillers: z
-    .custom<ImageSet>((value) => (value as ImageSet | null)?.pixels instanceof Uint8Array, { error: 'a set of images' })
+    .custom<ImageSet>((value) => types.isUint8Array((value as ImageSet | null)?.pixels), { error: 'a set of images' })
     .optional(),
   embedding: z
     .custom<Embedding>((value) => Array.isArray((value as Embedding | null)?.stages), { error: 'an embedding' })

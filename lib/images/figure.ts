@@ -1,11 +1,18 @@
 import type { TopLevelSpec } from 'vega-lite';
+import { z } from 'zod';
 import { StudyError } from '../errors.js';
+import { parseOptions } from '../options.js';
 import { marginOf } from '../report/curves.js';
 import { cycled, kColors, kConfig, kFrame, kShapes, titleOf } from '../report/style.js';
 import { StudyCells } from '../study/cells.js';
 import type { StudyResult, StudyRow } from '../study/rows.js';
 import type { ResolvedImageExperiment } from './experiments/schemas.js';
 import type { ResolvedImageTask } from './task.js';
+
+const studyResult = z.custom<Pick<StudyResult, 'rows' | 'spec'>>(
+  (value) => Array.isArray((value as StudyResult | null)?.rows) && typeof (value as StudyResult).spec === 'object',
+  { error: 'what study.run or study.open returned' },
+);
 
 const kPanelWidth = 250;
 const kPanelHeight = 220;
@@ -167,9 +174,10 @@ function imageFigureSpec({ rows, spec }: Pick<StudyResult, 'rows' | 'spec'>): To
  * or plug-in, over the number of training examples, with 95 % intervals.
  *
  * @param result What {@link study.run} or {@link study.open} returned.
- * @throws {@link StudyError} if the study is of another kind, or has no rows.
+ * @throws {@link OptionTypeError} if it is no such thing; {@link StudyError} if the study is of another kind, or has no rows.
  */
 export async function imageFigure(result: Pick<StudyResult, 'rows' | 'spec'>): Promise<string> {
+  parseOptions(studyResult, result, 'result');
   // Loaded here, so that who only computes does not pay for it.
   const { renderSvg } = await import('../report/render.js');
   return renderSvg(imageFigureSpec(result));

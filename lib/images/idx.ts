@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { DataError } from '../errors.js';
+import { arrayOf, filePath, parseOptions } from '../options.js';
 
 /** An array of bytes from an IDX file. */
 export interface IdxArray {
@@ -41,6 +42,7 @@ function unpack(bytes: Uint8Array, source: string): Uint8Array {
  * ```
  */
 export function parseIdx(bytes: Uint8Array, source = 'IDX data'): IdxArray {
+  parseOptions(arrayOf('Uint8Array'), bytes, 'bytes');
   const content = unpack(bytes, source);
   const fail = (reason: string) => new DataError(`${source}: ${reason}`);
   if (content.length < kHeaderBytes) throw fail('is too short for an IDX header');
@@ -67,6 +69,7 @@ export function parseIdx(bytes: Uint8Array, source = 'IDX data'): IdxArray {
  * @throws {@link DataError} if the file cannot be read or is no such file.
  */
 export function readIdx(file: string): IdxArray {
+  parseOptions(filePath, file, 'file');
   let bytes: Uint8Array;
   try {
     bytes = readFileSync(file);

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../errors.js';
-import { oneOf, parseOptions } from '../options.js';
+import { filePath, oneOf, parseOptions } from '../options.js';
 import { readIdx } from './idx.js';
 
 /** Grey images with labels. */
@@ -61,6 +61,13 @@ const optionsSchema = z.strictObject({
   directory: z.string({ error: 'the path of a folder' }).optional(),
 });
 
+const imageFiles = z.strictObject({
+  name: z.string({ error: 'the name of a data set' }),
+  imageFile: filePath,
+  labelFile: filePath,
+  classes: z.array(z.string({ error: 'the name of a class' }), { error: 'an array of names of classes' }),
+});
+
 function missing(name: string, path: string, command: string): DataError {
   return new DataError(`${name}: there is no ${path}; install it with: ${command}`);
 }
@@ -75,6 +82,7 @@ function missing(name: string, path: string, command: string): DataError {
  * @throws {@link DataError} if a file cannot be read, or the two do not fit together.
  */
 export function readImageSet(name: string, imageFile: string, labelFile: string, classes: readonly string[]): ImageSet {
+  parseOptions(imageFiles, { name, imageFile, labelFile, classes }, '');
   const { dimensions, data: pixels } = readIdx(imageFile);
   const { dimensions: labelDimensions, data: labels } = readIdx(labelFile);
   const [count, height, width] = dimensions;

@@ -1,4 +1,6 @@
+import { z } from 'zod';
 import { OptionRangeError } from '../errors.js';
+import { arrayOf, finiteNumber, parseOptions } from '../options.js';
 
 /**
  * Pooled features of real examples as the risk law sees them: in the coordinates in which the noise of a pooled feature is
@@ -12,6 +14,12 @@ export interface MeasuredNoise {
   /** W. */
   readonly signalNorm: number;
 }
+
+const measuredNoise = z.looseObject({
+  masses: arrayOf('Float64Array'),
+  scales: arrayOf('Float64Array'),
+  signalNorm: finiteNumber,
+});
 
 /** Halvings of an interval of ln χ: beyond double precision. */
 const kHalvings = 200;
@@ -45,7 +53,7 @@ function normalTail(x: number): number {
  *
  * @param noise As {@link estimateMixture} measured it.
  * @param sampleRatio α > 0.
- * @throws {@link OptionRangeError} if α is not above 0.
+ * @throws {@link OptionTypeError} if the noise has not those fields; {@link OptionRangeError} if α is not above 0.
  * @example
  * ```ts
  * import { images } from 'prompt-attention';
@@ -53,7 +61,8 @@ function normalTail(x: number): number {
  * console.log(images.measuredNoiseRisk(noise, 4));
  * ```
  */
-export function measuredNoiseRisk({ masses, scales, signalNorm: W }: MeasuredNoise, sampleRatio: number): number {
+export function measuredNoiseRisk(noise: MeasuredNoise, sampleRatio: number): number {
+  const { masses, scales, signalNorm: W } = parseOptions(measuredNoise, noise, 'noise');
   const alpha = sampleRatio;
   if (!(alpha > 0)) throw new OptionRangeError('sampleRatio', 'a number > 0', sampleRatio);
   if (alpha === 1) return 0.5;

@@ -31,7 +31,7 @@ export interface ModelData {
   readonly confusion?: Uint32Array | undefined;
 }
 
-const numbers = arrayOf(Float64Array, 'a Float64Array');
+const numbers = arrayOf('Float64Array');
 
 const dataSchema = z.strictObject(
   {
@@ -39,7 +39,7 @@ const dataSchema = z.strictObject(
     labels: numbers.refine(({ length }) => length > 0, { error: 'neither empty nor detached' }).optional(),
     examples: integerFrom(1, 2 ** 31 - 1).optional(),
     dimension: integerFrom(1, 2 ** 31 - 1).optional(),
-    relevance: arrayOf(Uint8Array, 'a Uint8Array').optional(),
+    relevance: arrayOf('Uint8Array').optional(),
     mixture: z
       .custom<{ readonly dimension: number }>((value) => Number.isSafeInteger((value as ModelSize | null)?.dimension), {
         error: 'a contextual mixture',

@@ -29,7 +29,7 @@ export interface FittedHead {
   readonly residual: number;
 }
 
-const numbers = arrayOf(Float64Array, 'a Float64Array').refine(({ length }) => length > 0, {
+const numbers = arrayOf('Float64Array').refine(({ length }) => length > 0, {
   error: 'neither empty nor detached',
 });
 const optionsSchema = z.strictObject({ signal: abortSignal });
