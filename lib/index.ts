@@ -61,5 +61,6 @@ export {
 export type { HeadSolver } from './solver.js';
 export * as study from './study/index.js';
 export { type TestErrorEstimate, type TestErrorOptions, testError } from './test-error.js';
+export * as text from './text/index.js';
 export * from './training/index.js';
 export { type TrialFeatures, type TrialFeaturesOptions, trialFeatures } from './trial-features.js';

@@ -191,6 +191,15 @@ export const targets: Readonly<Record<string, Target>> = {
       options: { examples: 2, seed: 1 },
     },
   ),
+  wordsOf: target(library.text.wordsOf, { text: "It's free", options: { longestWord: 9, mostWords: 9 } }),
+  buildVocabulary: target(library.text.buildVocabulary, {
+    texts: [['a', 'b'], ['a']],
+    options: { minimumDocuments: 1, mostWords: 2 },
+  }),
+  sharedDocuments: target(library.text.sharedDocuments, {
+    train: [{ source: 'a', text: 'a b', label: 0 }],
+    test: [{ source: 'b', text: 'A, b', label: 1 }],
+  }),
   estimateMixture: target(library.images.estimateMixture, {
     data: {
       ...data,

@@ -1,0 +1,12 @@
+export type { Corpus, ExclusionReason, TextDocument } from './corpus.js';
+export { distinctDocuments, type SharedDocuments, sharedDocuments } from './duplicates.js';
+export { type Mail, parseMail } from './mail.js';
+export {
+  type ReadFolderOptions,
+  type ReadRecordsOptions,
+  readCsv,
+  readFolder,
+  readJsonLines,
+} from './read.js';
+export { type ReadSpamAssassinOptions, readSpamAssassin, type SpamAssassinPart } from './spam-assassin.js';
+export { buildVocabulary, type Vocabulary, type VocabularyOptions, type WordsOptions, wordsOf } from './words.js';
