@@ -9,4 +9,5 @@ export {
   readJsonLines,
 } from './read.js';
 export { type ReadSpamAssassinOptions, readSpamAssassin, type SpamAssassinPart } from './spam-assassin.js';
+export { type ReadWordVectorsOptions, readWordVectors, type WordVectors } from './word-vectors.js';
 export { buildVocabulary, type Vocabulary, type VocabularyOptions, type WordsOptions, wordsOf } from './words.js';
