@@ -47,13 +47,13 @@ const segmenter = new Intl.Segmenter('en', { granularity: 'word' });
 /** Parts of a text that end behind a blank where there is one, so that no word is cut. */
 function* partsOf(text: string): Generator<string> {
   for (let first = 0; first < text.length; ) {
-    let end = Math.min(first + kSegmentedCharacters, text.length);
-    if (end < text.length) {
-      const blank = Math.max(text.lastIndexOf(' ', end), text.lastIndexOf('\n', end));
-      if (blank > first) end = blank + 1;
+    let part = text.slice(first, first + kSegmentedCharacters);
+    if (first + part.length < text.length) {
+      const blank = Math.max(part.lastIndexOf(' '), part.lastIndexOf('\n'));
+      if (blank >= 0) part = part.slice(0, blank + 1);
     }
-    yield text.slice(first, end);
-    first = end;
+    yield part;
+    first += part.length;
   }
 }
 

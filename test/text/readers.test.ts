@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import fc from 'fast-check';
 import { DataError, OptionRangeError, OptionTypeError, text } from '../../lib/index.js';
 import { linesOf } from '../../lib/text/lines.js';
 
@@ -228,4 +229,31 @@ test('mail: hostile HTML ends', async (t) => {
     '<'.repeat(1e6),
   ])
     t.is(typeof (await text.parseMail(Buffer.from(mail('Content-Type: text/html', html)))).body, 'string');
+});
+
+test('mail: pieces of mails in any order and any bytes give texts', async (t) => {
+  const pieces = [
+    'Subject: =?utf-8?b?4',
+    'Content-Type: multipart/mixed; boundary="b"',
+    'Content-Type: text/html; charset=utf-7',
+    'Content-Type: text/plain; charset="',
+    'Content-Type: message/rfc822',
+    'Content-Transfer-Encoding: base64',
+    'Content-Transfer-Encoding: quoted-printable',
+    '\n',
+    '\n\n',
+    '\r\n\r\n',
+    '--b\n',
+    '--b--\n',
+    '<p>a<table>',
+    '=E9=\n=',
+    'aGVsbG8',
+  ].map((piece) => Buffer.from(piece));
+  const piece = fc.oneof(fc.constantFrom(...pieces), fc.uint8Array({ maxLength: 20 }));
+  const sources = fc.sample(fc.array(piece, { maxLength: 20 }), { numRuns: 2000, seed: 18 });
+  for (const source of sources) {
+    const { subject, body } = await text.parseMail(Buffer.concat(source));
+    if (typeof subject !== 'string' || typeof body !== 'string') t.fail(JSON.stringify(source));
+  }
+  t.is(sources.length, 2000);
 });

@@ -16,7 +16,7 @@ test('words: limits of their length and number', (t) => {
 
 test('words: a long text gives the words that its parts give; one without a blank ends', (t) => {
   const words = Array.from({ length: 60_000 }, (_, i) => `w${i}`);
-  t.deepEqual(text.wordsOf(words.join(' ')), words);
+  for (const blank of [' ', '\n']) t.deepEqual(text.wordsOf(words.join(blank)), words);
   t.deepEqual(text.wordsOf('x'.repeat(1e6)), []);
 });
 
