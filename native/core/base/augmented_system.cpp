@@ -55,7 +55,7 @@ AugmentedSystem::AugmentedSystem(std::vector<double> A, int m, int k, const std:
 }
 
 bool AugmentedSystem::scaleColumns(ColumnScale columnScale) {
-  const int head = columnScale == ColumnScale::kOutsideLargeRows && m_ > k_ + kLargeRows ? kLargeRows : 0;
+  const int head = columnScale == ColumnScale::kOutsideLargeRows && m_ > kLargeRows ? kLargeRows : 0;
   bool isChanged = false;
   for (int j = 0; j < k_; ++j) {
     double* a = A_.data() + static_cast<size_t>(j) * m_;
