@@ -62,8 +62,8 @@ export interface KnownPromptRisk {
   /** Draws (Σv)²/Σv² that carry the error, v what each adds to it; `Infinity` where nothing is drawn. */
   readonly effectiveDraws: number;
   /**
-   * False where fewer than 100 draws carry the error, so that its interval cannot be trusted, and without a ridge where most of what the
-   * head fits is cleaner than double precision can tell apart.
+   * False where fewer than 100 draws carry the error, so that its interval cannot be trusted, where the error jumps within what is known
+   * of the head's limit, and without a ridge where most of what the head fits is cleaner than double precision can tell apart.
    */
   readonly reliable: boolean;
   /** α = n/d. */
