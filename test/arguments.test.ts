@@ -13,7 +13,7 @@ function* functionsOf(value: object, path = ''): Generator<readonly [string, () 
 }
 
 test('a call without arguments names what is missing', async (t) => {
-  const complete = new Set(['engineInfo', 'measureLimits']);
+  const complete = new Set(['engineInfo', 'measureLimits', 'text.readSpamAssassin']);
   let seen = 0;
   for (const [name, call] of functionsOf(prompt)) {
     if (complete.has(name)) continue;

@@ -1,5 +1,6 @@
 import type { Email } from 'postal-mime';
 import { DataError } from '../errors.js';
+import { arrayOf, parseOptions } from '../options.js';
 import { Unreadable } from './corpus.js';
 
 /** What a reader of mail sees of it. */
@@ -60,7 +61,7 @@ export async function textOfMail(bytes: Uint8Array): Promise<string> {
  *
  * @param bytes The mail, at most 32 MiB with at most 1 MiB of headers and 64 parts inside each other. Of HTML the first 2²² characters
  * are read, 64 elements deep.
- * @throws {@link DataError} for a mail beyond these limits.
+ * @throws {@link OptionTypeError} for what is no Uint8Array; {@link DataError} for a mail beyond these limits.
  * @example
  * ```ts
  * import { text } from 'prompt-attention';
@@ -70,6 +71,7 @@ export async function textOfMail(bytes: Uint8Array): Promise<string> {
  * ```
  */
 export async function parseMail(bytes: Uint8Array): Promise<Mail> {
+  parseOptions(arrayOf('Uint8Array'), bytes, 'bytes');
   try {
     return await mailOf(bytes);
   } catch (error) {
