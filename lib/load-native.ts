@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NativeError } from './errors.js';
-
-const kRoot = fileURLToPath(new URL('..', import.meta.url));
 
 /** Below the package: what this machine built comes first, then the addon that the package carries. */
 const kFolders = [
@@ -23,6 +22,31 @@ function reasonOf(error: unknown): string {
   // `bindings` sets `tries` on its own error, which says that there is no such file.
   if (error instanceof Error) return 'tries' in error ? 'there is no such file' : error.message;
   return String(error);
+}
+
+/** The folder of the package; undefined in a bundle, which has no files of its own. */
+function packageRoot(): string | undefined {
+  try {
+    const root = fileURLToPath(new URL('..', import.meta.url));
+    return existsSync(join(root, 'native', 'requirements.txt')) ? root : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What to do about the failures. */
+function adviceOn(failures: readonly unknown[], root: string): string {
+  const forbidden = failures.find(
+    (failure) =>
+      (failure as { code?: unknown } | null)?.code === 'ERR_DLOPEN_DISABLED' || /ffi access/i.test(reasonOf(failure)),
+  );
+  if (forbidden === undefined) {
+    const requirements = readFileSync(join(root, 'native', 'requirements.txt'), 'utf8').trimEnd();
+    return `${requirements}\nThen: npm rebuild prompt-attention (in a checkout: npm run build:native)`;
+  }
+  return 'deno' in process.versions
+    ? 'Deno must be allowed to load it: --allow-ffi'
+    : 'Node is told not to load addons: leave out --no-addons; with --permission add --allow-addons and --allow-fs-read for this folder';
 }
 
 const kBlasThreads = 'OPENBLAS_NUM_THREADS';
@@ -46,9 +70,16 @@ function withOneBlasThread<Result>(load: () => Result): Result {
 /**
  * The addon. One that is there but does not load, because it was built for another C library, say, does not hide the next.
  *
- * @throws {@link NativeError} if none loads: what was tried, why each failed, and what a build from source needs.
+ * @throws {@link NativeError} if none loads: what was tried, why each failed, and what helps: a flag, or what a build from source needs.
  */
 export function loadAddon(): unknown {
+  const root = packageRoot();
+  if (root === undefined)
+    throw new NativeError(
+      'prompt-attention has been bundled into another file, where its native addon is not found. Keep the package external, so that ' +
+        "it stays a folder of node_modules: esbuild --external:prompt-attention; external: ['prompt-attention'] for rollup and Vite; " +
+        "externals for webpack; serverExternalPackages: ['prompt-attention'] for Next",
+    );
   const bindings = createRequire(import.meta.url)('bindings') as (options: BindingsOptions) => unknown;
   const failures: unknown[] = [];
   const tried: string[] = [];
@@ -57,7 +88,7 @@ export function loadAddon(): unknown {
       return withOneBlasThread(() =>
         bindings({
           bindings: 'prompt_attention.node',
-          module_root: kRoot,
+          module_root: root,
           try: [['module_root', ...folder, 'bindings']],
         }),
       );
@@ -66,11 +97,9 @@ export function loadAddon(): unknown {
       tried.push(`  ${folder.join('/')}/prompt_attention.node: ${reasonOf(error)}`);
     }
   }
-  const requirements = readFileSync(new URL('../native/requirements.txt', import.meta.url), 'utf8').trimEnd();
   throw new NativeError(
     `The native addon of prompt-attention could not be loaded on ${process.platform}-${process.arch} with Node ` +
-      `${process.versions.node}. Tried in ${kRoot}\n${tried.join('\n')}\n${requirements}\n` +
-      'Then: npm rebuild prompt-attention (in a checkout: npm run build:native)',
+      `${process.versions.node}. Tried in ${root}\n${tried.join('\n')}\n${adviceOn(failures, root)}`,
     { cause: new AggregateError(failures) },
   );
 }

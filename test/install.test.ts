@@ -32,7 +32,7 @@ function packageWith(t: ExecutionContext, files: Files): string {
 const broken = { text: 'not a library' };
 
 /** What lib/load-native.ts does in a package: the file it loaded, or its error. */
-function load(t: ExecutionContext, files: Files): { path?: string; error?: string } {
+function load(t: ExecutionContext, files: Files, flags: readonly string[] = []): { path?: string; error?: string } {
   const folder = packageWith(t, {
     'package.json': { text: '{ "type": "module" }' },
     'lib/load-native.ts': 'copy',
@@ -52,7 +52,7 @@ function load(t: ExecutionContext, files: Files): { path?: string; error?: strin
     console.log(JSON.stringify(result));`;
   const { stdout, stderr } = spawnSync(
     process.execPath,
-    ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script],
+    [...flags, '--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script],
     { encoding: 'utf8' },
   );
   t.is(stderr, '');
@@ -79,6 +79,25 @@ test('if none loads, the error tells what was tried, why each failed, and what a
   t.true(error?.includes(`${carried}: there is no such file`));
   for (const system of ['Debian', 'Fedora', 'Alpine', 'macOS']) t.true(error?.includes(system), system);
   t.true(error?.includes('npm rebuild prompt-attention'));
+});
+
+test('where Node is told not to load addons the error names the flags, not a compiler', (t) => {
+  const { error } = load(t, { 'build/Release/prompt_attention.node': 'addon' }, ['--no-addons']);
+  t.regex(error ?? '', /leave out --no-addons; with --permission add --allow-addons/);
+  t.false(error?.includes('compiler'));
+});
+
+test('in a bundle the error says to keep the package external', async (t) => {
+  const { buildSync } = await import('esbuild');
+  const folder = mkdtempSync(join(tmpdir(), 'prompt-attention-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  for (const format of ['esm', 'cjs'] as const) {
+    const outfile = join(folder, format === 'esm' ? 'bundle.mjs' : 'bundle.cjs');
+    const stdin = { contents: "import { loadAddon } from './lib/load-native.ts'; loadAddon();", resolveDir: root };
+    buildSync({ stdin, bundle: true, platform: 'node', format, outfile, logLevel: 'silent' });
+    const { stderr } = spawnSync(process.execPath, [outfile], { encoding: 'utf8' });
+    t.regex(stderr, /NativeError: prompt-attention has been bundled .* --external:prompt-attention/, format);
+  }
 });
 
 /** What scripts/install.mjs does in a package whose cmake-js ends with `status`. */

@@ -1,13 +1,15 @@
 import { createRequire } from 'node:module';
 import { parse, View } from 'vega';
+import { expressionInterpreter } from 'vega-interpreter';
 import { compile, type TopLevelSpec } from 'vega-lite';
 
 /** A PNG has this many pixels per unit of its SVG. */
 const kPixelRatio = 2;
 
-/** A figure as an SVG document. */
+/** A figure as an SVG document; expressions are interpreted, so that no code is generated: some hosts forbid that. */
 export async function renderSvg(spec: TopLevelSpec): Promise<string> {
-  const view = new View(parse(compile(spec).spec), { renderer: 'none' });
+  const runtime = parse(compile(spec).spec, undefined, { ast: true });
+  const view = new View(runtime, { renderer: 'none', expr: expressionInterpreter });
   try {
     // Tiles that touch are drawn without the light seams of smoothed edges.
     return (await view.toSVG()).replaceAll('class="mark-rect', 'shape-rendering="crispEdges" class="mark-rect');
