@@ -17,6 +17,7 @@ interface RunFlags {
   readonly detach?: boolean;
   readonly dryRun?: boolean;
   readonly expire?: string;
+  readonly mixedEngines?: boolean;
   readonly progress?: ProgressKind;
 }
 
@@ -98,7 +99,7 @@ async function runStudy(study: string, flags: RunFlags): Promise<void> {
       );
       return;
     }
-    const result = await collect(spec, { url, out, signal, onProgress });
+    const result = await collect(spec, { url, out, mixedEngines: flags.mixedEngines, signal, onProgress });
     display.stop();
     await showResults(result, figure);
   } catch (error) {
@@ -126,6 +127,7 @@ export function runCommand(): Command {
     .option('--cluster <url>', 'postgres://… of a database whose workers run the study; waits and collects the results')
     .option('--dry-run', 'only print what the study takes: cells, trials, time, size, and which cells have no law')
     .option('--detach', 'with --cluster: only submit the study')
+    .option('--mixed-engines', 'with --cluster: accept results of different engines, which agree up to rounding only')
     .option(
       '--expire <seconds>',
       'with --cluster: when a job of a worker that died is given to another one (default: 300)',

@@ -31,10 +31,17 @@ const kReasons: Readonly<Record<string, string>> = {
 
 /** Codes of errors that go away by themselves. */
 const kPassing = new Set([
+  'EAI_AGAIN',
   'ECONNREFUSED',
   'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
   'EPIPE',
   'ETIMEDOUT',
+  '08000',
+  '08003',
+  '08006',
+  '25006',
   '57P01',
   '57P02',
   '57P03',

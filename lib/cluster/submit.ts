@@ -5,7 +5,7 @@ import { OptionRangeError, StoreError } from '../errors.js';
 import { abortSignal, integerFrom, parseOptions, resultFilePath } from '../options.js';
 import { StudyCells } from '../study/cells.js';
 import { specDifferences } from '../study/diff.js';
-import { writeMerged } from '../study/merge.js';
+import { requireOneEngine, writeMerged } from '../study/merge.js';
 import type { StudyProgress } from '../study/progress.js';
 import { open, readStudy, type StoredProgress, storedProgress, stretchAfter } from '../study/read.js';
 import type { StudyResult } from '../study/rows.js';
@@ -122,6 +122,8 @@ export interface CollectOptions {
   readonly url: string;
   /** The result file. What it already holds of the study is kept. */
   readonly out: string;
+  /** Accept results of different engines, which agree up to rounding only. Default false. */
+  readonly mixedEngines?: boolean | undefined;
   /** Aborting rejects with the signal's reason; the workers go on. */
   readonly signal?: AbortSignal | undefined;
   /** Called about once a second while the study runs. */
@@ -131,6 +133,7 @@ export interface CollectOptions {
 const collectSchema = z.strictObject({
   url,
   out: resultFilePath,
+  mixedEngines: z.boolean({ error: 'true or false' }).default(false),
   signal: abortSignal,
   onProgress: z
     .custom<NonNullable<CollectOptions['onProgress']>>((value) => typeof value === 'function', { error: 'a function' })
@@ -164,12 +167,12 @@ async function waitForJobs(
  * Wait until the workers of a cluster have finished a study, and copy its results into a result file.
  *
  * @param study The study, as it was submitted.
- * @throws {@link StoreError} if the database does not hold the study, if jobs of it failed for good, or if a file or the
- * database cannot be used; the signal's reason if aborted.
+ * @throws {@link StoreError} if the database does not hold the study, if workers of different engines computed it (and `mixedEngines`
+ * is not set), if jobs of it failed for good, or if a file or the database cannot be used; the signal's reason if aborted.
  */
 export async function collect(study: StudyOptions | StudySpec | string, options: CollectOptions): Promise<StudyResult> {
   const spec = define(study);
-  const { url: address, out, signal, onProgress } = parseOptions(collectSchema, options, '');
+  const { url: address, out, mixedEngines, signal, onProgress } = parseOptions(collectSchema, options, '');
   await withQueue(address, async (connection, queue) => {
     const { store, runner } = connection;
     const header = await find(store, studyId(spec));
@@ -181,7 +184,11 @@ export async function collect(study: StudyOptions | StudySpec | string, options:
         throw new StoreError(
           `${out}: holds another study: ${specDifferences(file.header.spec, header.spec)}; choose another file (out, or --out)`,
         );
-      await store.inOneView((view) => writeMerged([{ store: view, header }, ...(file ? [file] : [])], out));
+      await store.inOneView(async (view) => {
+        const sources = [{ store: view, header }, ...(file ? [file] : [])];
+        if (!mixedEngines) await requireOneEngine(sources);
+        await writeMerged(sources, out);
+      });
     } finally {
       await file?.store.close();
     }

@@ -67,6 +67,8 @@ const kFirstBatchTrials = 64;
 /** After the loss of the server a worker tries again, at first soon, then less and less often. */
 const kFirstRetryMilliseconds = 200;
 const kLongestRetryMilliseconds = 5000;
+/** How long a worker that is asked to stop still waits for the server, to store what it has computed. */
+const kPatienceMilliseconds = 10_000;
 
 /** What a worker found out while it had a job. */
 interface JobResults {
@@ -232,15 +234,18 @@ class Worker {
     return { next, finished };
   }
 
-  /** Repeat `work` while the server is away. */
+  /** Repeat `work` while the server is away; once the worker is asked to stop, for a while only. */
   async untilServerIsBack<Result>(work: () => Promise<Result>): Promise<Result> {
+    let deadline = Number.POSITIVE_INFINITY;
     for (let wait = kFirstRetryMilliseconds; ; wait = Math.min(2 * wait, kLongestRetryMilliseconds)) {
       try {
         return await work();
       } catch (error) {
         if (!isPassing(error)) throw error;
         this.onEvent({ kind: 'server-away', reason: (error as Error).message });
-        await sleep(wait);
+        if (this.stopped) deadline = Math.min(deadline, performance.now() + kPatienceMilliseconds);
+        if (performance.now() + wait > deadline) throw error;
+        await sleep(wait, undefined, this.stopped ? {} : { signal: this.stopping }).catch(() => {});
       }
     }
   }

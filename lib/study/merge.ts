@@ -39,7 +39,7 @@ function requireSameStudy(sources: readonly OpenStudy[]): void {
   }
 }
 
-async function requireOneEngine(sources: readonly OpenStudy[]): Promise<void> {
+export async function requireOneEngine(sources: readonly OpenStudy[]): Promise<void> {
   const engines = new Map<string, string>();
   for (const { store, header } of sources)
     for (const { engine } of await store.readRuns(header.id)) engines.set(engine, store.where);

@@ -162,6 +162,41 @@ test('a worker that is asked to stop stores what it has and leaves the rest to o
   t.false((await list({ url })).some((one) => one.id === id));
 });
 
+test('results of workers with different engines are not mixed unless allowed', async (t) => {
+  const { postgres } = t.context;
+  const { url } = postgres;
+  const out = join(temporaryDirectory(t), 'mixed.sqlite');
+  const study = { ...smallStudy, name: 'mixed', trials: 5 };
+  await submit(study, { url });
+  await work({ url, untilDone: true });
+  await postgres.query(
+    "insert into prompt_attention.run select (jsonb_populate_record(r, jsonb_build_object('id', 'other', 'engine', '0/NEON/ARMV8'))).* " +
+      `from prompt_attention.run r join prompt_attention.study s on r.study = s.id where s.name = 'mixed' limit 1`,
+  );
+  await t.throwsAsync(collect(study, { url, out }), { instanceOf: StoreError, message: /different engines.*NEON/ });
+  t.is((await collect(study, { url, out, mixedEngines: true })).finishedCells, 4);
+});
+
+test('a worker that is asked to stop while the server is away ends', async (t) => {
+  const { postgres } = t.context;
+  const directory = temporaryDirectory(t);
+  const connections = () =>
+    count(postgres, "select count(*) from pg_stat_activity where application_name = 'prompt-attention'");
+  const before = await connections();
+  const { child, finished } = start(['worker', '--cluster', postgres.url, '--threads', '1'], directory);
+  await until(async () => (await connections()) > before);
+  // Connected, and looking for work.
+  await sleep(2000);
+  await postgres.down();
+  await Promise.race([once(child.stderr as Readable, 'data'), finished]);
+  child.kill('SIGTERM');
+  const begin = performance.now();
+  const { code, stderr } = await finished;
+  await postgres.up();
+  t.is(code, 1, stderr);
+  t.true(performance.now() - begin < 25_000);
+});
+
 test('a study may grow on the cluster as in a file', async (t) => {
   const { url } = t.context.postgres;
   const directory = temporaryDirectory(t);
