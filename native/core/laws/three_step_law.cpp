@@ -288,6 +288,8 @@ ThreeStepLaw threeStepLaw(const ThreeStepLawSpec& spec, const std::atomic<bool>&
       break;
     }
   }
+  // A mean of weighted draws may pass 1.
+  law.error = std::min(law.error, 1.0);
   averages.read(&Values::contextOverlap, law.contextOverlap, law.contextOverlapStandardError);
   averages.read(&Values::signalOverlap, law.signalOverlap, law.signalOverlapStandardError);
   averages.read(&Values::promptNorm, law.promptNorm, law.promptNormStandardError);
