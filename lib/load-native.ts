@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NativeError } from './errors.js';
 
@@ -24,11 +24,11 @@ function reasonOf(error: unknown): string {
   return String(error);
 }
 
-/** The folder of the package; undefined in a bundle, which has no files of its own. */
+/** The folder of the package; undefined where this file has become a part of another one. */
 function packageRoot(): string | undefined {
   try {
-    const root = fileURLToPath(new URL('..', import.meta.url));
-    return existsSync(join(root, 'native', 'requirements.txt')) ? root : undefined;
+    const file = fileURLToPath(import.meta.url);
+    return basename(file).startsWith('load-native.') ? join(dirname(file), '..') : undefined;
   } catch {
     return undefined;
   }
@@ -41,8 +41,9 @@ function adviceOn(failures: readonly unknown[], root: string): string {
       (failure as { code?: unknown } | null)?.code === 'ERR_DLOPEN_DISABLED' || /ffi access/i.test(reasonOf(failure)),
   );
   if (forbidden === undefined) {
-    const requirements = readFileSync(join(root, 'native', 'requirements.txt'), 'utf8').trimEnd();
-    return `${requirements}\nThen: npm rebuild prompt-attention (in a checkout: npm run build:native)`;
+    const requirements = join(root, 'native', 'requirements.txt');
+    const needs = existsSync(requirements) ? readFileSync(requirements, 'utf8').trimEnd() : 'The package is not whole.';
+    return `${needs}\nThen: npm rebuild prompt-attention (in a checkout: npm run build:native)`;
   }
   return 'deno' in process.versions
     ? 'Deno must be allowed to load it: --allow-ffi'

@@ -66,11 +66,20 @@ interface ArrayKinds {
   Uint8Array: Uint8Array;
 }
 
+/** Whether it is such an array and can what one can: its prototype may have been taken away. */
+function isOrdinary(value: unknown, is: (value: unknown) => boolean): boolean {
+  return (
+    is(value) &&
+    typeof (value as Float64Array).every === 'function' &&
+    typeof (value as Float64Array).length === 'number'
+  );
+}
+
 /** A typed array over an ordinary ArrayBuffer: neither shared nor resizable, and no proxy of an array. */
 export function arrayOf<Kind extends keyof ArrayKinds>(kind: Kind): z.ZodType<ArrayKinds[Kind]> {
   const { name, is } = kArrayKinds[kind];
   return z
-    .custom<ArrayKinds[Kind]>((value) => is(value), { error: `${name} over an ArrayBuffer` })
+    .custom<ArrayKinds[Kind]>((value) => isOrdinary(value, is), { error: `${name} over an ArrayBuffer` })
     .refine(({ buffer }) => types.isArrayBuffer(buffer) && !(buffer as { readonly resizable?: boolean }).resizable, {
       error: `${name} over an ArrayBuffer, not a shared or resizable one`,
     });
