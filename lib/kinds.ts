@@ -10,6 +10,7 @@ import { runJob } from './job.js';
 import { type ExperimentKind, errorOf, type TrialRequest } from './kind.js';
 import { memoryLimit } from './memory.js';
 import { type NativeModel, native, toNativeHead, toNativeMixture, toNativeThreeStep } from './native.js';
+import { gradientDescent, kLeastDescentDimension } from './risk/gradient-descent.js';
 import { knownPrompt } from './risk/known-prompt.js';
 import { threeStep } from './risk/three-step.js';
 import { resolveSolver, worthwhileIterations } from './solver.js';
@@ -49,6 +50,9 @@ const kModelMetrics: Readonly<Record<ResolvedGradientDescent['model'], readonly 
   'mean-pooling': ['relevantAttention'],
   'self-attention': ['weightNorm', 'relevantAttention'],
 };
+
+/** Metrics of gradient descent that its law has. */
+type LawMetric = 'trainingLoss' | 'headNorm' | 'relevantAttention' | (typeof kPromptMetrics)[number];
 
 /** Every kind of experiment: adding one is adding its schema to `experimentSchema` and an entry here. */
 const kKinds: Kinds = {
@@ -138,7 +142,28 @@ const kKinds: Kinds = {
           }),
         request,
       ),
-    theory: () => Promise.resolve(null),
+    async theory(experiment, options) {
+      const { mixture, data, model, optimizer, steps } = experiment;
+      if (mixture.noise !== 'gaussian' || data !== 'fresh' || model === 'self-attention' || optimizer.kind === 'adam')
+        return null;
+      const fluctuations = mixture.dimension >= kLeastDescentDimension;
+      const recordEvery = Math.max(steps, 1);
+      const law = await gradientDescent({ ...experiment, ...options, data, model, fluctuations, recordEvery });
+      const last = law.steps.length - 1;
+      const at = (path: Float64Array) => path[last] as number;
+      const others = kModelMetrics[model].concat('trainingLoss', 'headNorm') as readonly LawMetric[];
+      return {
+        error: {
+          mean: at(law.error),
+          standardError: at(law.standardError),
+          effectiveDraws: at(law.effectiveDraws),
+          reliable: law.reliable[last] === true,
+        },
+        ...Object.fromEntries(
+          others.map((name) => [name, { mean: at(law[name]), standardError: at(law[`${name}StandardError`]) }]),
+        ),
+      };
+    },
   },
   ...imageKinds,
 };

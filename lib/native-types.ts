@@ -103,6 +103,32 @@ export interface NativeDescentTrials extends NativeTrials {
   readonly path?: Record<string, Float64Array> | undefined;
 }
 
+/** One entry per record in every array. */
+export interface NativeDescentRisk {
+  readonly steps: Float64Array;
+  readonly error: Float64Array;
+  readonly standardError: Float64Array;
+  readonly trainingLoss: Float64Array;
+  readonly trainingLossStandardError: Float64Array;
+  readonly contextOverlap: Float64Array;
+  readonly contextOverlapStandardError: Float64Array;
+  readonly signalOverlap: Float64Array;
+  readonly signalOverlapStandardError: Float64Array;
+  readonly headContextOverlap: Float64Array;
+  readonly headContextOverlapStandardError: Float64Array;
+  readonly headSignalOverlap: Float64Array;
+  readonly headSignalOverlapStandardError: Float64Array;
+  readonly promptNorm: Float64Array;
+  readonly promptNormStandardError: Float64Array;
+  readonly headNorm: Float64Array;
+  readonly headNormStandardError: Float64Array;
+  readonly relevantAttention: Float64Array;
+  readonly relevantAttentionStandardError: Float64Array;
+  readonly effectiveDraws: Float64Array;
+  /** 1 or 0. */
+  readonly reliable: Float64Array;
+}
+
 export interface NativeExamples {
   readonly tokens: Float64Array;
   readonly labels: Float64Array;

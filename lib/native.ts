@@ -1,6 +1,7 @@
 import { loadAddon } from './load-native.js';
 import type { ContextualMixture } from './mixture.js';
 import type {
+  NativeDescentRisk,
   NativeDescentTrials,
   NativeEngineInfo,
   NativeExamples,
@@ -83,6 +84,24 @@ export interface NativeAddon {
         readonly recordEvery: number;
       },
   ): NativeJob<NativeDescentTrials>;
+  descentRisk(
+    request: NativeKey & {
+      readonly mixture: NativeMixture;
+      readonly model: NativeModel;
+      readonly loss: 'square' | 'logistic';
+      readonly examples: number;
+      readonly optimizer: NativeOptimizer;
+      /** One number per step, as the next. */
+      readonly promptSteps: Float64Array;
+      readonly headSteps: Float64Array;
+      /** 0 to start at zero. */
+      readonly initialScale: number;
+      readonly recordEvery: number;
+      readonly fluctuations: boolean;
+      readonly draws: number;
+      readonly threads: number;
+    },
+  ): NativeJob<NativeDescentRisk>;
   simulateThreeStep(
     request: NativeKey &
       NativeTrialRange &

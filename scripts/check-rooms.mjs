@@ -13,6 +13,7 @@ const kRooms = [
   'core/lazy',
   'core/trials',
   'core/laws',
+  'core/dynamics',
   'core/images',
   'core/machine',
   'addon/runtime',

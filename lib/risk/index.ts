@@ -8,6 +8,7 @@ export {
   bestPrompt,
 } from './best-head.js';
 export type { Certificate, CertifiedPoint, CertifyOptions } from './certificate.js';
+export { type GradientDescentRisk, type GradientDescentRiskOptions, gradientDescent } from './gradient-descent.js';
 export {
   type KnownPromptRisk,
   type KnownPromptRiskCurve,

@@ -128,6 +128,22 @@ export const targets: Readonly<Record<string, Target>> = {
       head: { kind: 'averaging' },
     },
   }),
+  gradientDescentRisk: target(library.risk.gradientDescent, {
+    options: {
+      mixture: { ...mixture, dimension: 9 },
+      examples: 4,
+      data: 'fresh',
+      model: 'prompt-attention',
+      steps: 2,
+      stepSizes: { head: [1, 0.5], prompt: 1 },
+      fluctuations: true,
+      draws: 64,
+      seed: 1,
+    },
+  }),
+  bestHead: target(library.risk.bestHead, {
+    options: { mixture, inverseTemperature: 1, sampleRatio: 1, draws: 64, seed: 1 },
+  }),
   threeStepRisk: target(library.risk.threeStep, { options: { ...threeSteps, draws: 64, seed: 1, fluctuations: true } }),
   populationGradient: target(library.risk.populationGradient, { options: { mixture, head: numbers(6) } }),
   separation: target(library.risk.separation, { options: { mixture: { ...mixture, noiseLevel: 0 } } }),

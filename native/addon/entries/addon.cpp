@@ -55,6 +55,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add<fitModel>(exports, "fitModel");
   add<fitGivenHead>(exports, "fitGivenHead");
   add<simulateDescent>(exports, "simulateDescent");
+  add<descentRisk>(exports, "descentRisk");
   add<imageTokens>(exports, "imageTokens");
   add<principalComponentsOfRows>(exports, "principalComponents");
   return exports;

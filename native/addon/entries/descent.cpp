@@ -1,10 +1,12 @@
-// Trials of the gradient-descent experiment.
+// Trials of the gradient-descent experiment, and their law.
 #include "core/trials/descent.h"
 
 #include "addon/entries/entry_points.h"
 #include "addon/entries/trials.h"
 #include "addon/reading/model_request.h"
 #include "addon/runtime/allocating.h"
+#include "addon/runtime/crew.h"
+#include "core/dynamics/descent_law.h"
 #include "core/trials/lazy_descent.h"
 
 namespace prompt_attention {
@@ -117,7 +119,86 @@ std::span<const MetricField<Metrics>> fieldsOf(ModelKind kind) {
   return {};
 }
 
+struct LawField {
+  const char* name;
+  DescentField field;
+};
+constexpr LawField kLawFields[] = {
+    {"error", kDescentError},
+    {"trainingLoss", kDescentLoss},
+    {"contextOverlap", kContextOverlap},
+    {"signalOverlap", kSignalOverlap},
+    {"headContextOverlap", kHeadContextOverlap},
+    {"headSignalOverlap", kHeadSignalOverlap},
+    {"promptNorm", kDescentPromptNorm},
+    {"headNorm", kDescentHeadNorm},
+    {"relevantAttention", kDescentRelevantAttention},
+};
+
+class LawJob final : public PromiseJob {
+ public:
+  LawJob(DescentLawSpec spec, int threads) : spec_(std::move(spec)) { partThreads = threads; }
+  void run(uint64_t, Workspace&) override {
+    Crew crew(pool(), partThreads);
+    records_ = descentLaw(spec_, crew, cancelled);
+  }
+  Napi::Value result(Napi::Env env) override {
+    Napi::Object result = Napi::Object::New(env);
+    const auto add = [&](const std::string& name, auto valueOf) {
+      std::vector<double> values;
+      values.reserve(records_.size());
+      for (const DescentRecord& record : records_) values.push_back(valueOf(record));
+      result.Set(name, Environment::of(env).float64Array(env, values.data(), values.size()));
+    };
+    add("steps", [](const DescentRecord& record) { return static_cast<double>(record.step); });
+    for (const auto& [name, field] : kLawFields) {
+      add(name, [field](const DescentRecord& record) { return record.values[field]; });
+      add(field == kDescentError ? "standardError" : std::string(name) + "StandardError",
+          [field](const DescentRecord& record) { return record.standardErrors[field]; });
+    }
+    add("effectiveDraws", [](const DescentRecord& record) { return record.effectiveDraws; });
+    add("reliable", [](const DescentRecord& record) { return record.reliable ? 1.0 : 0.0; });
+    return result;
+  }
+
+ private:
+  const DescentLawSpec spec_;
+  std::vector<DescentRecord> records_;
+};
+
 }  // namespace
+
+Napi::Value descentRisk(const Napi::CallbackInfo& info) {
+  const Request request(info[0]);
+  DescentLawSpec spec{};
+  DescentSpec& descent = spec.descent;
+  descent.mixture = readMixture(request);
+  if (descent.mixture.noise != NoiseKind::kGaussian) request.failRange("mixture.noise", "'gaussian'");
+  descent.model = readModel(request);
+  if (descent.model.kind == ModelKind::kMatrixAttention)
+    request.failRange("model", "a model without attention weights");
+  descent.loss = readLoss(request, descent.model);
+  descent.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
+  descent.optimizer = readOptimizer(request);
+  if (descent.optimizer.kind == OptimizerKind::kAdam)
+    request.failRange("optimizer", "gradient descent or momentum");
+  spec.promptSteps = request.finiteFloat64Array("promptSteps", Request::kAnyLength);
+  spec.headSteps = request.finiteFloat64Array("headSteps", spec.promptSteps.size());
+  if (spec.promptSteps.size() >= static_cast<size_t>(kMaximumCount))
+    request.failRange("promptSteps", "fewer than 2^31 - 1");
+  descent.steps = static_cast<int>(spec.promptSteps.size());
+  descent.initialScale = request.number("initialScale");
+  descent.freshExamples = true;
+  descent.recordEvery = static_cast<int>(request.integer("recordEvery", 1, kMaximumCount));
+  descent.method = Method::kProjected;
+  spec.fluctuations = request.boolean("fluctuations");
+  if (spec.fluctuations && descent.mixture.dimension < kLeastDescentDimension)
+    request.failRange("fluctuations", "false for a dimension below 8");
+  spec.draws = static_cast<int>(request.integer("draws", 64, kMaximumCount));
+  descent.key = readKey(request);
+  const int threads = static_cast<int>(request.integer("threads", 1, kMaximumThreads));
+  return Environment::of(info.Env()).start(info.Env(), std::make_shared<LawJob>(std::move(spec), threads));
+}
 
 Napi::Value simulateDescent(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();

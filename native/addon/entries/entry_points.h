@@ -30,6 +30,7 @@ Napi::Value modelScores(const Napi::CallbackInfo& info);
 Napi::Value modelAttention(const Napi::CallbackInfo& info);
 Napi::Value modelGradient(const Napi::CallbackInfo& info);
 Napi::Value simulateDescent(const Napi::CallbackInfo& info);
+Napi::Value descentRisk(const Napi::CallbackInfo& info);
 Napi::Value fitModel(const Napi::CallbackInfo& info);
 Napi::Value fitGivenHead(const Napi::CallbackInfo& info);
 Napi::Value imageTokens(const Napi::CallbackInfo& info);
