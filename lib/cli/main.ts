@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { complexityCommand } from './complexity.js';
 import { doctorCommand } from './doctor.js';
 import { errorLine, exitCodeOf } from './errors.js';
 import { exportCommand } from './export.js';
@@ -42,6 +43,7 @@ const commands = [
   workerCommand(),
   riskCommand(),
   separationCommand(),
+  complexityCommand(),
   imagesCommand(),
   doctorCommand(),
 ];

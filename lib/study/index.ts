@@ -1,3 +1,12 @@
+export {
+  type FittedExponent,
+  type SampledExperiment,
+  type SampledPoint,
+  type SimulatedComplexity,
+  type SimulatedComplexityCell,
+  type SimulatedComplexityOptions,
+  sampleComplexity,
+} from '../complexity/index.js';
 export type { Report, ReportOptions } from '../report/index.js';
 export { type CompareOptions, compare, type PairedDifference } from './compare.js';
 export { type ExportOptions, exportResults } from './export.js';
