@@ -47,6 +47,8 @@ const kContents = [
   /^native\/portable\/\w+\.(cpp|map)$/,
 ];
 
+const kOlderCompilers = ['5.4', '5.6'];
+
 function step(title, work) {
   const begin = performance.now();
   const result = work();
@@ -69,10 +71,10 @@ function run(command, ...parameters) {
   });
 }
 
-function compile(name, files, options) {
+function compile(name, files, options, compiler = resolve('typescript/bin/tsc')) {
   const compilerOptions = { target: 'ES2022', strict: true, skipLibCheck: false, ...options };
   writeFileSync(join(project, name), JSON.stringify({ compilerOptions, files }));
-  execFileSync(process.execPath, [resolve('typescript/bin/tsc'), '-p', name], { cwd: project, stdio: 'inherit' });
+  execFileSync(process.execPath, [compiler, '-p', name], { cwd: project, stdio: 'inherit' });
 }
 
 const registry = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim();
@@ -133,6 +135,30 @@ try {
   step('tsc, module NodeNext', () =>
     compile('node.json', ['first-use.ts', 'first-use.cts'], { ...node, module: 'NodeNext' }),
   );
+  // The least that README names, and the last one without parameters of typed arrays.
+  const compilers = join(folder, 'compilers');
+  step('npm install of older compilers', () => {
+    mkdirSync(compilers);
+    const wanted = kOlderCompilers.map((version) => `typescript-${version}@npm:typescript@${version}`);
+    run('npm', 'install', '--prefix', compilers, '--no-audit', '--no-fund', ...wanted);
+  });
+  for (const version of kOlderCompilers)
+    step(`tsc ${version}`, () => {
+      const options = { ...node, module: 'NodeNext', noEmit: true };
+      const compiler = join(compilers, 'node_modules', `typescript-${version}`, 'bin', 'tsc');
+      compile('older.json', ['first-use.ts'], options, compiler);
+    });
+  // Without the types of Node or of a browser; those of zod ask for one of them.
+  step('tsc without types of Node', () => {
+    writeFileSync(join(project, 'bare.ts'), "import { simulate } from 'prompt-attention';\nexport default simulate;\n");
+    compile('bare.json', ['bare.ts'], {
+      types: [],
+      lib: ['ES2022'],
+      module: 'NodeNext',
+      noEmit: true,
+      skipLibCheck: true,
+    });
+  });
   const [fromModule, fromRequire] = step('import and require()', () =>
     ['first-use.js', 'first-use.cjs'].map((file) => JSON.parse(run('node', file))),
   );
