@@ -41,11 +41,13 @@ function load(t: ExecutionContext, files: Files, flags: readonly string[] = []):
   });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   const script = `
+    import { createRequire } from 'node:module';
     const { loadAddon } = await import(${JSON.stringify(pathToFileURL(join(folder, 'lib/load-native.ts')).href)});
     let result;
     try {
       const addon = loadAddon();
-      result = { path: typeof addon.engineInfo().blasCore === 'string' ? addon.path : undefined };
+      const loaded = Object.keys(createRequire(import.meta.url).cache).filter((file) => file.endsWith('.node'));
+      result = { path: typeof addon.engineInfo().blasCore === 'string' ? loaded.at(-1) : undefined };
     } catch (error) {
       result = { error: error.name + ' ' + error.code + ' ' + error.message };
     }
@@ -78,7 +80,7 @@ test('if none loads, the error tells what was tried, why each failed, and what a
   t.regex(error ?? '', /build\/Release\/prompt_attention\.node: .*(invalid ELF header|file too short|not a mach-o)/i);
   t.true(error?.includes(`${carried}: there is no such file`));
   for (const system of ['Debian', 'Fedora', 'Alpine', 'macOS']) t.true(error?.includes(system), system);
-  t.true(error?.includes('npm rebuild prompt-attention'));
+  t.true(error?.includes('npx prompt-attention build'));
 });
 
 test('where Node is told not to load addons the error names the flags, not a compiler', (t) => {
