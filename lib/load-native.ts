@@ -78,13 +78,18 @@ function fromBuild(root: string, folder: readonly string[]): unknown {
   });
 }
 
-/** What the package carries for a platform. Tools that look for the files of a program (Next, @vercel/nft) follow literal paths only. */
+/**
+ * What the package carries for a platform. Tools that look for the files of a program (Next, @vercel/nft) follow literal paths only, also
+ * to Highway, which lies beside the addon for the loader of the system.
+ */
 function fromPackage(platform: string): unknown {
   const require = createRequire(import.meta.url);
   switch (platform) {
     case 'linux-x64':
+      void new URL('../prebuilds/linux-x64/libhwy.so.1', import.meta.url);
       return require('../prebuilds/linux-x64/prompt_attention.node');
     case 'linux-arm64':
+      void new URL('../prebuilds/linux-arm64/libhwy.so.1', import.meta.url);
       return require('../prebuilds/linux-arm64/prompt_attention.node');
     default:
       throw new Error('there is none for this platform');
