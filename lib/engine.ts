@@ -16,7 +16,7 @@ export interface EngineInfo {
   readonly blasCore: string;
   /** OpenBLAS's own description of its build. */
   readonly blasConfig: string;
-  /** Widest SIMD the processor offers to BLAS: `avx512`, `avx2` or `baseline`. */
+  /** Widest SIMD the processor offers to BLAS: `avx512`, `avx2` or `baseline`; `neon` on arm64. */
   readonly cpuSimd: string;
   /** Default number of threads. */
   readonly threads: number;

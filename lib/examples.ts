@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { OwnFloat64Array, OwnUint8Array, OwnUint32Array } from './arrays.js';
 import { OptionRangeError, OptionTypeError } from './errors.js';
 import { hashKey } from './experiment.js';
 import { type JobOptions, runJob } from './job.js';
@@ -29,13 +30,13 @@ export interface Examples {
   /** n. */
   readonly examples: number;
   /** X, n×T×d. */
-  readonly tokens: Float64Array;
+  readonly tokens: OwnFloat64Array;
   /** y, length n, ±1. */
-  readonly labels: Float64Array;
+  readonly labels: OwnFloat64Array;
   /** n×T, 1 where a token is relevant. */
-  readonly relevance: Uint8Array;
+  readonly relevance: OwnUint8Array;
   /** Length n, index of each example's atom in `mixture.confusion`. */
-  readonly confusion: Uint32Array;
+  readonly confusion: OwnUint32Array;
   /** The mixture they were drawn from. */
   readonly mixture: ContextualMixture;
 }

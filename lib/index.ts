@@ -4,6 +4,7 @@
  * @module prompt-attention
  * @group Reference
  */
+export type { OwnFloat64Array, OwnUint8Array, OwnUint32Array } from './arrays.js';
 export * as cluster from './cluster/index.js';
 export { type EngineInfo, engineInfo } from './engine.js';
 export {

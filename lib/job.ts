@@ -3,6 +3,11 @@ import { onAbort } from './cancellation.js';
 import { ConvergenceError, NativeError } from './errors.js';
 import type { NativeJob } from './native.js';
 
+declare global {
+  // Declared in full by DOM or @types/node; the package's declarations stand without either.
+  interface AbortSignal {}
+}
+
 const kProgressMilliseconds = 100;
 
 /** Options of every call that works on the addon's threads. */

@@ -1,3 +1,4 @@
+import type { OwnFloat64Array, OwnUint8Array } from './arrays.js';
 import type { SimulationMethod } from './experiment.js';
 
 /** Which trials of an experiment to run, and how. */
@@ -16,29 +17,29 @@ export interface TrialRequest {
 /** Raw results of consecutive trials. */
 export interface TrialResults {
   /** One array per metric, `error` among them, with one number per trial. */
-  readonly metrics: Readonly<Record<string, Float64Array>>;
+  readonly metrics: Readonly<Record<string, OwnFloat64Array>>;
   /** Metrics along the training, trials×records per metric, for experiments that record them. */
-  readonly path?: Readonly<Record<string, Float64Array>> | undefined;
+  readonly path?: Readonly<Record<string, OwnFloat64Array>> | undefined;
   /** One code per trial: 0 if it ran through, else it failed and its metrics are NaN. */
-  readonly status: Uint8Array;
+  readonly status: OwnUint8Array;
   /** How well the test error of each trial is known; absent where it is measured on a fixed set of examples. */
   readonly testError?: TrialAccuracy | undefined;
   /** Codes of what found the head of each trial, and of why it was not the first choice; known prompt only. */
-  readonly solverUsed?: Uint8Array | undefined;
-  readonly solverFallback?: Uint8Array | undefined;
+  readonly solverUsed?: OwnUint8Array | undefined;
+  readonly solverFallback?: OwnUint8Array | undefined;
 }
 
 /** How well the test errors of trials are known: one number per trial. */
 export interface TrialAccuracy {
   /** Standard error of the trial's own test error, over the draws that estimate it; NaN where the trial failed. */
-  readonly standardError: Float64Array;
+  readonly standardError: OwnFloat64Array;
   /**
    * Draws that its test error amounts to: (Σv)²/Σv² over the weighted draws behind it, the number of errors where errors are
    * counted, Infinity where it is closed form; NaN where the trial failed.
    */
-  readonly effectiveDraws: Float64Array;
+  readonly effectiveDraws: OwnFloat64Array;
   /** 1 where error ± 1.96 `standardError` can be trusted, else 0. */
-  readonly reliable: Uint8Array;
+  readonly reliable: OwnUint8Array;
 }
 
 /** A value and its standard error. */
@@ -66,7 +67,7 @@ export interface ExperimentKind<Resolved> {
   /** Names of the metrics of a trial, `error` first. */
   metrics(experiment: Resolved, method: SimulationMethod): readonly string[];
   /** Steps taken before each record of a path; empty if the experiment records none. */
-  recordedSteps(experiment: Resolved): Float64Array;
+  recordedSteps(experiment: Resolved): OwnFloat64Array;
   /** Run trials. They depend on the seed, the experiment and their indices only. */
   simulate(experiment: Resolved, request: TrialRequest): Promise<TrialResults>;
   /** What the law of the experiment says of the metrics it covers, `error` among them; null where there is no law. */

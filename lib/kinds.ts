@@ -1,3 +1,4 @@
+import type { OwnFloat64Array } from './arrays.js';
 import {
   cellKey,
   type Experiment,
@@ -77,7 +78,7 @@ const kKinds: Kinds = {
           }),
         request,
       );
-      const { solverUsed, solverFallback, ...measured } = metrics as Record<string, Float64Array>;
+      const { solverUsed, solverFallback, ...measured } = metrics as Record<string, OwnFloat64Array>;
       return {
         ...others,
         metrics: measured,

@@ -4,11 +4,10 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NativeError } from './errors.js';
 
-/** Below the package: what this machine built comes first, then the addon that the package carries. */
-const kFolders = [
+/** Below the package: what this machine built. */
+const kBuilds = [
   ['build', 'Release'],
   ['build', 'Debug'],
-  ['prebuilds', `${process.platform}-${process.arch}`],
 ];
 
 interface BindingsOptions {
@@ -19,9 +18,10 @@ interface BindingsOptions {
 }
 
 function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
   // `bindings` sets `tries` on its own error, which says that there is no such file.
-  if (error instanceof Error) return 'tries' in error ? 'there is no such file' : error.message;
-  return String(error);
+  const missing = 'tries' in error || (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
+  return missing ? 'there is no such file' : error.message;
 }
 
 /** The folder of the package; undefined where this file has become a part of another one. */
@@ -43,7 +43,7 @@ function adviceOn(failures: readonly unknown[], root: string): string {
   if (forbidden === undefined) {
     const requirements = join(root, 'native', 'requirements.txt');
     const needs = existsSync(requirements) ? readFileSync(requirements, 'utf8').trimEnd() : 'The package is not whole.';
-    return `${needs}\nThen: npm rebuild prompt-attention (in a checkout: npm run build:native)`;
+    return `${needs}\nThen: npx prompt-attention build (in a checkout: npm run build:native)`;
   }
   return 'deno' in process.versions
     ? 'Deno must be allowed to load it: --allow-ffi'
@@ -68,6 +68,34 @@ function withOneBlasThread<Result>(load: () => Result): Result {
   }
 }
 
+function fromBuild(root: string, folder: readonly string[]): unknown {
+  const require = createRequire(import.meta.url);
+  const bindings = require('bindings') as (options: BindingsOptions) => unknown;
+  return bindings({
+    bindings: 'prompt_attention.node',
+    module_root: root,
+    try: [['module_root', ...folder, 'bindings']],
+  });
+}
+
+/**
+ * What the package carries for a platform. Tools that look for the files of a program (Next, @vercel/nft) follow literal paths only, also
+ * to Highway, which lies beside the addon for the loader of the system.
+ */
+function fromPackage(platform: string): unknown {
+  const require = createRequire(import.meta.url);
+  switch (platform) {
+    case 'linux-x64':
+      void new URL('../prebuilds/linux-x64/libhwy.so.1', import.meta.url);
+      return require('../prebuilds/linux-x64/prompt_attention.node');
+    case 'linux-arm64':
+      void new URL('../prebuilds/linux-arm64/libhwy.so.1', import.meta.url);
+      return require('../prebuilds/linux-arm64/prompt_attention.node');
+    default:
+      throw new Error('there is none for this platform');
+  }
+}
+
 /**
  * The addon. One that is there but does not load, because it was built for another C library, say, does not hide the next.
  *
@@ -81,25 +109,23 @@ export function loadAddon(): unknown {
         "it stays a folder of node_modules: esbuild --external:prompt-attention; external: ['prompt-attention'] for rollup and Vite; " +
         "externals for webpack; serverExternalPackages: ['prompt-attention'] for Next",
     );
-  const bindings = createRequire(import.meta.url)('bindings') as (options: BindingsOptions) => unknown;
   const failures: unknown[] = [];
   const tried: string[] = [];
-  for (const folder of kFolders) {
+  const platform = `${process.platform}-${process.arch}`;
+  const places = [
+    ...kBuilds.map((folder) => ({ folder, load: () => fromBuild(root, folder) })),
+    { folder: ['prebuilds', platform], load: () => fromPackage(platform) },
+  ];
+  for (const { folder, load } of places) {
     try {
-      return withOneBlasThread(() =>
-        bindings({
-          bindings: 'prompt_attention.node',
-          module_root: root,
-          try: [['module_root', ...folder, 'bindings']],
-        }),
-      );
+      return withOneBlasThread(load);
     } catch (error) {
       failures.push(error);
       tried.push(`  ${folder.join('/')}/prompt_attention.node: ${reasonOf(error)}`);
     }
   }
   throw new NativeError(
-    `The native addon of prompt-attention could not be loaded on ${process.platform}-${process.arch} with Node ` +
+    `The native addon of prompt-attention could not be loaded on ${platform} with Node ` +
       `${process.versions.node}. Tried in ${root}\n${tried.join('\n')}\n${adviceOn(failures, root)}`,
     { cause: new AggregateError(failures) },
   );

@@ -1,3 +1,4 @@
+import type { OwnFloat64Array, OwnUint8Array, OwnUint32Array } from './arrays.js';
 // What crosses the boundary between TypeScript and the addon: requests and results, with the size of every array.
 import type { Head } from './head.js';
 
@@ -55,9 +56,9 @@ export interface NativeSample {
 
 /** The trajectory: vectors of length d. */
 export interface NativeThreeStepIterates {
-  readonly w1: Float64Array;
-  readonly q1: Float64Array;
-  readonly w2: Float64Array;
+  readonly w1: OwnFloat64Array;
+  readonly q1: OwnFloat64Array;
+  readonly w2: OwnFloat64Array;
   readonly intercept: number;
 }
 
@@ -88,19 +89,19 @@ export interface NativeTrialRange {
 }
 
 export interface NativeTrials {
-  readonly metrics: Record<string, Float64Array>;
+  readonly metrics: Record<string, OwnFloat64Array>;
   /** One number per trial: standard error and effective draws of its test error, and 1 where they can be trusted. */
   readonly testError: {
-    readonly standardError: Float64Array;
-    readonly effectiveDraws: Float64Array;
-    readonly reliable: Uint8Array;
+    readonly standardError: OwnFloat64Array;
+    readonly effectiveDraws: OwnFloat64Array;
+    readonly reliable: OwnUint8Array;
   };
-  readonly status: Uint8Array;
+  readonly status: OwnUint8Array;
 }
 
 export interface NativeDescentTrials extends NativeTrials {
   /** trials×records per metric. */
-  readonly path?: Record<string, Float64Array> | undefined;
+  readonly path?: Record<string, OwnFloat64Array> | undefined;
 }
 
 /** One entry per record in every array. */
@@ -130,38 +131,38 @@ export interface NativeDescentRisk {
 }
 
 export interface NativeExamples {
-  readonly tokens: Float64Array;
-  readonly labels: Float64Array;
-  readonly relevance: Uint8Array;
-  readonly confusion: Uint32Array;
+  readonly tokens: OwnFloat64Array;
+  readonly labels: OwnFloat64Array;
+  readonly relevance: OwnUint8Array;
+  readonly confusion: OwnUint32Array;
 }
 
 /** Numbers of each point of a curve, with their standard errors. */
 export interface NativeKnownPromptRisk {
-  readonly error: Float64Array;
-  readonly standardError: Float64Array;
-  readonly trainingError: Float64Array;
-  readonly trainingErrorStandardError: Float64Array;
-  readonly chi: Float64Array;
-  readonly chiStandardError: Float64Array;
+  readonly error: OwnFloat64Array;
+  readonly standardError: OwnFloat64Array;
+  readonly trainingError: OwnFloat64Array;
+  readonly trainingErrorStandardError: OwnFloat64Array;
+  readonly chi: OwnFloat64Array;
+  readonly chiStandardError: OwnFloat64Array;
   /** Two numbers per point, as the next. */
-  readonly inPlaneHead: Float64Array;
-  readonly inPlaneHeadStandardError: Float64Array;
-  readonly orthogonalNorm: Float64Array;
-  readonly orthogonalNormStandardError: Float64Array;
-  readonly headNorm: Float64Array;
-  readonly headNormStandardError: Float64Array;
-  readonly signalCosine: Float64Array;
-  readonly signalCosineStandardError: Float64Array;
+  readonly inPlaneHead: OwnFloat64Array;
+  readonly inPlaneHeadStandardError: OwnFloat64Array;
+  readonly orthogonalNorm: OwnFloat64Array;
+  readonly orthogonalNormStandardError: OwnFloat64Array;
+  readonly headNorm: OwnFloat64Array;
+  readonly headNormStandardError: OwnFloat64Array;
+  readonly signalCosine: OwnFloat64Array;
+  readonly signalCosineStandardError: OwnFloat64Array;
   /** NaN where it does not matter. */
-  readonly separabilityThreshold: Float64Array;
-  readonly separabilityThresholdStandardError: Float64Array;
-  readonly effectiveDraws: Float64Array;
+  readonly separabilityThreshold: OwnFloat64Array;
+  readonly separabilityThresholdStandardError: OwnFloat64Array;
+  readonly effectiveDraws: OwnFloat64Array;
   /** 1 or 0, as the next. */
-  readonly reliable: Float64Array;
-  readonly converged: Float64Array;
+  readonly reliable: OwnFloat64Array;
+  readonly converged: OwnFloat64Array;
   /** Four numbers per point. */
-  readonly residuals: Float64Array;
+  readonly residuals: OwnFloat64Array;
   readonly relevantAttention: number;
   readonly relevantAttentionStandardError: number;
 }
@@ -248,18 +249,18 @@ export interface NativeFitRequest extends NativeModelRequest, NativeKey {
 
 /** One entry per record in every array from `step` on. */
 export interface NativeFit {
-  readonly parameters: Float64Array;
+  readonly parameters: OwnFloat64Array;
   readonly stopped: 'steps' | 'patience' | 'diverged';
   readonly steps: number;
-  readonly step: Float64Array;
-  readonly loss: Float64Array;
-  readonly error: Float64Array;
-  readonly relevantAttention: Float64Array;
-  readonly validationLoss: Float64Array;
-  readonly validationError: Float64Array;
-  readonly promptNorm: Float64Array;
-  readonly weightNorm: Float64Array;
-  readonly headNorm: Float64Array;
+  readonly step: OwnFloat64Array;
+  readonly loss: OwnFloat64Array;
+  readonly error: OwnFloat64Array;
+  readonly relevantAttention: OwnFloat64Array;
+  readonly validationLoss: OwnFloat64Array;
+  readonly validationError: OwnFloat64Array;
+  readonly promptNorm: OwnFloat64Array;
+  readonly weightNorm: OwnFloat64Array;
+  readonly headNorm: OwnFloat64Array;
 }
 
 /** One stage of an embedding: z ← a(zA + b). */
@@ -301,10 +302,10 @@ export interface NativeImageTokensRequest extends NativeKey {
 }
 
 export interface NativePrincipalComponents {
-  readonly mean: Float64Array;
-  readonly covariance: Float64Array;
-  readonly values: Float64Array;
-  readonly vectors: Float64Array;
+  readonly mean: OwnFloat64Array;
+  readonly covariance: OwnFloat64Array;
+  readonly values: OwnFloat64Array;
+  readonly vectors: OwnFloat64Array;
 }
 
 export type NativeLoss = 'square' | 'logistic' | 'cross-entropy';

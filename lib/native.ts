@@ -1,3 +1,4 @@
+import type { OwnFloat64Array, OwnUint8Array, OwnUint32Array } from './arrays.js';
 import { loadAddon } from './load-native.js';
 import type { ContextualMixture } from './mixture.js';
 import type {
@@ -47,9 +48,9 @@ export interface NativeAddon {
     },
   ): NativeJob<{
     /** n×d. */
-    readonly features: Float64Array;
+    readonly features: OwnFloat64Array;
     /** n. */
-    readonly labels: Float64Array;
+    readonly labels: OwnFloat64Array;
   }>;
   simulateKnownPrompt(
     request: NativeKey &
@@ -136,7 +137,7 @@ export interface NativeAddon {
     readonly mixture: NativeMixture;
     /** d numbers. */
     readonly head: Float64Array;
-  }): { readonly head: Float64Array; readonly prompt: Float64Array };
+  }): { readonly head: OwnFloat64Array; readonly prompt: OwnFloat64Array };
   sampleExamples(
     request: NativeKey & {
       readonly mixture: NativeMixture;
@@ -193,7 +194,7 @@ export interface NativeAddon {
     readonly margins: Float64Array;
     /** As many, ≥ 0. */
     readonly scales: Float64Array;
-  }): Float64Array;
+  }): OwnFloat64Array;
   longContextRisk(request: {
     readonly mixture: NativeMixture;
     readonly sampleRatio: number;
@@ -202,13 +203,13 @@ export interface NativeAddon {
   }): { readonly error: number; readonly signalToNoise: number };
   /** Position of the first NaN or infinite entry, or −1. */
   firstNonFinite(array: Float64Array): number;
-  modelScores(request: NativeModelRequest): NativeJob<Float64Array>;
-  modelAttention(request: NativeModelRequest): NativeJob<Float64Array>;
+  modelScores(request: NativeModelRequest): NativeJob<OwnFloat64Array>;
+  modelAttention(request: NativeModelRequest): NativeJob<OwnFloat64Array>;
   modelGradient(request: NativeModelRequest & { readonly loss: NativeLoss }): NativeJob<{
     readonly loss: number;
     readonly error: number;
     /** In the order of the parameters; zeros for what is not trained. */
-    readonly gradient: Float64Array;
+    readonly gradient: OwnFloat64Array;
   }>;
   /** Counts steps. */
   fitModel(request: NativeFitRequest): NativeJob<NativeFit>;
@@ -223,7 +224,7 @@ export interface NativeAddon {
     /** n, of weighted averaging only. */
     readonly weights?: Float64Array | undefined;
   }): NativeJob<{
-    readonly head: Float64Array;
+    readonly head: OwnFloat64Array;
     readonly status: 'ok' | 'singular' | 'separable' | 'not-converged';
     readonly iterations: number;
     readonly residual: number;
@@ -231,9 +232,9 @@ export interface NativeAddon {
   /** Canvases made of pieces of images, cut into patches and embedded; counts groups of canvases. */
   imageTokens(request: NativeImageTokensRequest): NativeJob<{
     /** n×T×d. */
-    readonly tokens: Float64Array;
+    readonly tokens: OwnFloat64Array;
     /** n×T. */
-    readonly relevance: Uint8Array;
+    readonly relevance: OwnUint8Array;
   }>;
   /** Mean, covariance (divided by n) and its eigenvalues, descending, and eigenvectors, one per row. */
   principalComponents(request: {
@@ -256,9 +257,9 @@ export interface NativeAddon {
     readonly columns: number;
     readonly milliseconds: number;
     readonly threads: number;
-  }): NativeJob<{ readonly fastest: Float64Array; readonly mean: Float64Array }>;
+  }): NativeJob<{ readonly fastest: OwnFloat64Array; readonly mean: OwnFloat64Array }>;
   /** One block of Philox4x32-10: four words from four counter words and two key words. */
-  philox4x32(counter: Uint32Array, key: Uint32Array): Uint32Array;
+  philox4x32(counter: Uint32Array, key: Uint32Array): OwnUint32Array;
   /** Numbers `first … first + count − 1` of the stream (seed, cellKey, purpose, trial). */
   randomNumbers(
     request: NativeKey & {
@@ -268,7 +269,7 @@ export interface NativeAddon {
       readonly first: number;
       readonly count: number;
     },
-  ): Float64Array;
+  ): OwnFloat64Array;
 }
 
 export const native = loadAddon() as NativeAddon;

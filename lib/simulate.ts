@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import type { OwnFloat64Array, OwnUint8Array } from './arrays.js';
 import { type EngineInfo, engineInfo } from './engine.js';
 import {
   type Experiment,
@@ -88,13 +89,13 @@ export interface SimulationOptions extends JobOptions {
 /** Records along the training of every trial. */
 export interface SimulationPath {
   /** Steps taken before each record: 0, the multiples of `recordEvery`, and the last step. */
-  readonly steps: Float64Array;
+  readonly steps: OwnFloat64Array;
   /**
    * One array of trials × records per metric, the records of a trial one after the other. Record j of trial t is at
    * `t * steps.length + j`; the last record is what {@link Simulation.metrics} holds. A trial that diverged has NaN from the
    * first record that is not finite.
    */
-  readonly metrics: Readonly<Record<string, Float64Array>>;
+  readonly metrics: Readonly<Record<string, OwnFloat64Array>>;
 }
 
 /** What {@link simulate} found. */
@@ -108,9 +109,9 @@ export interface Simulation {
   /** How the heads of a known-prompt experiment were to be found; absent where there is nothing to solve. */
   readonly solver?: HeadSolver | undefined;
   /** One {@link SolverUsed} code per trial: what did find its head, or was the last to try; known prompt only. */
-  readonly solverUsed?: Uint8Array | undefined;
+  readonly solverUsed?: OwnUint8Array | undefined;
   /** One {@link SolverFallback} code per trial; known prompt only. */
-  readonly solverFallback?: Uint8Array | undefined;
+  readonly solverFallback?: OwnUint8Array | undefined;
   /**
    * One array of length `trials` per metric; NaN where a trial failed. `error` is the test error in [0, 1],
    * `relevantAttention` the mean attention mass on relevant tokens in [0, 1]. Known prompt: `headNorm` is ‖w‖; with
@@ -122,14 +123,14 @@ export interface Simulation {
    * prompt `contextOverlap` ⟨q, q⋆⟩, `signalOverlap` ⟨q, w⋆⟩ and `promptNorm` ‖q‖; for self-attention `weightNorm` ‖B‖.
    * Linear attention has no `relevantAttention`: its weights are no distribution.
    */
-  readonly metrics: Readonly<Record<string, Float64Array>> & {
+  readonly metrics: Readonly<Record<string, OwnFloat64Array>> & {
     /** Test error of each trial, in [0, 1]. */
-    readonly error: Float64Array;
+    readonly error: OwnFloat64Array;
   };
   /** Metrics along the training; only for gradient-descent experiments with `recordEvery`. */
   readonly path?: SimulationPath | undefined;
   /** One {@link TrialStatus} code per trial. */
-  readonly status: Uint8Array;
+  readonly status: OwnUint8Array;
   /**
    * How well the test error of each trial is known, one number per trial: over its `testDraws` draws, so for the metric `error` only and
    * without the spread between trials. Absent for experiments on images, which test on examples of their own.

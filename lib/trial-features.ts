@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { OwnFloat64Array } from './arrays.js';
 import { OptionRangeError } from './errors.js';
 import { cellKey, type KnownPromptExperiment, parseExperiment } from './experiment.js';
 import { type JobOptions, runJob } from './job.js';
@@ -16,9 +17,9 @@ export interface TrialFeaturesOptions extends JobOptions {
 /** The training sample of one trial, as its head sees it. */
 export interface TrialFeatures {
   /** V, n×d row-major: row i is the pooled feature v_i = X_iᵀφ_i in the frame of q⋆ (first axis) and w⋆ (in the plane of the first two). */
-  readonly features: Float64Array;
+  readonly features: OwnFloat64Array;
   /** y, length n, ±1. */
-  readonly labels: Float64Array;
+  readonly labels: OwnFloat64Array;
 }
 
 const optionsSchema = z.strictObject({ seed: seedSchema, trial: integerFrom(0).default(0), signal: abortSignal });

@@ -5,14 +5,9 @@ import { cpSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-
-/** Libraries of the C library and of Node itself; libhwy lies beside the addon. */
-const kAllowed = /^(lib(c|m|hwy|gcc_s)|ld-linux-x86-64)\.so\.\d+$/;
-/** The oldest C library that the addon must load with: of Red Hat Enterprise Linux 9. */
-const kNewestGlibc = 34;
+import { checkPortable } from './portable-addon.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const run = (command, ...parameters) => execFileSync(command, parameters, { cwd: root, encoding: 'utf8' });
 const cmakeJs = (...parameters) =>
   execFileSync(process.execPath, [createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js'), ...parameters], {
     cwd: root,
@@ -25,12 +20,8 @@ cmakeJs('configure', '--CDPROMPT_ATTENTION_PORTABLE=ON');
 cmakeJs('build', '--target', 'prompt_attention_portable');
 
 const addon = join(root, 'build', 'portable', 'prompt_attention.node');
-const needed = [...run('objdump', '-p', addon).matchAll(/NEEDED +(\S+)/g)].map((match) => match[1]);
-const unexpected = needed.filter((name) => !kAllowed.test(name));
-if (unexpected.length > 0) throw new Error(`The portable addon needs ${unexpected.join(', ')}.`);
-const versions = [...run('objdump', '-T', addon).matchAll(/GLIBC_2\.(\d+)/g)].map((match) => Number(match[1]));
-if (Math.max(...versions) > kNewestGlibc) throw new Error(`The portable addon needs glibc 2.${Math.max(...versions)}.`);
-run(process.execPath, '-e', 'require(process.argv[1]).engineInfo()', addon);
+checkPortable(addon);
+execFileSync(process.execPath, ['-e', 'require(process.argv[1]).engineInfo()', addon]);
 
 const target = join(root, 'prebuilds', 'linux-x64');
 rmSync(target, { recursive: true, force: true });

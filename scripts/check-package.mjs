@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -26,6 +26,7 @@ const folder = mkdtempSync(join(tmpdir(), 'prompt-attention-package-'));
 const project = join(folder, 'project');
 const home = join(folder, 'home');
 const path = join(folder, 'bin');
+const tools = join(folder, 'tools');
 
 /** Every packed file matches one of these, and each of these a packed file. */
 const kContents = [
@@ -46,6 +47,8 @@ const kContents = [
   /^native\/(core|addon)\/\w+\/[\w-]+\.(h|cpp)$/,
   /^native\/portable\/\w+\.(cpp|map)$/,
 ];
+
+const kOlderCompilers = ['5.4', '5.6'];
 
 function step(title, work) {
   const begin = performance.now();
@@ -69,10 +72,18 @@ function run(command, ...parameters) {
   });
 }
 
-function compile(name, files, options) {
+function compile(name, files, options, compiler = resolve('typescript/bin/tsc')) {
   const compilerOptions = { target: 'ES2022', strict: true, skipLibCheck: false, ...options };
   writeFileSync(join(project, name), JSON.stringify({ compilerOptions, files }));
-  execFileSync(process.execPath, [resolve('typescript/bin/tsc'), '-p', name], { cwd: project, stdio: 'inherit' });
+  execFileSync(process.execPath, [compiler, '-p', name], { cwd: project, stdio: 'inherit' });
+}
+
+/** The files of the project that a program needs, as Next and serverless platforms find them. */
+function filesOf(program) {
+  const script = `
+    const { nodeFileTrace } = require(${JSON.stringify(join(tools, 'node_modules', '@vercel', 'nft'))});
+    nodeFileTrace([process.argv[1]], { base: process.cwd() }).then(({ fileList }) => console.log(JSON.stringify([...fileList])));`;
+  return JSON.parse(execFileSync(process.execPath, ['-e', script, program], { cwd: project, encoding: 'utf8' }));
 }
 
 const registry = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim();
@@ -133,6 +144,29 @@ try {
   step('tsc, module NodeNext', () =>
     compile('node.json', ['first-use.ts', 'first-use.cts'], { ...node, module: 'NodeNext' }),
   );
+  // The least that README names, and the last one without parameters of typed arrays.
+  step('npm install of older compilers and @vercel/nft', () => {
+    mkdirSync(tools);
+    const wanted = kOlderCompilers.map((version) => `typescript-${version}@npm:typescript@${version}`);
+    run('npm', 'install', '--prefix', tools, '--no-audit', '--no-fund', '@vercel/nft@1', ...wanted);
+  });
+  for (const version of kOlderCompilers)
+    step(`tsc ${version}`, () => {
+      const options = { ...node, module: 'NodeNext', noEmit: true };
+      const compiler = join(tools, 'node_modules', `typescript-${version}`, 'bin', 'tsc');
+      compile('older.json', ['first-use.ts'], options, compiler);
+    });
+  // Without the types of Node or of a browser; those of zod ask for one of them.
+  step('tsc without types of Node', () => {
+    writeFileSync(join(project, 'bare.ts'), "import { simulate } from 'prompt-attention';\nexport default simulate;\n");
+    compile('bare.json', ['bare.ts'], {
+      types: [],
+      lib: ['ES2022'],
+      module: 'NodeNext',
+      noEmit: true,
+      skipLibCheck: true,
+    });
+  });
   const [fromModule, fromRequire] = step('import and require()', () =>
     ['first-use.js', 'first-use.cjs'].map((file) => JSON.parse(run('node', file))),
   );
@@ -142,6 +176,19 @@ try {
     '/node_modules/prompt-attention/prebuilds/linux-x64/libhwy.so.1',
     '/node_modules/prompt-attention/prebuilds/linux-x64/prompt_attention.node',
   ]);
+
+  step('a program with the files that @vercel/nft finds for it, elsewhere', () => {
+    const traced = join(folder, 'traced');
+    copyFileSync(join(root, 'test', 'package', 'traced.mjs'), join(project, 'traced.mjs'));
+    for (const file of filesOf('traced.mjs')) {
+      mkdirSync(dirname(join(traced, file)), { recursive: true });
+      copyFileSync(join(project, file), join(traced, file));
+    }
+    assert.equal(
+      JSON.parse(execFileSync(process.execPath, ['traced.mjs'], { cwd: traced, encoding: 'utf8' })).cells,
+      1,
+    );
+  });
 
   const command = (...parameters) => run('npx', '--no', 'prompt-attention', ...parameters);
   step('prompt-attention doctor', () => assert.match(command('doctor'), /BLAS core/));

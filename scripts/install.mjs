@@ -1,5 +1,5 @@
 // npm's install script: keeps the addon that the package carries for this platform if it loads, else builds one from source.
-// The variable npm_config_build_from_source=true builds in any case.
+// With the argument `build` (npx prompt-attention build) or the variable npm_config_build_from_source=true it builds in any case.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,20 +13,33 @@ const platform = `${process.platform}-${process.arch}`;
 function reasonToBuild() {
   // The tarball has no tsconfig.json. In a checkout the addon follows the sources.
   if (existsSync(join(root, 'tsconfig.json'))) return 'this is a checkout';
+  if (process.argv[2] === 'build') return 'asked for';
   if (['true', 'prompt-attention'].includes(process.env.npm_config_build_from_source)) return 'asked for';
   const addon = join(root, 'prebuilds', platform, 'prompt_attention.node');
   if (!existsSync(addon)) return `the package carries no addon for ${platform}`;
-  // In a process of its own: an addon made for another C library may crash rather than fail.
+  const error = errorOf(addon);
+  return error && `its addon for ${platform} does not load: ${error}`;
+}
+
+/** Why an addon does not load. In a process of its own: one that is made for another C library may crash rather than fail. */
+function errorOf(addon) {
   const { status, signal, stderr } = spawnSync(
     process.execPath,
     ['-e', 'require(process.argv[1]).engineInfo()', addon],
-    {
-      encoding: 'utf8',
-    },
+    { encoding: 'utf8' },
   );
   if (status === 0) return undefined;
   const error = stderr.split('\n').find((line) => line.startsWith('Error: '));
-  return `its addon for ${platform} does not load: ${error?.slice('Error: '.length) ?? signal ?? `exit status ${status}`}`;
+  return error?.slice('Error: '.length) ?? signal ?? `exit status ${status}`;
+}
+
+/** Why there is no addon from source; undefined once there is one that loads. */
+function reasonOfFailure() {
+  const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
+  const { status } = spawnSync(process.execPath, [cmakeJs, 'compile'], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) return 'the addon could not be built';
+  const error = errorOf(join(root, 'build', 'Release', 'prompt_attention.node'));
+  return error && `the addon that was built does not load: ${error}`;
 }
 
 const reason = reasonToBuild();
@@ -34,11 +47,13 @@ if (reason === undefined) {
   console.log(`prompt-attention: using the addon for ${platform} that the package carries`);
 } else {
   console.log(`prompt-attention: building the addon from source; ${reason}`);
-  const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
-  const { status } = spawnSync(process.execPath, [cmakeJs, 'compile'], { cwd: root, stdio: 'inherit' });
-  if (status !== 0) {
+  const failure = reasonOfFailure();
+  if (failure === undefined) {
+    console.log('prompt-attention: built build/Release/prompt_attention.node');
+  } else {
     const requirements = readFileSync(join(root, 'native', 'requirements.txt'), 'utf8');
-    console.error(`\nprompt-attention: the addon could not be built; ${reason}.\n${requirements}Then install again.`);
+    const again = process.argv[2] === 'build' ? 'npx prompt-attention build' : 'install again';
+    console.error(`\nprompt-attention: ${failure}; ${reason}.\n${requirements}Then: ${again}`);
     process.exitCode = 1;
   }
 }

@@ -41,11 +41,13 @@ function load(t: ExecutionContext, files: Files, flags: readonly string[] = []):
   });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   const script = `
+    import { createRequire } from 'node:module';
     const { loadAddon } = await import(${JSON.stringify(pathToFileURL(join(folder, 'lib/load-native.ts')).href)});
     let result;
     try {
       const addon = loadAddon();
-      result = { path: typeof addon.engineInfo().blasCore === 'string' ? addon.path : undefined };
+      const loaded = Object.keys(createRequire(import.meta.url).cache).filter((file) => file.endsWith('.node'));
+      result = { path: typeof addon.engineInfo().blasCore === 'string' ? loaded.at(-1) : undefined };
     } catch (error) {
       result = { error: error.name + ' ' + error.code + ' ' + error.message };
     }
@@ -78,7 +80,7 @@ test('if none loads, the error tells what was tried, why each failed, and what a
   t.regex(error ?? '', /build\/Release\/prompt_attention\.node: .*(invalid ELF header|file too short|not a mach-o)/i);
   t.true(error?.includes(`${carried}: there is no such file`));
   for (const system of ['Debian', 'Fedora', 'Alpine', 'macOS']) t.true(error?.includes(system), system);
-  t.true(error?.includes('npm rebuild prompt-attention'));
+  t.true(error?.includes('npx prompt-attention build'));
 });
 
 test('where Node is told not to load addons the error names the flags, not a compiler', (t) => {
@@ -100,21 +102,41 @@ test('in a bundle the error says to keep the package external', async (t) => {
   }
 });
 
-/** What scripts/install.mjs does in a package whose cmake-js ends with `status`. */
+/** What scripts/install.mjs, or a command of the command line, does in a package whose cmake-js ends with `status`. */
 function install(
   t: ExecutionContext,
   files: Files,
-  { status = 0, ...environment }: { status?: number; npm_config_build_from_source?: string } = {},
+  {
+    status = 0,
+    makes = addon,
+    command,
+    ...environment
+  }: { status?: number; makes?: string; command?: 'build'; npm_config_build_from_source?: string } = {},
 ): { status: number | null; stdout: string; stderr: string } {
   const folder = packageWith(t, {
     'scripts/install.mjs': 'copy',
     'node_modules/cmake-js/bin/cmake-js': {
-      text: `console.log('cmake-js', ...process.argv.slice(2)); process.exit(${status});`,
+      text: `
+        console.log('cmake-js', ...process.argv.slice(2));
+        const { cpSync } = require('node:fs');
+        if (${status} === 0) cpSync(${JSON.stringify(makes)}, 'build/Release/prompt_attention.node');
+        process.exit(${status});`,
     },
+    'package.json': { text: '{ "type": "module" }' },
+    'node_modules/cmake-js/package.json': { text: '{ "type": "commonjs" }' },
+    ...(command && { 'lib/cli/build.ts': 'copy' }),
     ...files,
   });
+  symlinkSync(join(root, 'node_modules', 'commander'), join(folder, 'node_modules', 'commander'));
+  const script = `
+    const { buildCommand } = await import(${JSON.stringify(pathToFileURL(join(folder, 'lib/cli/build.ts')).href)});
+    await buildCommand().parseAsync([], { from: 'user' });`;
   const { npm_config_build_from_source: _, ...inherited } = process.env;
-  return spawnSync(process.execPath, [join(folder, 'scripts/install.mjs')], {
+  const parameters =
+    command === undefined
+      ? [join(folder, 'scripts/install.mjs')]
+      : ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script];
+  return spawnSync(process.execPath, parameters, {
     encoding: 'utf8',
     env: { ...inherited, ...environment },
   });
@@ -127,14 +149,17 @@ test('the addon that the package carries is kept if it loads', (t) => {
 });
 
 test('the addon is built where the package carries none or a broken one, in a checkout, and on demand', (t) => {
-  const built = 'cmake-js compile\n';
+  const built = 'cmake-js compile\nprompt-attention: built build/Release/prompt_attention.node\n';
   const none = install(t, {});
   t.is(
     none.stdout,
     `prompt-attention: building the addon from source; the package carries no addon for ${platform}\n${built}`,
   );
   t.is(none.status, 0);
-  t.regex(install(t, { [carried]: broken }).stdout, /does not load: .+\ncmake-js compile\n$/);
+  t.regex(
+    install(t, { [carried]: broken }).stdout,
+    /does not load: .+\ncmake-js compile\nprompt-attention: built \S+\n$/,
+  );
   t.true(install(t, { [carried]: 'addon', 'tsconfig.json': 'copy' }).stdout.endsWith(built));
   for (const value of ['true', 'prompt-attention'])
     t.true(install(t, { [carried]: 'addon' }, { npm_config_build_from_source: value }).stdout.endsWith(built), value);
@@ -147,6 +172,25 @@ test('an addon that cannot be built fails the installation and says what to inst
   t.true(stderr.includes('the addon could not be built'));
   for (const command of ['apt-get install', 'dnf install', 'apk add', 'brew install'])
     t.true(stderr.includes(command), command);
+  t.true(stderr.endsWith('Then: install again\n'));
+});
+
+test('an addon that was built and does not load is no addon', (t) => {
+  const { status, stderr } = install(t, {}, { makes: join(root, 'LICENSE') });
+  t.is(status, 1);
+  t.regex(stderr, /the addon that was built does not load: .+; the package carries no addon/);
+});
+
+test('the command build builds in any case, and says what to install if it cannot', (t) => {
+  const { status, stdout } = install(t, { [carried]: 'addon' }, { command: 'build' });
+  t.is(status, 0);
+  t.regex(
+    stdout,
+    /^prompt-attention: building the addon from source; asked for\ncmake-js compile\nprompt-attention: built /,
+  );
+  const failed = install(t, { [carried]: 'addon' }, { command: 'build', status: 3 });
+  t.is(failed.status, 1);
+  t.regex(failed.stderr, /could not be built; asked for\.\n.*apt-get install.*\nThen: npx prompt-attention build\n$/s);
 });
 
 test('computations do without libsql; a study says that it needs it', (t) => {

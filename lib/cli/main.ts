@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { buildCommand } from './build.js';
 import { complexityCommand } from './complexity.js';
 import { doctorCommand } from './doctor.js';
 import { errorLine, exitCodeOf } from './errors.js';
@@ -46,6 +47,7 @@ const commands = [
   complexityCommand(),
   imagesCommand(),
   doctorCommand(),
+  buildCommand(),
 ];
 for (const command of commands) program.addCommand(command);
 for (const command of [program, ...commands, ...commands.flatMap((parent) => parent.commands)])

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { types } from 'node:util';
 import { z } from 'zod';
+import type { OwnFloat64Array, OwnUint8Array } from '../arrays.js';
 import { OptionRangeError, OptionTypeError } from '../errors.js';
 import { hashKey } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
@@ -43,6 +44,16 @@ export interface ContextualImages extends ModelData {
   readonly examples: number;
   /** d. */
   readonly dimension: number;
+}
+
+/** The same in arrays of their own. */
+export interface OwnContextualImages extends ContextualImages {
+  /** X, n×T×d row-major. */
+  readonly tokens: OwnFloat64Array;
+  /** y, length n. */
+  readonly labels: OwnFloat64Array;
+  /** n×T mask. */
+  readonly relevance: OwnUint8Array;
 }
 
 const optionsSchema = z.strictObject({
@@ -123,7 +134,7 @@ async function bagTokens(
   task: Extract<ResolvedImageTask, { kind: 'bag' }>,
   { images, embedding, threads }: Options,
   range: ChoiceRange,
-): Promise<Pick<ContextualImages, 'tokens' | 'labels' | 'relevance'>> {
+): Promise<Pick<OwnContextualImages, 'tokens' | 'labels' | 'relevance'>> {
   const { labels, relevance, images: chosen } = planBags(task, images, range);
   const pixels: Embedding = {
     patchHeight: images.height,
@@ -143,7 +154,7 @@ async function canvasTokens(
   task: Exclude<ResolvedImageTask, { kind: 'bag' }>,
   { images, fillers, embedding, examples, seed, trial, threads, signal }: Options,
   range: ChoiceRange,
-): Promise<Pick<ContextualImages, 'tokens' | 'labels' | 'relevance'>> {
+): Promise<Pick<OwnContextualImages, 'tokens' | 'labels' | 'relevance'>> {
   const { labels, ...plan } = planCanvases(task, images, fillers, range);
   const result = await runJob(
     () =>
@@ -187,7 +198,10 @@ async function canvasTokens(
  * console.log(tokens.length, labels[0], relevance.subarray(0, 16).join('')); // 640 -1 0011001100000000
  * ```
  */
-export async function contextualImages(task: ImageTask, options: ContextualImagesOptions): Promise<ContextualImages> {
+export async function contextualImages(
+  task: ImageTask,
+  options: ContextualImagesOptions,
+): Promise<OwnContextualImages> {
   const resolved = parseOptions(imageTaskSchema, task, 'task');
   const parsed = parseOptions(optionsSchema, options, '');
   const { images, embedding, examples, seed, trial } = parsed;

@@ -2,6 +2,7 @@ export {
   type ContextualImages,
   type ContextualImagesOptions,
   contextualImages,
+  type OwnContextualImages,
 } from './contextual-images.js';
 export { type Embedding, fitEmbedding } from './embedding.js';
 export type { EmbeddingOptions } from './embedding-options.js';

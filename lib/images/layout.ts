@@ -1,3 +1,4 @@
+import type { OwnFloat64Array, OwnUint8Array, OwnUint32Array } from '../arrays.js';
 import { OptionRangeError } from '../errors.js';
 import { hashKey } from '../experiment.js';
 import { native } from '../native.js';
@@ -66,10 +67,10 @@ export function labelAt(position: number, classes: number): number {
 
 /** What a bag is made of: one image per token. */
 export interface BagPlan {
-  readonly labels: Float64Array;
+  readonly labels: OwnFloat64Array;
   /** Image of every token, n×T. */
-  readonly images: Uint32Array;
-  readonly relevance: Uint8Array;
+  readonly images: OwnUint32Array;
+  readonly relevance: OwnUint8Array;
 }
 
 /** Choose the images of bags. */
@@ -127,7 +128,7 @@ class ImagePool {
     return this.parts.length;
   }
 
-  pixels(area: number): Uint8Array {
+  pixels(area: number): OwnUint8Array {
     const all = new Uint8Array(this.parts.length * area);
     for (const [i, part] of this.parts.entries()) all.set(part, i * area);
     return all;
@@ -136,10 +137,10 @@ class ImagePool {
 
 /** What canvases are made of, as the addon takes it. */
 export interface CanvasPlan {
-  readonly labels: Float64Array;
-  readonly pieces: Uint32Array;
+  readonly labels: OwnFloat64Array;
+  readonly pieces: OwnUint32Array;
   readonly imageCount: number;
-  readonly images: Uint8Array;
+  readonly images: OwnUint8Array;
   /** Sides of a canvas in pixels. */
   readonly height: number;
   readonly width: number;

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import type { OwnFloat64Array } from '../arrays.js';
 import { OptionRangeError, OptionTypeError } from '../errors.js';
 import { hashKey } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
@@ -28,8 +29,10 @@ export type ModelName =
   | 'self-attention-full-head'
   | 'prompt-tuned-layer';
 
-/** Parameters of a model by name, each a row-major array of finite numbers. */
-export type ModelParameters<Name extends string = string> = Readonly<Record<Name, Float64Array>>;
+/** Parameters of a model by name, each a row-major array of finite numbers; those of a result in {@link OwnFloat64Array}s. */
+export type ModelParameters<Name extends string = string, Numbers extends Float64Array = Float64Array> = Readonly<
+  Record<Name, Numbers>
+>;
 
 /** Options of {@link Model.scores} and {@link Model.attention}. */
 export interface ModelCallOptions extends JobOptions {
@@ -58,7 +61,7 @@ export interface ModelGradient<Name extends string = string> {
   /** Share of misclassified examples, in [0, 1]; a tie between c classes counts 1 − 1/c. */
   readonly error: number;
   /** Derivative of the mean loss by every trained parameter, in that parameter's shape. */
-  readonly gradient: ModelParameters<Name>;
+  readonly gradient: ModelParameters<Name, OwnFloat64Array>;
 }
 
 /**
@@ -85,7 +88,7 @@ export interface Model<Name extends string = string, Trained extends Name = Name
    *
    * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option.
    */
-  initial(size: ModelSize, options?: InitialOptions): ModelParameters<Name>;
+  initial(size: ModelSize, options?: InitialOptions): ModelParameters<Name, OwnFloat64Array>;
   /**
    * Scores, row-major n×K. The predicted label is the sign of the score, or the largest score's class if K ≥ 2.
    *
@@ -95,7 +98,7 @@ export interface Model<Name extends string = string, Trained extends Name = Name
     parameters: ModelParameters<Name>,
     data: ModelData | HeldExamples,
     options?: ModelCallOptions,
-  ): Promise<Float64Array>;
+  ): Promise<OwnFloat64Array>;
   /**
    * Attention weights, row-major: n×T, or n×M×T with one row per query for self-attention (M = T) and the tuned layer
    * (M = prompts + T, prompts first; M = prompts with a pooled head). Rows of softmax attention and of mean pooling sum to 1.
@@ -106,7 +109,7 @@ export interface Model<Name extends string = string, Trained extends Name = Name
     parameters: ModelParameters<Name>,
     data: ModelData | HeldExamples,
     options?: ModelCallOptions,
-  ): Promise<Float64Array>;
+  ): Promise<OwnFloat64Array>;
   /**
    * Mean loss and error over the examples, and the gradient of the mean loss.
    *
@@ -198,15 +201,15 @@ export function splitParameters<Name extends string>(
   size: ModelSize,
   flat: Float64Array,
   names: readonly Name[],
-): ModelParameters<Name> {
-  const parts: Partial<Record<Name, Float64Array>> = {};
+): ModelParameters<Name, OwnFloat64Array> {
+  const parts: Partial<Record<Name, OwnFloat64Array>> = {};
   let offset = 0;
   for (const [name, shape] of Object.entries(definition.shapes(size))) {
     const end = offset + sizeOf(shape);
     if ((names as readonly string[]).includes(name)) parts[name as Name] = flat.slice(offset, end);
     offset = end;
   }
-  return parts as ModelParameters<Name>;
+  return parts as ModelParameters<Name, OwnFloat64Array>;
 }
 
 /** Purpose of the stream of initial parameters; native/core/random/random.h lists them all. */

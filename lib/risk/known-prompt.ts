@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import type { OwnFloat64Array } from '../arrays.js';
 import { ConvergenceError, OptionRangeError, OptionTypeError } from '../errors.js';
 import { hashKey } from '../experiment.js';
 import { type HeadOptions, headSchema } from '../head.js';
@@ -80,9 +81,9 @@ export interface KnownPromptRisk {
   /** Standard error of `chi`. */
   readonly chiStandardError: number;
   /** Limit of the head's coordinates along e1 = q⋆/Q and e2, length 2. */
-  readonly inPlaneHead: Float64Array;
+  readonly inPlaneHead: OwnFloat64Array;
   /** Standard errors of `inPlaneHead`. */
-  readonly inPlaneHeadStandardError: Float64Array;
+  readonly inPlaneHeadStandardError: OwnFloat64Array;
   /** Limit of the norm of the head's part orthogonal to both. */
   readonly orthogonalNorm: number;
   /** Standard error of `orthogonalNorm`. */
@@ -96,7 +97,7 @@ export interface KnownPromptRisk {
   /** Standard error of `signalCosine`. */
   readonly signalCosineStandardError: number;
   /** What is left of the four equations (of w1, w2, r and χ) at the solution, relative to their terms; zeros for explicit formulas. */
-  readonly residuals: Float64Array;
+  readonly residuals: OwnFloat64Array;
   /**
    * For logistic and hinge heads with λ = 0: the sample ratio below which the training classes are linearly separable; `Infinity`
    * where it is above 10¹². Else null.
@@ -119,46 +120,46 @@ export interface KnownPromptRisk {
 /** {@link KnownPromptRisk} at several sample ratios, one entry per ratio, from shared draws. */
 export interface KnownPromptRiskCurve {
   /** α = n/d of each point. */
-  readonly sampleRatios: Float64Array;
+  readonly sampleRatios: OwnFloat64Array;
   /**
    * Whether the equations of each point were solved. Where they were not its numbers are NaN: one point that fails does not take
    * the curve with it.
    */
   readonly converged: readonly boolean[];
   /** Limits of the test error, in [0, 1]. */
-  readonly error: Float64Array;
+  readonly error: OwnFloat64Array;
   /** Standard errors of `error` from the finite number of draws; the errors of neighbouring points are correlated. */
-  readonly standardError: Float64Array;
+  readonly standardError: OwnFloat64Array;
   /** Draws that carry the error of each point, as in {@link KnownPromptRisk}. */
-  readonly effectiveDraws: Float64Array;
+  readonly effectiveDraws: OwnFloat64Array;
   /** Whether the interval of each point can be trusted, as in {@link KnownPromptRisk}. */
   readonly reliable: readonly boolean[];
   /** Limits of the training error, in [0, 1]. */
-  readonly trainingError: Float64Array;
+  readonly trainingError: OwnFloat64Array;
   /** Standard errors of `trainingError`. */
-  readonly trainingErrorStandardError: Float64Array;
+  readonly trainingErrorStandardError: OwnFloat64Array;
   /** Fixed points χ, as in {@link KnownPromptRisk}. */
-  readonly chi: Float64Array;
+  readonly chi: OwnFloat64Array;
   /** Standard errors of `chi`. */
-  readonly chiStandardError: Float64Array;
+  readonly chiStandardError: OwnFloat64Array;
   /** In-plane coordinates of the head, two numbers per sample ratio. */
-  readonly inPlaneHead: Float64Array;
+  readonly inPlaneHead: OwnFloat64Array;
   /** Standard errors of `inPlaneHead`. */
-  readonly inPlaneHeadStandardError: Float64Array;
+  readonly inPlaneHeadStandardError: OwnFloat64Array;
   /** Norms of the head's part orthogonal to the plane. */
-  readonly orthogonalNorm: Float64Array;
+  readonly orthogonalNorm: OwnFloat64Array;
   /** Standard errors of `orthogonalNorm`. */
-  readonly orthogonalNormStandardError: Float64Array;
+  readonly orthogonalNormStandardError: OwnFloat64Array;
   /** Norms of the head. */
-  readonly headNorm: Float64Array;
+  readonly headNorm: OwnFloat64Array;
   /** Standard errors of `headNorm`. */
-  readonly headNormStandardError: Float64Array;
+  readonly headNormStandardError: OwnFloat64Array;
   /** Cosines of the head and w⋆. */
-  readonly signalCosine: Float64Array;
+  readonly signalCosine: OwnFloat64Array;
   /** Standard errors of `signalCosine`. */
-  readonly signalCosineStandardError: Float64Array;
+  readonly signalCosineStandardError: OwnFloat64Array;
   /** Residuals of the equations, four numbers per sample ratio. */
-  readonly residuals: Float64Array;
+  readonly residuals: OwnFloat64Array;
   /** As in {@link KnownPromptRisk}; the same for all points. */
   readonly separabilityThreshold: number | null;
   /** Its standard error, or null. */

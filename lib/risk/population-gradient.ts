@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { OwnFloat64Array } from '../arrays.js';
 import { OptionRangeError } from '../errors.js';
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
 import { native, toNativeMixture } from '../native.js';
@@ -15,9 +16,9 @@ export interface PopulationGradientOptions {
 /** Expected negative gradients at the prompt q = 0. */
 export interface PopulationGradient {
   /** −∇_w L(w = 0, q = 0), length d. */
-  readonly head: Float64Array;
+  readonly head: OwnFloat64Array;
   /** −∇_q L(w, q = 0), length d. */
-  readonly prompt: Float64Array;
+  readonly prompt: OwnFloat64Array;
 }
 
 const schema = z.strictObject({ mixture: mixtureSchema, head: finiteVector });

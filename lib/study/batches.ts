@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { Selectable } from 'kysely';
+import type { OwnFloat64Array } from '../arrays.js';
 import type { StoredResults } from './statistics.js';
 import type { Tables } from './tables.js';
 
@@ -20,7 +21,7 @@ function bytesOf(array: Float64Array | Uint8Array): Buffer {
 }
 
 /** The bytes as a float64 array of their own, aligned. */
-function floatsOf(bytes: Uint8Array): Float64Array {
+function floatsOf(bytes: Uint8Array): OwnFloat64Array {
   const copy = new Uint8Array(bytes.byteLength);
   copy.set(bytes);
   return new Float64Array(copy.buffer);
@@ -53,7 +54,7 @@ export function fromBatchRow(row: Selectable<Tables['batch']>): Batch | undefine
   const status = new Uint8Array(row.status);
   const data = new Uint8Array(row.data);
   if (crc32(data, crc32(status)) !== Number(row.checksum)) return undefined;
-  const metrics: Record<string, Float64Array> = {};
+  const metrics: Record<string, OwnFloat64Array> = {};
   let begin = 0;
   for (const entry of row.metrics.split(' ')) {
     const [name = '', points = '1'] = entry.split(':');

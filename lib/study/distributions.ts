@@ -11,9 +11,10 @@ interface Cephes {
 
 let loaded: Cephes | undefined;
 
-/** Loaded when first asked for; its CommonJS form is ready at once. */
+/** Loaded when first asked for; its CommonJS form is ready at once. Tools that look for the files of a program read this form of the call. */
 function cephes(): Cephes {
-  loaded ??= createRequire(import.meta.url)('cephes') as Cephes;
+  const require = createRequire(import.meta.url);
+  loaded ??= require('cephes') as Cephes;
   return loaded;
 }
 

@@ -76,7 +76,9 @@ function reasonOf(file: string, error: unknown): string {
 /** Loaded when a result file is opened: computations alone need neither libsql nor its binary, an optional dependency of it. */
 function loadLibsql(): typeof Database {
   try {
-    return createRequire(import.meta.url)('libsql') as typeof Database;
+    // Named so that tools which look for the files of a program see it.
+    const require = createRequire(import.meta.url);
+    return require('libsql') as typeof Database;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : String(cause);
     throw new StoreError(

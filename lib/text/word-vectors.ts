@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { z } from 'zod';
+import type { OwnFloat64Array } from '../arrays.js';
 import { DataError } from '../errors.js';
 import { filePath, integerFrom, parseOptions } from '../options.js';
 import { decode, Unreadable } from './corpus.js';
@@ -20,7 +21,7 @@ export interface WordVectors {
   /** d. */
   readonly dimension: number;
   /** V×d, row-major; finite. */
-  readonly vectors: Float64Array;
+  readonly vectors: OwnFloat64Array;
   /** Index of every word. */
   readonly index: ReadonlyMap<string, number>;
   /** How many lines were left out. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { OwnFloat64Array } from '../arrays.js';
 import { OptionTypeError } from '../errors.js';
 import { integerFrom, parseOptions } from '../options.js';
 
@@ -23,9 +24,9 @@ export interface Vocabulary {
   /** The words, V of them. */
   readonly words: readonly string[];
   /** Occurrences of each, length V. */
-  readonly counts: Float64Array;
+  readonly counts: OwnFloat64Array;
   /** Texts that each occurs in, length V. */
-  readonly documents: Float64Array;
+  readonly documents: OwnFloat64Array;
   /** Index of every word. */
   readonly index: ReadonlyMap<string, number>;
 }

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import type { OwnFloat64Array } from '../arrays.js';
 import { OptionRangeError, OptionTypeError } from '../errors.js';
 import { hashKey } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
@@ -89,28 +90,28 @@ export interface FitOptions<Name extends string = string, Trained extends Name =
 /** Records of a training: every array has one entry per record. */
 export interface FitHistory<Name extends string = string> {
   /** Steps taken before the record: multiples of `recordEvery`, and the last. */
-  readonly step: Float64Array;
+  readonly step: OwnFloat64Array;
   /** Mean loss over all training examples. */
-  readonly loss: Float64Array;
+  readonly loss: OwnFloat64Array;
   /** Share of all training examples misclassified, in [0, 1]. */
-  readonly error: Float64Array;
+  readonly error: OwnFloat64Array;
   /** Euclidean (Frobenius) norm of every parameter. */
-  readonly norms: Readonly<Record<Name, Float64Array>>;
+  readonly norms: Readonly<Record<Name, OwnFloat64Array>>;
   /**
    * Mean attention weight on relevant tokens, in [0, 1] (for linear attention any number), if the examples have a mask: for
    * self-attention averaged over all queries, for the tuned layer over the prompts.
    */
-  readonly relevantAttention?: Float64Array;
+  readonly relevantAttention?: OwnFloat64Array;
   /** Mean loss over the validation examples, if there are any. */
-  readonly validationLoss?: Float64Array;
+  readonly validationLoss?: OwnFloat64Array;
   /** Share of the validation examples misclassified, if there are any. */
-  readonly validationError?: Float64Array;
+  readonly validationError?: OwnFloat64Array;
 }
 
 /** What {@link fit} found. */
 export interface FitResult<Name extends string = string> {
   /** The parameters at the end, or of the best record if `patience` was given. */
-  readonly parameters: ModelParameters<Name>;
+  readonly parameters: ModelParameters<Name, OwnFloat64Array>;
   /** Why training ended: all steps were taken, `patience` ran out, or the loss was no longer finite. */
   readonly stopped: 'steps' | 'patience' | 'diverged';
   /** Steps taken. */
@@ -183,7 +184,7 @@ function historyOf(names: readonly string[], fitted: NativeFit, relevance: boole
     norms: Object.fromEntries(
       names.map((name) => [
         name,
-        norms[kGroups.findIndex((group) => (group as readonly string[]).includes(name))] as Float64Array,
+        norms[kGroups.findIndex((group) => (group as readonly string[]).includes(name))] as OwnFloat64Array,
       ]),
     ),
     ...(relevance ? { relevantAttention } : {}),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { OwnFloat64Array } from '../arrays.js';
 import { OptionRangeError } from '../errors.js';
 import { type Head, type HeadOptions, headKindSchema, headSchema, type WeightedAveragingHead } from '../head.js';
 import { type JobOptions, runJob } from '../job.js';
@@ -17,7 +18,7 @@ export type LinearHeadStatus = 'ok' | 'singular' | 'separable' | 'not-converged'
 /** What {@link fitHead} found. */
 export interface FittedHead {
   /** w, length d; NaN if the status is `'singular'` or `'separable'`. */
-  readonly head: Float64Array;
+  readonly head: OwnFloat64Array;
   /** How the fit ended. */
   readonly status: LinearHeadStatus;
   /** Newton steps of the logistic head, interior-point steps of the hinge head, else 0. */

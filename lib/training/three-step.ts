@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { OwnFloat64Array } from '../arrays.js';
 import { OptionRangeError, OptionTypeError } from '../errors.js';
 import type { Examples } from '../examples.js';
 import { type Debias, type ThreeStepHead, threeStepOptions } from '../experiment.js';
@@ -34,11 +35,11 @@ export interface ThreeStepOptions extends JobOptions {
 /** The trajectory. The score of X is ⟨w2, Xᵀsoftmax(X q1)⟩ − `intercept`. */
 export interface ThreeStepIterates {
   /** Head after the first step, length d. */
-  readonly w1: Float64Array;
+  readonly w1: OwnFloat64Array;
   /** Prompt after the second, length d. */
-  readonly q1: Float64Array;
+  readonly q1: OwnFloat64Array;
   /** Head after the third, length d. */
-  readonly w2: Float64Array;
+  readonly w2: OwnFloat64Array;
   /** b; 0 with `debias: 'none'`. */
   readonly intercept: number;
 }

@@ -2,13 +2,14 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
+import { kLimited } from './limit-memory.js';
 
 const script = fileURLToPath(new URL('fuzz.ts', import.meta.url));
 
 // In processes of their own: a crash is then a failure of this test, and a limit of memory holds for them alone. Many more
 // cases: npm run fuzz:boundary.
 async function fuzz(...flags: string[]): Promise<Record<string, number>> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import=tsx', script, ...flags]);
+  const { stdout } = await promisify(execFile)(process.execPath, [...kLimited, script, ...flags]);
   return JSON.parse(stdout);
 }
 

@@ -2,12 +2,13 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
+import { kLimited } from './limit-memory.js';
 
 const run = promisify(execFile);
 const pathOf = (file: string) => fileURLToPath(new URL(file, import.meta.url));
 
 test('memory that cannot be had is a RangeError everywhere, and the next call is right', async (t) => {
-  const { stdout } = await run(process.execPath, ['--import=tsx', pathOf('out-of-memory.ts')]);
+  const { stdout } = await run(process.execPath, [...kLimited, pathOf('out-of-memory.ts')]);
   const { outcomes, isSame } = JSON.parse(stdout) as { outcomes: Record<string, string>; isSame: boolean };
   t.true(Object.keys(outcomes).length > 10);
   for (const [name, outcome] of Object.entries(outcomes)) t.regex(outcome, /^RangeError: out of memory: /, name);

@@ -279,7 +279,7 @@ test('help ends with 0 and leaves nothing behind', async (t) => {
   const directory = temporaryDirectory(t);
   const { code, stdout } = await command(['--help'], directory);
   t.is(code, 0);
-  for (const name of ['run', 'status', 'risk', 'separation', 'doctor']) t.true(stdout.includes(`  ${name} `));
+  for (const name of ['run', 'status', 'risk', 'separation', 'doctor', 'build']) t.true(stdout.includes(`  ${name} `));
   t.false(existsSync(join(directory, 'small.sqlite')));
 });
 

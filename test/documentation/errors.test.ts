@@ -66,7 +66,7 @@ const provocations: Readonly<Record<string, Provocation>> = {
     printed(
       `const { Module } = require('node:module');
       const load = Module._load;
-      Module._load = (name, ...rest) => { if (name === 'bindings') return () => { throw new Error('gone'); }; return load(name, ...rest); };
+      Module._load = (name, ...rest) => { if (name.endsWith('.node')) throw new Error('gone'); return load(name, ...rest); };
       require('./lib/native.ts');`,
       '--import',
       import.meta.resolve('tsx'),

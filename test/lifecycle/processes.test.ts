@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import test from 'ava';
+import { kLimited } from '../boundary/limit-memory.js';
 import { runProgram } from './programs.js';
 
 const kRounds = Number(process.env.LIFECYCLE_ROUNDS ?? 2);
@@ -67,7 +68,7 @@ test.serial('a thread that cannot be had is an error only if there is none', asy
   t.is(none.stderr, '');
   t.is(none.stdout, 'ERR_NATIVE: no thread could be started\n');
   t.is(none.code, 0);
-  const some = await runProgram('threads-refused.ts', ['some']);
+  const some = await runProgram('threads-refused.ts', ['some'], { flags: kLimited });
   t.is(some.stderr, '');
   t.is(some.stdout, 'some threads\nthe same answer\nall threads\n');
   t.is(some.code, 0);

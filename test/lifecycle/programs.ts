@@ -15,10 +15,10 @@ export interface ProgramResult {
 export async function runProgram(
   name: string,
   args: readonly (string | number)[] = [],
-  options: SpawnOptions = {},
+  { flags = [`--import=${kLoader}`], ...options }: SpawnOptions & { readonly flags?: readonly string[] } = {},
 ): Promise<ProgramResult> {
   const file = fileURLToPath(new URL(name, import.meta.url));
-  const child = spawn(process.execPath, [`--import=${kLoader}`, file, ...args.map(String)], {
+  const child = spawn(process.execPath, [...flags, file, ...args.map(String)], {
     timeout: 180_000,
     stdio: ['ignore', 'pipe', 'pipe'],
     ...options,

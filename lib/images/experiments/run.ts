@@ -1,3 +1,4 @@
+import type { OwnFloat64Array } from '../../arrays.js';
 import { allFinished } from '../../job.js';
 import type { ExperimentKind, TrialRequest, TrialResults } from '../../kind.js';
 import { recordedSteps } from '../../training/records.js';
@@ -20,7 +21,7 @@ const valuesOf = (value: number | Float64Array) => (typeof value === 'number' ? 
 
 /** One array per metric, of the values of all trials; those of failed ones are NaN. */
 function gather(names: readonly string[], outcomes: readonly TrialOutcome[]): TrialResults {
-  const metrics = names.map((name): [string, Float64Array] => {
+  const metrics = names.map((name): [string, OwnFloat64Array] => {
     const parts = outcomes.map((outcome) =>
       typeof outcome === 'string' ? undefined : valuesOf(outcome[name] as number | Float64Array),
     );
@@ -84,7 +85,7 @@ export const imageKinds: ImageKinds = {
     async simulate(experiment: ResolvedImageTransfer, request) {
       const names = [...kTransferMetrics, 'attentionPath'];
       const { metrics, status } = await runTrials(names, request, (context) => transferTrial(experiment, context));
-      const { attentionPath, ...others } = metrics as typeof metrics & { attentionPath: Float64Array };
+      const { attentionPath, ...others } = metrics as typeof metrics & { attentionPath: OwnFloat64Array };
       return { metrics: others, path: { relevantAttention: attentionPath }, status };
     },
     theory: noLaw,

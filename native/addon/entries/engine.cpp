@@ -14,8 +14,12 @@ const char* cpuSimd() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512bw")) return "avx512";
   if (__builtin_cpu_supports("avx2")) return "avx2";
-#endif
   return "baseline";
+#elif defined(__aarch64__)
+  return "neon";
+#else
+  return "baseline";
+#endif
 }
 
 std::vector<double> singleNormals(const Stream& stream, uint64_t first, size_t count) {
