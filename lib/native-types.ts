@@ -280,4 +280,26 @@ export interface NativePrincipalComponents {
   readonly vectors: Float64Array;
 }
 
+export interface NativeWordVectorsRequest extends NativeKey {
+  readonly words: Uint32Array;
+  /** V. */
+  readonly vocabulary: number;
+  /** d ≤ V. */
+  readonly dimension: number;
+  readonly window: number;
+  readonly shift: number;
+  readonly smoothing: number;
+  readonly power: number;
+  readonly threads: number;
+}
+
+export interface NativeWordVectors {
+  /** V×d. */
+  readonly vectors: Float64Array;
+  /** d. */
+  readonly singularValues: Float64Array;
+  /** Of the matrix that are not 0. */
+  readonly entries: number;
+}
+
 export type NativeLoss = 'square' | 'logistic' | 'cross-entropy';

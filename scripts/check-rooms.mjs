@@ -14,6 +14,7 @@ const kRooms = [
   'core/trials',
   'core/laws',
   'core/images',
+  'core/text',
   'core/machine',
   'addon/runtime',
   'addon/reading',

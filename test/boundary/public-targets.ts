@@ -196,6 +196,26 @@ export const targets: Readonly<Record<string, Target>> = {
     texts: [['a', 'b'], ['a']],
     options: { minimumDocuments: 1, mostWords: 2 },
   }),
+  learnWordVectors: target(library.text.learnWordVectors, {
+    texts: [
+      ['a', 'b'],
+      ['b', 'a'],
+    ],
+    options: {
+      dimension: 2,
+      vocabulary: { words: ['a', 'b'] },
+      window: 2,
+      shift: 0.5,
+      smoothing: 0.5,
+      power: 1,
+      seed: 1,
+      threads: 1,
+    },
+  }),
+  wordVectors: target(library.text.wordVectors, {
+    words: ['a', 'b'],
+    vectors: { shape: [2, 3], values: numbers(6) },
+  }),
   sharedDocuments: target(library.text.sharedDocuments, {
     train: [{ source: 'a', text: 'a b', label: 0 }],
     test: [{ source: 'b', text: 'A, b', label: 1 }],

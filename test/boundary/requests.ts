@@ -166,6 +166,18 @@ export const requests = {
     threads: 2,
   },
   principalComponents: { count: 3, dimension: 2, rows: numbers(6) },
+  learnWordVectors: {
+    ...key,
+    // Two texts of the words 0 and 1; 2 has no vector, 3 ends a text.
+    words: Uint32Array.of(0, 1, 2, 1, 3, 1, 0, 3),
+    vocabulary: 2,
+    dimension: 2,
+    window: 2,
+    shift: 0.5,
+    smoothing: 0.75,
+    power: 0.5,
+    threads: 2,
+  },
   holdTokens: { tokens: Float64Array.of(1, 2, 3) },
   dropTokens: { held: 1 },
   measureLimit: { kind: 'triad', rows: 64, columns: 1, milliseconds: 1, threads: 1 },

@@ -56,6 +56,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add<simulateDescent>(exports, "simulateDescent");
   add<imageTokens>(exports, "imageTokens");
   add<principalComponentsOfRows>(exports, "principalComponents");
+  add<learnWordVectors>(exports, "learnWordVectors");
   return exports;
 }
 
