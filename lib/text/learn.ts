@@ -114,7 +114,7 @@ export async function learnWordVectors(
   const { vocabulary, seed, threads, signal, ...parsed } = parseOptions(optionsSchema, options, '');
   if (typeof (texts as Partial<typeof texts> | null | undefined)?.[Symbol.iterator] !== 'function')
     throw new OptionTypeError('texts', 'arrays of words', texts);
-  const collected = [...texts];
+  const collected = Array.from(texts, (words) => (Array.isArray(words) ? [...words] : words));
   // Checks the texts as well.
   const built = buildVocabulary(collected);
   const words = vocabulary?.words ?? built.words;
