@@ -29,13 +29,13 @@ const arraySchema = z.strictObject(
 
 const numbersIn = (shape: readonly number[]) => shape.reduce((product, length) => product * length, 1);
 
-/** Validate an array of numbers. */
+/** Validate an array of numbers, and copy them: what is given may be of a class that says anything about its memory. */
 export function parseNumberArray(array: unknown, root: string): NumberArray {
   const { shape, values } = parseOptions(arraySchema, array, root);
   const numbers = numbersIn(shape);
   if (values.length !== numbers)
     throw new OptionRangeError(`${root}.values`, `of length ${shape.join('×') || 1} (got ${values.length})`, values);
-  return { shape, values };
+  return { shape, values: new Float64Array(values) };
 }
 
 /** The header: a Python dictionary as NumPy writes it, with its keys in any order. */

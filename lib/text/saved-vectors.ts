@@ -26,7 +26,7 @@ function assemble(words: readonly string[], dimension: number, vectors: Float64A
 }
 
 /**
- * Vectors of words from words and numbers of your own, for instance of {@link readNpy}. The numbers are not copied.
+ * Vectors of words from words and numbers of your own, for instance of {@link readNpy}. The numbers are copied.
  *
  * @param words V of them, each once.
  * @param vectors Of shape V×d, d ≥ 1: a row for every word.
@@ -60,7 +60,7 @@ export function parseWordVectors(vectors: unknown, root: string): WordVectors {
   const { words, dimension, vectors: values } = parseOptions(vectorsSchema, vectors, root);
   if (values.length !== words.length * dimension)
     throw new OptionRangeError(`${root}.vectors`, `of length V×d = ${words.length}×${dimension}`, values);
-  const result = assemble(words, dimension, values);
+  const result = assemble(words, dimension, new Float64Array(values));
   if (typeof result === 'number')
     throw new OptionRangeError(`${root}.words[${result}]`, 'a word that does not come again', words[result]);
   return result;
