@@ -171,13 +171,15 @@ export type NativeModel =
 
 export interface NativeModelExamples {
   readonly examples: number;
-  /** n×T×d; not read if `held` is given. */
+  /** n×T×d, or Σ lengths × d; not read if `held` is given. */
   readonly tokens?: Float64Array | undefined;
   /** The name of tokens that `holdTokens` keeps. */
   readonly held?: number | undefined;
+  /** n, each in [1, T]; without them every example has T tokens. */
+  readonly lengths?: Uint32Array | undefined;
   /** n; needed where there is a loss. */
   readonly labels?: Float64Array | undefined;
-  /** n×T. */
+  /** One for every token. */
   readonly relevance?: Uint8Array | undefined;
 }
 

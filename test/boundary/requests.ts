@@ -34,6 +34,8 @@ const examples = {
   labels: Float64Array.of(1, -1),
   relevance: Uint8Array.of(1, 0, 0, 1),
 };
+/** The same of different length. */
+const ragged = { ...examples, tokens: numbers(9), lengths: Uint32Array.of(1, 2), relevance: Uint8Array.of(1, 0, 1) };
 // P, B, U
 const parameters = new Float64Array(3 + 9 + 9);
 const optimizer = { kind: 'adam', momentum: 0, beta1: 0.9, beta2: 0.99, epsilon: 1e-8 } as const;
@@ -121,14 +123,14 @@ export const requests = {
     testDraws: 3,
     threads: 1,
   },
-  modelScores: { model, examples, parameters, threads: 1 },
-  modelAttention: { model, examples, parameters, threads: 1 },
+  modelScores: { model, examples: ragged, parameters, threads: 1 },
+  modelAttention: { model, examples: ragged, parameters, threads: 1 },
   modelGradient: { model, examples, parameters, threads: 1, loss: 'logistic' },
   fitModel: {
     ...key,
     model,
     examples,
-    validation: examples,
+    validation: ragged,
     parameters,
     threads: 1,
     loss: 'square',
