@@ -1,5 +1,6 @@
 export type { Corpus, ExclusionReason, TextDocument } from './corpus.js';
 export { distinctDocuments, type SharedDocuments, sharedDocuments } from './duplicates.js';
+export { type EmbeddedTexts, type EmbedTextsOptions, embedTexts } from './embed.js';
 export { type LearnedWordVectors, type LearnWordVectorsOptions, learnWordVectors } from './learn.js';
 export { type Mail, parseMail } from './mail.js';
 export { type NumberArray, readNpy, writeNpy } from './npy.js';

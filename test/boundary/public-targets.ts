@@ -234,6 +234,15 @@ export const targets: Readonly<Record<string, Target>> = {
       threads: 1,
     },
   }),
+  embedTexts: target(
+    (texts: never, options: never) =>
+      library.text.embedTexts(
+        texts,
+        library.text.wordVectors(['a', 'b'], { shape: [2, 1], values: numbers(2) }),
+        options,
+      ),
+    { texts: [['a', 'c'], ['b']], options: { labels: [1, -1], mostTokens: 2 } },
+  ),
   wordVectors: target(library.text.wordVectors, {
     words: ['a', 'b'],
     vectors: { shape: [2, 3], values: numbers(6) },
