@@ -26,7 +26,14 @@ export type {
   ThreeStepExperiment,
   ThreeStepHead,
 } from './experiment.js';
-export type { AveragingHead, HeadOptions, HingeHead, LeastSquaresHead, LogisticHead } from './head.js';
+export type {
+  AveragingHead,
+  HeadOptions,
+  HingeHead,
+  LeastSquaresHead,
+  LogisticHead,
+  WeightedAveragingHead,
+} from './head.js';
 export type {
   CountedTrainingOptions,
   ImageBagExperiment,

@@ -1,4 +1,5 @@
 // What crosses the boundary between TypeScript and the addon: requests and results, with the size of every array.
+import type { Head } from './head.js';
 
 /** A mixture as the addon takes it. */
 export interface NativeMixture {
@@ -32,7 +33,7 @@ export interface NativeJob<Result> {
 }
 
 export interface NativeHead {
-  readonly kind: 'averaging' | 'least-squares' | 'logistic' | 'hinge';
+  readonly kind: Head['kind'];
   readonly ridge: number;
 }
 

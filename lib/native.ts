@@ -32,6 +32,10 @@ export type * from './native-types.js';
 /** Everything the addon exports. Sizes are re-checked by the addon; meaning is validated by the callers in this folder. */
 export interface NativeAddon {
   engineInfo(): NativeEngineInfo;
+  /** The core's lists. */
+  describe(): {
+    readonly heads: readonly { readonly name: string; readonly ridge: 'none' | 'non-negative' | 'positive' }[];
+  };
   /** Run all vector code of the process on another instruction set, before anything else runs. For tests alone. */
   forceSimdTarget(request: { readonly target: string }): void;
   /** Gaussian noise only. */
@@ -199,6 +203,8 @@ export interface NativeAddon {
     /** n. */
     readonly labels: Float64Array;
     readonly head: NativeHead;
+    /** n, of weighted averaging only. */
+    readonly weights?: Float64Array | undefined;
   }): NativeJob<{
     readonly head: Float64Array;
     readonly status: 'ok' | 'singular' | 'separable' | 'not-converged';

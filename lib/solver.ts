@@ -1,6 +1,6 @@
 import { OptionRangeError } from './errors.js';
 import type { ResolvedExperiment, SimulationMethod } from './experiment.js';
-import type { Head } from './head.js';
+import { type Head, isSum } from './head.js';
 
 /**
  * `'direct'`: factorises the Gram matrix of the features, or the features themselves where that is too ill-conditioned.
@@ -77,7 +77,7 @@ function predictedCost(examples: number, dimension: number, head: Head): Readonl
  * @throws {@link OptionRangeError} if the experiment asks for a solver that it cannot have.
  */
 export function resolveSolver(experiment: ResolvedExperiment, method: SimulationMethod): HeadSolver | undefined {
-  if (experiment.kind !== 'known-prompt' || experiment.head.kind === 'averaging') return undefined;
+  if (experiment.kind !== 'known-prompt' || isSum(experiment.head)) return undefined;
   const { head, examples, mixture, solver = 'auto' } = experiment;
   const reason = onlyDirect(head, method);
   if (reason !== undefined) {

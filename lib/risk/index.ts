@@ -1,4 +1,12 @@
 /** Laws: what simulations tend to, without simulating. */
+export {
+  type BestHead,
+  type BestHeadOptions,
+  type BestPrompt,
+  type BestPromptOptions,
+  bestHead,
+  bestPrompt,
+} from './best-head.js';
 export type { Certificate, CertifiedPoint, CertifyOptions } from './certificate.js';
 export {
   type KnownPromptRisk,

@@ -1,5 +1,6 @@
 import { ConvergenceError } from '../errors.js';
 import { hashKey } from '../experiment.js';
+import type { Head } from '../head.js';
 import { runJob } from '../job.js';
 import { native, toNativeMixture } from '../native.js';
 import type { ResolvedKnownPromptRisk, RiskPoint } from './known-prompt.js';
@@ -15,7 +16,7 @@ export interface LawPoint {
 /** Which law is looked at, on how many draws of which stream. */
 export interface LawRequest
   extends Pick<ResolvedKnownPromptRisk, 'mixture' | 'inverseTemperature' | 'seed' | 'signal'> {
-  readonly head: 'averaging' | 'least-squares' | 'logistic' | 'hinge';
+  readonly head: Head['kind'];
   readonly draws: number;
   readonly threads: number;
   /** Requests of one stream share their draws; those of another have independent ones. Default: the draws of {@link knownPrompt}. */

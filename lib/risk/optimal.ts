@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ConvergenceError, OptionRangeError } from '../errors.js';
-import type { HeadOptions } from '../head.js';
+import { type HeadOptions, headKindSchema, isSum } from '../head.js';
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
 import { finiteNumber, integerFrom, oneOf, parseOptions, positiveNumber } from '../options.js';
 import {
@@ -47,7 +47,7 @@ export interface OptimalOptions extends Pick<KnownPromptRiskOptions, 'kind' | 'd
       };
   /** τ if it is not chosen. */
   readonly inverseTemperature?: number | undefined;
-  /** What is chosen: one of them or both. Default: `'inverseTemperature'`, and `'ridge'` too unless the head is averaging. */
+  /** What is chosen: one of them or both. Default: `'inverseTemperature'`, and `'ridge'` too unless the head has none. */
   readonly choose?: readonly OptimalParameter[] | undefined;
 }
 
@@ -104,12 +104,7 @@ const schema = z.strictObject({
 });
 const headOnly = z.strictObject({ head: riskHeadSchema });
 const headWithoutRidge = z.strictObject({
-  head: z
-    .object(
-      { kind: oneOf(['averaging', 'least-squares', 'logistic', 'hinge']) },
-      { error: "a head: an object whose kind is 'averaging', 'least-squares', 'logistic' or 'hinge'" },
-    )
-    .transform(({ kind }) => ({ kind })),
+  head: headKindSchema.transform(({ kind }) => ({ kind })),
 });
 
 /** The range of |τ|: from a fraction of the smaller of its natural scales 1/(σQ), 1/Q² to where attention is all or nothing. */
@@ -319,11 +314,11 @@ async function optimumAt(
 export async function optimal(options: OptimalOptions): Promise<Optimum> {
   const { examples, sampleRatio, choose, inverseTemperature, head: given, ...rest } = parseOptions(schema, options, '');
   const { kind } = parseOptions(headWithoutRidge, { head: given }, '').head;
-  const chosen = choose ?? (kind === 'averaging' ? ['inverseTemperature'] : ['inverseTemperature', 'ridge']);
+  const chosen = choose ?? (isSum({ kind }) ? ['inverseTemperature'] : ['inverseTemperature', 'ridge']);
   const choosesRidge = chosen.includes('ridge');
   const choosesScale = chosen.includes('inverseTemperature');
-  if (kind === 'averaging' && choosesRidge)
-    throw new OptionRangeError('choose', "without 'ridge' for the averaging head, which has none", choose);
+  if (isSum({ kind }) && choosesRidge)
+    throw new OptionRangeError('choose', "without 'ridge' for this head, which has none", choose);
   if (!choosesScale && inverseTemperature === undefined)
     throw new OptionRangeError('inverseTemperature', 'given, because it is not chosen', inverseTemperature);
   const { mixture } = rest;

@@ -1,5 +1,5 @@
 export { type FitHistory, type FitOptions, type FitResult, fit } from './fit.js';
-export { type FittedHead, fitHead, type LinearHeadStatus } from './heads.js';
+export { type FittedHead, type FittedHeadOptions, fitHead, headWeights, type LinearHeadStatus } from './heads.js';
 export type {
   AdamOptimizer,
   ConstantSchedule,

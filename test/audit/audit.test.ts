@@ -47,7 +47,7 @@ const twoClusters = [0.5, 1.5].flatMap((tau) =>
       { kind: 'least-squares', ridge: 0.1 },
       { kind: 'hinge', ridge: 0.2 },
       { kind: 'logistic', ridge: 1 },
-    ] as HeadOptions[]
+    ] as Exclude<HeadOptions, { kind: 'weighted-averaging' }>[]
   ).map((head) => ({ tau, head })),
 );
 

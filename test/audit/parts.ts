@@ -112,11 +112,13 @@ export async function* testErrors(extent: Extent): AsyncGenerator<Case> {
   }
 }
 
+type SolvedHead = Exclude<HeadOptions, { kind: 'weighted-averaging' }>;
+
 /**
  * The right risk of a head: by quadrature for T = 2, else by batches of weighted draws. Infinite standard error where it is decided by
  * scores that no sample holds: the limit is then that of no n.
  */
-function lawReference(setting: Setting, tau: number, head: HeadOptions, alpha: number, seed: number) {
+function lawReference(setting: Setting, tau: number, head: SolvedHead, alpha: number, seed: number) {
   const solve = (nodes: Nodes) => {
     if (head.kind === 'averaging') return averaging(nodes, alpha);
     if (head.kind === 'least-squares' && !head.ridge) return plainLeastSquares(nodes, alpha);
@@ -159,7 +161,7 @@ export async function* knownPromptLaws(extent: Extent): AsyncGenerator<Case> {
     if (tau === 0) continue;
     const alpha = stream.logBetween(1e-2, 1e3);
     const ridge = kind === 'least-squares' && stream.uniform() < 0.4 ? 0 : stream.logBetween(1e-8, 1e4);
-    const head: HeadOptions = kind === 'averaging' ? { kind } : { kind, ridge };
+    const head: SolvedHead = kind === 'averaging' ? { kind } : { kind, ridge };
     const reference = lawReference(setting, tau, head, alpha, tried);
     const good = reference.residual < 1e-7 && reference.standardError < 0.005 * reference.value;
     if (!good || !(reference.value > 1e-14)) continue;

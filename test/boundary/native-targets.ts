@@ -53,6 +53,13 @@ const functions: Readonly<Record<string, Target>> = {
     isTyped,
     call: (request: object) => start('forceSimdTarget', request),
   },
+  describe: {
+    request: {},
+    isArgument: true,
+    repeatable: true,
+    isTyped,
+    call: (request: object) => start('describe', request),
+  },
   engineInfo: {
     request: {},
     isArgument: true,

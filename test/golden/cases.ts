@@ -43,6 +43,7 @@ const heads: readonly HeadOptions[] = [
   { kind: 'least-squares', ridge: 0.3 },
   { kind: 'logistic', ridge: 0.2 },
   { kind: 'hinge', ridge: 0.3 },
+  { kind: 'weighted-averaging' },
 ];
 const known: Omit<KnownPromptExperiment, 'head'> = {
   kind: 'known-prompt',
@@ -232,7 +233,8 @@ export const arrays: Readonly<Record<string, () => unknown>> = {
       `fitHead ${JSON.stringify(head)}`,
       async () => {
         const { features, labels } = await trialFeatures({ ...known, head }, { seed: 4 });
-        return fitHead(features, labels, head);
+        if (head.kind !== 'weighted-averaging') return fitHead(features, labels, head);
+        return fitHead(features, labels, { ...head, weights: labels.map((label, i) => i + label + 1) });
       },
     ]),
   ),

@@ -1,7 +1,7 @@
 // Prints the goldens as this build computes them with instructions that every x86-64-v2 machine has. Started by
 // `computeGoldens` with an environment that forces the kernels of OpenBLAS and the C library.
 import { cellKey, parseExperiment } from '../../lib/experiment.js';
-import { engineInfo, simulate } from '../../lib/index.js';
+import { type Experiment, engineInfo, type SimulationOptions, simulate } from '../../lib/index.js';
 import { native } from '../../lib/native.js';
 import { arrays, hasImages, imageTrials, laws, trials } from './cases.js';
 import { kTarget } from './environment.js';
@@ -32,6 +32,12 @@ async function resultsOf(calls: Readonly<Record<string, () => unknown>>) {
   return results;
 }
 
+/** Without the engine, which is this machine's. */
+async function trialsOf(experiment: Experiment, options: SimulationOptions) {
+  const { engine: _, ...results } = await simulate(experiment, options);
+  return results;
+}
+
 const settings = { trials: 2, seed: 11, testDraws: 50, threads: 1 };
 const experiments = [
   ...Object.entries(trials).map(([name, { experiment }]) => [name, experiment] as const),
@@ -44,7 +50,7 @@ const goldens = {
   trials: await resultsOf(
     Object.fromEntries(
       Object.entries(trials).flatMap(([name, { experiment, methods }]) =>
-        methods.map((method) => [`${name}, ${method}`, () => simulate(experiment, { ...settings, method })]),
+        methods.map((method) => [`${name}, ${method}`, () => trialsOf(experiment, { ...settings, method })]),
       ),
     ),
   ),
@@ -53,7 +59,7 @@ const goldens = {
         Object.fromEntries(
           Object.entries(imageTrials).map(([name, experiment]) => [
             name,
-            () => simulate(experiment, { ...settings, trials: 1 }),
+            () => trialsOf(experiment, { ...settings, trials: 1 }),
           ]),
         ),
       )

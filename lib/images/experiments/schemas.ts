@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type HeadOptions, headSchema } from '../../head.js';
+import { type Head, type HeadOptions, headSchema, type WeightedAveragingHead } from '../../head.js';
 import { integerFrom, numberIn, oneOf, positiveNumber } from '../../options.js';
 import { type EmbeddingOptions, embeddingSchema } from '../embedding-options.js';
 import {
@@ -162,7 +162,7 @@ export interface ImageRiskExperiment {
   /** n, bags that the head is learned from: an integer ≥ 1. */
   readonly examples: number;
   /** How the head is learned. Default: least squares without ridge. */
-  readonly head?: HeadOptions | undefined;
+  readonly head?: Exclude<HeadOptions, WeightedAveragingHead> | undefined;
   /**
    * What of the {@link images.MixtureEstimate} the law is computed with. `'measured'` and `'effective'` are for least squares without
    * ridge. Default: `'measured'` for it, `'moments'` for other heads.
@@ -185,7 +185,14 @@ export const imageRiskSchema = z
       .prefault({}),
     examples: integerFrom(1, 2 ** 31 - 1),
     // The module of this schema is one that imports this one.
-    head: z.lazy(() => headSchema).default({ kind: 'least-squares', ridge: 0 }),
+    head: z
+      .lazy(() => headSchema)
+      .transform((head, context) => {
+        if (head.kind !== 'weighted-averaging') return head;
+        context.addIssue('a head without weights, which real tokens do not tell');
+        return z.NEVER;
+      })
+      .default({ kind: 'least-squares', ridge: 0 }),
     plugIn: oneOf(['measured', 'effective', 'moments']).optional(),
     estimationExamples: integerFrom(100, 2 ** 31 - 1).default(5000),
     testExamples: integerFrom(1, 2 ** 31 - 1).default(5000),
@@ -196,8 +203,7 @@ export const imageRiskSchema = z
   });
 
 /** Whether a linear map of the features changes nothing for a head. */
-export const isPlainLeastSquares = (head: z.output<typeof headSchema>) =>
-  head.kind === 'least-squares' && head.ridge === 0;
+export const isPlainLeastSquares = (head: Head) => head.kind === 'least-squares' && head.ridge === 0;
 
 /** A risk experiment with every default filled in. */
 export type ResolvedImageRisk = z.output<typeof imageRiskSchema>;

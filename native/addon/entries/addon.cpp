@@ -30,6 +30,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   useSingleThread();
   env.SetInstanceData(new Environment(env));
   add<engineInfo>(exports, "engineInfo");
+  add<describe>(exports, "describe");
   add<forceTarget>(exports, "forceSimdTarget");
   add<measureLimit>(exports, "measureLimit");
   add<philox4x32Block>(exports, "philox4x32");

@@ -3,6 +3,7 @@
 #include "addon/reading/unpack.h"
 #include "addon/runtime/environment.h"
 #include "core/base/blas.h"
+#include "core/heads/head_kind.h"
 #include "core/random/random.h"
 
 namespace prompt_attention {
@@ -37,6 +38,31 @@ Napi::Value engineInfo(const Napi::CallbackInfo& info) {
   result.Set("blasConfig", blasConfig());
   result.Set("blasCore", blasCore());
   result.Set("cpuSimd", cpuSimd());
+  return result;
+}
+
+// The lists that TypeScript's own are compared with.
+Napi::Value describe(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array heads = Napi::Array::New(env);
+  for (const HeadTraits& head : kHeads) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", head.name);
+    switch (head.ridge) {
+      case RidgeRule::kNone:
+        entry.Set("ridge", "none");
+        break;
+      case RidgeRule::kNonNegative:
+        entry.Set("ridge", "non-negative");
+        break;
+      case RidgeRule::kPositive:
+        entry.Set("ridge", "positive");
+        break;
+    }
+    heads.Set(heads.Length(), entry);
+  }
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("heads", heads);
   return result;
 }
 

@@ -7,6 +7,7 @@
 namespace prompt_attention {
 
 Napi::Value engineInfo(const Napi::CallbackInfo& info);
+Napi::Value describe(const Napi::CallbackInfo& info);
 Napi::Value forceTarget(const Napi::CallbackInfo& info);
 Napi::Value measureLimit(const Napi::CallbackInfo& info);
 Napi::Value philox4x32Block(const Napi::CallbackInfo& info);

@@ -16,6 +16,7 @@ struct GivenHeadSpec {
   int dimension;                 // d
   std::vector<double> features;  // [n×d]
   std::vector<double> labels;    // [n]
+  std::vector<double> weights;   // [n], of weighted averaging; else empty
 };
 
 class GivenFeatures final : public FeatureSource {
@@ -27,6 +28,9 @@ class GivenFeatures final : public FeatureSource {
     const size_t d = spec_.dimension;
     std::copy_n(spec_.features.data() + first * d, count * d, V);
     std::copy_n(spec_.labels.data() + first, count, y);
+  }
+  void weights(int first, int count, double* omega) override {
+    std::copy_n(spec_.weights.data() + first, count, omega);
   }
 
  private:
@@ -50,13 +54,13 @@ class HeadJob final : public PromiseJob {
         return;
       }
       case HeadKind::kAveraging:
+      case HeadKind::kWeightedAveraging:
       case HeadKind::kLeastSquares: {
-        const bool averaging = spec_.head.kind == HeadKind::kAveraging;
         GivenFeatures features(spec_);
         const TrialStatus status =
             fitHead(features, spec_.head, workspace.knownPrompt.head, head_.data(), cancelled).status;
         outcome_ = {status == TrialStatus::kOk ? LinearHeadStatus::kOk : LinearHeadStatus::kSingular, 0,
-                    averaging ? 0.0 : leastSquaresResidual(V, y, n, d, ridge, head_.data())};
+                    isSum(spec_.head.kind) ? 0.0 : leastSquaresResidual(V, y, n, d, ridge, head_.data())};
         return;
       }
     }
@@ -90,6 +94,8 @@ Napi::Value fitGivenHead(const Napi::CallbackInfo& info) {
   auto job = allocating(env, checkedProduct(env, numbers, sizeof(double)), [&] {
     spec.features = request.float64Array("features", numbers);
     spec.labels = request.float64Array("labels", spec.examples);
+    if (spec.head.kind == HeadKind::kWeightedAveraging)
+      spec.weights = request.finiteFloat64Array("weights", spec.examples);
     return std::make_shared<HeadJob>(std::move(spec));
   });
   return Environment::of(env).start(env, job);

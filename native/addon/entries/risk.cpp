@@ -142,9 +142,9 @@ Napi::Value proximalOperator(const Napi::CallbackInfo& info) {
   const std::vector<double> margins = request.float64Array("margins", Request::kAnyLength);
   const std::vector<double> scales = request.float64Array("scales", margins.size());
   const HeadKind head = readHeadKind(request.text("head"), request);
-  if (head == HeadKind::kAveraging) request.failRange("head", "one with a proximal operator");
+  if (isSum(head)) request.failRange("head", "one with a proximal operator");
   std::vector<double> values(margins.size());
-  proximalPoints(marginLossOf(head), margins.data(), scales.data(), margins.size(), values.data());
+  proximalPoints(traitsOf(head).loss, margins.data(), scales.data(), margins.size(), values.data());
   return Environment::of(info.Env()).float64Array(info.Env(), values.data(), values.size());
 }
 

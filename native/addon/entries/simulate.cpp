@@ -27,9 +27,7 @@ Solver readSolver(const Request& request, const KnownPromptSpec& spec) {
   if (solver == "direct") return Solver::kDirect;
   if (solver != "iterative" && solver != "auto")
     request.failRange("solver", "'direct', 'iterative' or 'auto'");
-  const bool isLogistic = spec.head.kind == HeadKind::kLogistic;
-  if (spec.method == Method::kDense || spec.head.kind == HeadKind::kHinge ||
-      (isLogistic && spec.head.ridge == 0.0))
+  if (spec.method == Method::kDense || needsDirect(spec.head))
     request.failRange("solver", "'direct' for this method or head");
   return solver == "auto" ? Solver::kAuto : Solver::kIterative;
 }
@@ -137,7 +135,7 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
   spec.solver = readSolver(request, spec);
   if (spec.solver == Solver::kAuto)
     spec.mostIterations = static_cast<int>(request.integer("mostIterations", 0, kMaximumCount));
-  const bool isIterative = spec.solver != Solver::kDirect && spec.head.kind != HeadKind::kAveraging;
+  const bool isIterative = spec.solver != Solver::kDirect && !isSum(spec.head.kind);
   spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));
   spec.key = readKey(request);
   const double trialBytes = knownPromptBytes(spec);

@@ -187,11 +187,12 @@ Mixture readMixture(const Request& request) {
 }
 
 HeadKind readHeadKind(const std::string& kind, const Request& request) {
-  if (kind == "averaging") return HeadKind::kAveraging;
-  if (kind == "least-squares") return HeadKind::kLeastSquares;
-  if (kind == "logistic") return HeadKind::kLogistic;
-  if (kind == "hinge") return HeadKind::kHinge;
-  request.failRange("head", "'averaging', 'least-squares', 'logistic' or 'hinge'");
+  std::string names;
+  for (const HeadTraits& head : kHeads) {
+    if (kind == head.name) return head.kind;
+    names += (names.empty() ? "'" : ", '") + std::string(head.name) + "'";
+  }
+  request.failRange("head", "one of " + names);
 }
 
 HeadOptions readHead(const Request& request) {
@@ -203,8 +204,8 @@ HeadOptions readHead(const Request& request) {
 
 HeadOptions readFittedHead(const Request& request) {
   const HeadOptions head = readHead(request);
-  if (head.kind == HeadKind::kHinge && head.ridge == 0.0)
-    request.object("head").failRange("ridge", "above 0 for the hinge");
+  if (traitsOf(head.kind).ridge == RidgeRule::kPositive && head.ridge == 0.0)
+    request.object("head").failRange("ridge", "above 0 for this head");
   return head;
 }
 

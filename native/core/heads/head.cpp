@@ -9,6 +9,7 @@
 #include "core/heads/hinge_polish.h"
 #include "core/heads/linear_heads.h"
 #include "core/heads/orthogonal_head.h"
+#include "core/heads/weighted_averaging.h"
 
 namespace prompt_attention {
 
@@ -69,6 +70,31 @@ void fitAveraging(FeatureSource& source, const std::atomic<bool>& cancelled, Hea
   forEachBlock(source, cancelled, workspace, [&](const double* V, const double* y, int count) {
     addTransposedProduct(1.0 / source.examples(), V, count, d, y, w);
   });
+}
+
+void fitWeightedAveraging(FeatureSource& source, const std::atomic<bool>& cancelled, HeadWorkspace& workspace,
+                          double* w) {
+  const int d = source.dimension();
+  std::fill(w, w + d, 0.0);
+  WeightUnit unit;
+  double total = 0.0;
+  int first = 0;
+  forEachBlock(source, cancelled, workspace, [&](const double* V, const double* y, int count) {
+    std::vector<double>& omega = workspace.weights;
+    omega.resize(count);
+    source.weights(first, count, omega.data());
+    first += count;
+    const double shrunk = unit.include(*std::max_element(omega.begin(), omega.end()));
+    for (int j = 0; j < d && shrunk < 1.0; ++j) w[j] *= shrunk;
+    total *= shrunk;
+    for (int i = 0; i < count; ++i) {
+      omega[i] = unit.of(omega[i]);
+      total += omega[i];
+      omega[i] *= y[i];
+    }
+    addTransposedProduct(1.0, V, count, d, omega.data(), w);
+  });
+  for (int j = 0; j < d && total > 0.0; ++j) w[j] /= total;
 }
 
 // (VᵀV + nλI) w = Vᵀy
@@ -152,7 +178,7 @@ MemoryHold::MemoryHold(MemoryShare* share, double bytes) : fits_(share == nullpt
 
 LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const HeadOptions& options,
                                double* w, const std::atomic<bool>& cancelled) {
-  const bool isHinge = options.kind == HeadKind::kHinge;
+  const bool isHinge = traitsOf(options.kind).loss == MarginLoss::kHinge;
   std::vector<double> multipliers(isHinge ? n : 0);
   const auto fit = [&](const double* features, int dimension) {
     return isHinge ? fitHingeHead(features, y, nullptr, n, dimension, options.ridge, w, cancelled,
@@ -178,15 +204,35 @@ LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const H
   return polish(result, given.data());
 }
 
+bool needsDirect(const HeadOptions& options) {
+  switch (options.kind) {
+    case HeadKind::kAveraging:
+    case HeadKind::kWeightedAveraging:
+    case HeadKind::kLeastSquares:
+      return false;
+    case HeadKind::kLogistic:
+      return options.ridge == 0.0;
+    case HeadKind::kHinge:
+      break;
+  }
+  return true;
+}
+
 double headBytes(HeadKind kind, double n, double d) {
   const double block = std::min<double>(kRowsPerBlock, n) * d;
-  if (kind == HeadKind::kAveraging) return sizeof(double) * block;
-  // Logistic and hinge: the features, twice with n < d, a block of them weighted, and the matrix of the
-  // Newton step.
   const double smaller = std::min(n, d);
-  if (kind != HeadKind::kLeastSquares)
-    return sizeof(double) * ((n < d ? 2.0 : 1.0) * n * d + block + 3.0 * smaller * smaller);
-  return sizeof(double) * (n >= d ? block + d * d : n * d + n * n);
+  switch (kind) {
+    case HeadKind::kAveraging:
+    case HeadKind::kWeightedAveraging:
+      return sizeof(double) * block;
+    case HeadKind::kLeastSquares:
+      return sizeof(double) * (n >= d ? block + d * d : n * d + n * n);
+    case HeadKind::kLogistic:
+    case HeadKind::kHinge:
+      break;
+  }
+  // The features, twice with n < d, a block of them weighted, and the matrix of the Newton step.
+  return sizeof(double) * ((n < d ? 2.0 : 1.0) * n * d + block + 3.0 * smaller * smaller);
 }
 
 HeadOutcome fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
@@ -194,6 +240,9 @@ HeadOutcome fitHead(FeatureSource& source, const HeadOptions& options, HeadWorks
   switch (options.kind) {
     case HeadKind::kAveraging:
       fitAveraging(source, cancelled, workspace, w);
+      return {TrialStatus::kOk, HeadSolver::kNone};
+    case HeadKind::kWeightedAveraging:
+      fitWeightedAveraging(source, cancelled, workspace, w);
       return {TrialStatus::kOk, HeadSolver::kNone};
     case HeadKind::kLogistic:
     case HeadKind::kHinge:

@@ -1,6 +1,7 @@
 // Linear heads on pooled features v_i ∈ R^d, labels y_i = ±1.
 //
 //   averaging       w = (1/n) Σ y_i v_i
+//   weighted        w = Σ ω_i y_i v_i / Σ ω_i with the weights of the source (weighted_averaging.h)
 //   least squares   w = argmin (1/2n) Σ (y_i − wᵀv_i)² + (λ/2)‖w‖²; λ = 0 and n < d: the interpolator of
 //   least norm
 //   logistic, hinge as in linear_heads.h and hinge_head.h
@@ -13,17 +14,17 @@
 // n·d) and are converged by their residual, or have the status kSeparable or kNotConverged.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <vector>
 
 #include "core/base/trial.h"
+#include "core/heads/head_kind.h"
 #include "core/heads/linear_heads.h"
 
 namespace prompt_attention {
-
-enum class HeadKind { kAveraging, kLeastSquares, kLogistic, kHinge };
 
 // Memory that a job's trials have for rare large factorisations: up to `freely` bytes all threads at a time,
 // more than that one at a time.
@@ -35,7 +36,7 @@ struct MemoryShare {
 
 struct HeadOptions {
   HeadKind kind;
-  double ridge;                   // λ ≥ 0, > 0 for the hinge; not read by averaging
+  double ridge;                   // λ as in RidgeRule
   MemoryShare* memory = nullptr;  // for what ordinary heads do not need; null: as much as there is
 };
 
@@ -64,11 +65,15 @@ class FeatureSource {
   virtual int dimension() const = 0;
   // Examples first … first+count−1: features into V[count×d] row-major, labels into y[count].
   virtual void rows(int first, int count, double* V, double* y) = 0;
+  // ω[count] ≥ 0 of the examples that rows() has just given, read by weighted averaging: all count alike
+  // unless the source knows better.
+  virtual void weights(int, int count, double* omega) { std::fill(omega, omega + count, 1.0); }
 };
 
 struct HeadWorkspace {
   std::vector<double> rows;         // block of features
   std::vector<double> labels;       // of the same examples
+  std::vector<double> weights;      // likewise, of weighted averaging
   std::vector<double> matrix;       // Gram matrix
   std::vector<double> solution;     // dual solution
   std::vector<double> scratch;      // [3·order]
@@ -92,6 +97,9 @@ class MemoryHold {
   std::unique_lock<std::mutex> lock_;
   bool fits_;
 };
+
+// Whether conjugate gradients cannot find the head: no curvature, or it need not exist.
+bool needsDirect(const HeadOptions& options);
 
 // Bytes that fitHead needs at most, to leading order, but for ill-conditioned least squares.
 double headBytes(HeadKind kind, double examples, double dimension);

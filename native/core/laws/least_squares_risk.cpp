@@ -6,6 +6,7 @@
 
 #include "core/base/convergence_failure.h"
 #include "core/heads/hinge_head.h"
+#include "core/heads/weighted_averaging.h"
 
 namespace prompt_attention {
 
@@ -46,6 +47,20 @@ auto overBatches(BatchRange range, PartRunner& runner, Average average) {
 
 BatchRange allBatches(const RiskPoints& points) {
   return {0, static_cast<int>(points.batches.size())};
+}
+
+// ω of a point in the unit of 1/σ²; without noise, in which every irrelevant score is the same, in that of m.
+double weightAt(const RiskPoints& points, size_t i) {
+  const double mass = points.irrelevantMasses[i];
+  const double spread = points.noiseless ? std::max(mass * mass, kLeastPurity) : points.variances[i];
+  return (1.0 - mass) / std::max(spread, std::numeric_limits<double>::min());
+}
+
+// 1 over the largest weight, or 0 if all are 0.
+double unitOfWeights(const RiskPoints& points) {
+  double largest = 0.0;
+  for (size_t i = 0; i < points.variances.size(); ++i) largest = std::max(largest, weightAt(points, i));
+  return largest > 0.0 ? 1.0 / largest : 0.0;
 }
 
 // (E[c uuᵀ] + ridge·I)⁻¹ E[c u y] for the weights c of the sums; the least-norm solution where the matrix is
@@ -144,6 +159,45 @@ RiskState averagingState(const RiskPoints& points, BatchRange range, double alph
   SerialRunner serial;
   const PlaneSums sums = overBatches(range, serial, [&](int batch) { return planeSums(points, batch, 0.0); });
   return stateAt(points, {sums.b1, sums.b2}, std::sqrt(sums.variance / alpha), 1.0 / alpha);
+}
+
+RiskState weightedAveragingState(const RiskPoints& points, BatchRange range, double alpha) {
+  const double unit = unitOfWeights(points);
+  double total = 0.0;    // E ω
+  double across = 0.0;   // E ω b2
+  double squares = 0.0;  // E ω² s², with s in units of its own
+  const double clean = *std::min_element(points.variances.begin(), points.variances.end());
+  const double scale = clean > 0.0 ? clean : 1.0;
+  for (int batch = range.first; batch < range.last; ++batch)
+    for (const RiskSegment& segment : points.batches[batch]) {
+      const double share = segment.probability / segment.count;
+      for (size_t i = segment.begin; i < segment.begin + segment.count; ++i) {
+        const double mass = 1.0 - points.irrelevantMasses[i];
+        const double omega = unit * weightAt(points, i);
+        total += share * omega;
+        across += share * omega * (mass * segment.relevant.e2 + points.eta2[i]);
+        squares += share * omega * omega * (points.variances[i] / scale);
+      }
+    }
+  if (total == 0.0) return stateAt(points, {0.0, 0.0}, 0.0, 1.0 / alpha);
+  const double perBatch = 1.0 / (range.last - range.first);
+  const double r = std::sqrt(scale) * std::sqrt(perBatch * squares / alpha) / (perBatch * total);
+  return stateAt(points, {0.0, across / total}, r, 1.0 / alpha);
+}
+
+double drawsOfWeights(const RiskPoints& points) {
+  const double unit = unitOfWeights(points);
+  double sum = 0.0;
+  double squares = 0.0;
+  for (const std::vector<RiskSegment>& batch : points.batches) {
+    const RiskSegment& segment = batch[0];
+    for (size_t i = segment.begin; i < segment.begin + segment.count; ++i) {
+      const double value = unit * weightAt(points, i) * (1.0 - points.irrelevantMasses[i]);
+      sum += value;
+      squares += value * value;
+    }
+  }
+  return squares > 0.0 ? sum * (sum / squares) : std::numeric_limits<double>::infinity();
 }
 
 PlaneVector firstMargin(const RiskPoints& points, const RiskSegment& segment) {

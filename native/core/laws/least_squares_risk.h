@@ -17,6 +17,10 @@ struct BatchRange {
 // Least squares at λ = 0, α ≤ 1 (χ = ∞), and averaging (χ = 1/α).
 RiskState interpolationState(const RiskPoints& points, BatchRange range, double alpha);
 RiskState averagingState(const RiskPoints& points, BatchRange range, double alpha);
+// The same for weighted averaging.
+RiskState weightedAveragingState(const RiskPoints& points, BatchRange range, double alpha);
+// Draws (Σv)²/Σv² that carry E[A²/s²], on which its state rests.
+double drawsOfWeights(const RiskPoints& points);
 
 // b of the first point of a segment.
 PlaneVector firstMargin(const RiskPoints& points, const RiskSegment& segment);

@@ -48,7 +48,7 @@ RiskPoint PointSolver::solve() {
 }
 
 std::optional<Solution> PointSolver::solution(const std::optional<RiskState>& start) {
-  if (points_.noiseless || isPeak()) return std::nullopt;
+  if (points_.noiseless || isChance()) return std::nullopt;
   return solved(start);
 }
 
@@ -70,21 +70,30 @@ RiskPoint PointSolver::checked(RiskPoint point) const {
 }
 
 bool PointSolver::losesOrder() const {
-  return spec_.head != HeadKind::kAveraging && ridge_ == 0.0 && alpha_ * points_.clipped > 0.5;
+  return !isSum(spec_.head) && ridge_ == 0.0 && alpha_ * points_.clipped > 0.5;
 }
 
 bool PointSolver::isPeak() const {
   return spec_.head == HeadKind::kLeastSquares && ridge_ == 0.0 && alpha_ == 1.0;
 }
 
+bool PointSolver::isChance() const {
+  return isPeak() || (spec_.head == HeadKind::kWeightedAveraging && spec_.mixture.relevantTokens == 0);
+}
+
 RiskPoint PointSolver::attempt() {
-  if (points_.noiseless) return noiseless(spec_.head == HeadKind::kAveraging);
-  return isPeak() ? chance() : outcome({{1.0, {}, solved()}});
+  if (points_.noiseless) return noiseless();
+  return isChance() ? chance() : outcome({{1.0, {}, solved()}});
 }
 
 Solution PointSolver::solved(const std::optional<RiskState>& start) {
   const bool leastSquares = spec_.head == HeadKind::kLeastSquares;
   if (spec_.head == HeadKind::kAveraging) return explicitSolution(averagingState);
+  if (spec_.head == HeadKind::kWeightedAveraging) {
+    Solution solution = explicitSolution(weightedAveragingState);
+    solution.effectiveDraws = drawsOfWeights(points_);
+    return solution;
+  }
   if (leastSquares && ridge_ == 0.0 && alpha_ < 1.0) return explicitSolution(interpolationState);
   const double unit = leastSquares && ridge_ == 0.0 ? noiseUnit(points_) : 1.0;
   if (unit != 1.0) return solvedInUnits(unit);
@@ -112,7 +121,7 @@ Solution PointSolver::solvedInUnits(double unit) {
 }
 
 MarginLoss PointSolver::loss() const {
-  return alpha_ < threshold_.value ? MarginLoss::kHardMargin : marginLossOf(spec_.head);
+  return alpha_ < threshold_.value ? MarginLoss::kHardMargin : traitsOf(spec_.head).loss;
 }
 
 RiskPoint PointSolver::blank() {
@@ -138,17 +147,35 @@ void PointSolver::describe(const RiskState& state, RiskPoint& point) const {
 
 RiskPoint PointSolver::chance() const {
   RiskPoint point = blank();
-  describe(interpolationState(points_, {0, batches_}, 1.0), point);
+  const BatchRange all{0, batches_};
+  describe(isPeak() ? interpolationState(points_, all, 1.0) : weightedAveragingState(points_, all, alpha_),
+           point);
   point.fields[kRiskError] = {0.5, 0.0};
-  point.fields[kRiskTrainingError] = {0.0, 0.0};
-  point.fields[kRiskChi].value = kInfinity;
+  point.fields[kRiskTrainingError] = {isPeak() ? 0.0 : 0.5, 0.0};
+  point.fields[kRiskChi].value = isPeak() ? kInfinity : kNaN;
   return point;
 }
 
-RiskPoint PointSolver::noiseless(bool averaging) const {
-  const PlaneSums means = planeSums(points_, 0, 0.0);
-  const PlaneVector w =
-      averaging ? PlaneVector{means.b1, means.b2} : noiselessHead(points_, marginLossOf(spec_.head), ridge_);
+PlaneVector PointSolver::noiselessPlane() const {
+  switch (spec_.head) {
+    case HeadKind::kAveraging: {
+      const PlaneSums means = planeSums(points_, 0, 0.0);
+      return {means.b1, means.b2};
+    }
+    case HeadKind::kWeightedAveraging: {
+      const RiskState state = weightedAveragingState(points_, {0, 1}, alpha_);
+      return {state.w1, state.w2};
+    }
+    case HeadKind::kLeastSquares:
+    case HeadKind::kLogistic:
+    case HeadKind::kHinge:
+      break;
+  }
+  return noiselessHead(points_, traitsOf(spec_.head).loss, ridge_);
+}
+
+RiskPoint PointSolver::noiseless() const {
+  const PlaneVector w = noiselessPlane();
   RiskPoint point = blank();
   describe(stateAt(points_, w, 0.0, 0.0), point);
   double error = 0.0;
@@ -162,7 +189,7 @@ RiskPoint PointSolver::noiseless(bool averaging) const {
     error += segment.testProbability * wrong;
     training += segment.probability * wrong;
   }
-  const double chi = averaging ? kNaN : ridge_ > 0.0 ? 1.0 / (alpha_ * ridge_) : kInfinity;
+  const double chi = isSum(spec_.head) ? kNaN : ridge_ > 0.0 ? 1.0 / (alpha_ * ridge_) : kInfinity;
   for (RiskValue& field : point.fields) field.standardError = 0.0;
   point.fields[kRiskError].value = error;
   point.fields[kRiskTrainingError].value = training;
@@ -174,9 +201,8 @@ Solution PointSolver::explicitSolution(RiskState (*stateOf)(const RiskPoints&, B
   Solution solution{};
   solution.state = stateOf(points_, {0, batches_}, alpha_);
   solution.slopeAtZero = 1.0;
-  const bool averaging = spec_.head == HeadKind::kAveraging;
-  solution.chi = averaging ? kNaN : solution.state.chi;
-  solution.hardMargin = !averaging;
+  solution.chi = isSum(spec_.head) ? kNaN : solution.state.chi;
+  solution.hardMargin = !isSum(spec_.head);
   for (int batch = 0; batch < batches_ && batches_ > 1; ++batch)
     solution.alone.push_back(stateOf(points_, {batch, batch + 1}, alpha_));
   return solution;
@@ -334,6 +360,8 @@ void PointSolver::addErrors(std::vector<LikelyHead> heads, RiskPoint& point) {
       jump = jumpOf(heads, error.standardError, parts);
       error.standardError = std::hypot(error.standardError, jump);
     }
+    for (const LikelyHead& head : heads)
+      point.effectiveDraws = std::min(point.effectiveDraws, head.solution.effectiveDraws);
     point.reliable =
         point.effectiveDraws >= kLeastEffectiveDraws && jump <= kLargestJump * error.value && !losesOrder();
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -25,6 +26,7 @@ struct Solution {
   bool hardMargin = false;
   RiskResiduals residuals{};
   std::vector<RiskState> alone;
+  double effectiveDraws = std::numeric_limits<double>::infinity();  // that carry the state
 };
 
 // A head that is one of several.
@@ -50,6 +52,8 @@ class PointSolver {
   // Without a ridge, which of the cleanest examples is cleaner matters as soon as they cannot all be fitted.
   bool losesOrder() const;
   bool isPeak() const;
+  // Whether the head says nothing whatever is drawn: at the peak, or no example counts.
+  bool isChance() const;
   RiskPoint attempt();
   Solution solved(const std::optional<RiskState>& start = std::nullopt);
   // Least squares without ridge on examples that are all so clean that s² B² would be 0: the same with noise
@@ -59,9 +63,9 @@ class PointSolver {
   static RiskPoint blank();
   // The head's fields.
   void describe(const RiskState& state, RiskPoint& point) const;
-  // Least squares at its peak.
   RiskPoint chance() const;
-  RiskPoint noiseless(bool averaging) const;
+  RiskPoint noiseless() const;
+  PlaneVector noiselessPlane() const;
   // A state that is explicit in means over draws: solved on each batch alone.
   Solution explicitSolution(RiskState (*stateOf)(const RiskPoints&, BatchRange, double)) const;
   Solution solutionOf(const RiskProblem& problem, const FixedPoint& point) const;

@@ -185,7 +185,7 @@ class CurveSolver {
   }
 
   bool needsThreshold() const {
-    return !points_.noiseless && (spec_.head == HeadKind::kLogistic || spec_.head == HeadKind::kHinge);
+    return !points_.noiseless && traitsOf(spec_.head).loss != MarginLoss::kSquare;
   }
 
   static RiskValue thresholdOf(const RiskPoints& points, PartRunner& runner) {
@@ -212,22 +212,10 @@ class CurveSolver {
 
 }  // namespace
 
-MarginLoss marginLossOf(HeadKind head) {
-  switch (head) {
-    case HeadKind::kLogistic:
-      return MarginLoss::kLogistic;
-    case HeadKind::kHinge:
-      return MarginLoss::kHinge;
-    case HeadKind::kAveraging:
-    case HeadKind::kLeastSquares:
-      break;
-  }
-  return MarginLoss::kSquare;
-}
-
 RiskCurve knownPromptRisk(const RiskSpec& spec, PartRunner& runner, const std::atomic<bool>& cancelled) {
-  const RiskPoints points = drawRiskPoints(spec.mixture, spec.inverseTemperature, spec.draws, spec.key,
-                                           spec.head == HeadKind::kLogistic, runner, cancelled);
+  const RiskPoints points =
+      drawRiskPoints(spec.mixture, spec.inverseTemperature, spec.draws, spec.key,
+                     traitsOf(spec.head).loss == MarginLoss::kLogistic, runner, cancelled);
   RiskCurve curve{};
   if (cancelled) return curve;
   curve.relevantAttention = points.relevantAttention;

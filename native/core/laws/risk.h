@@ -14,6 +14,8 @@
 //   λ = 0, α < 1    w = (E[uuᵀ/s²] + ((1−α)/α) I)⁻¹ E[uy/s²],  r² = αE[(y − uᵀw)²/s²] / (1−α)
 //   λ = 0, α = 1    r = ∞, error ½
 //   averaging       w = E[yu],  r² = E[s²]/α,  that is e = 1, λ = 1, χ = 1/α
+//   weighted        w2 = E[ω b2]/E[ω],  w1 = 0,  r² = E[ω²s²]/(αE[ω]²)   (weighted_averaging.h; theory.md
+//   §11)
 //
 // λ → 0, logistic and hinge: for α below the threshold of separability the limit is the direction of the hard
 // margin, above it the fixed point at λ = 0. Without noise r = 0 and w minimises a sum over (y, δ).
@@ -45,7 +47,7 @@ namespace prompt_attention {
 struct RiskSpec {
   Mixture mixture;
   std::vector<double> sampleRatios;  // α > 0
-  std::vector<double> ridges;        // λ ≥ 0 of each point; not read by averaging
+  std::vector<double> ridges;        // λ ≥ 0 of each point; not read by sums
   std::vector<double> examples;      // n of each point, or 0 for the limit itself; empty if all are 0
   double inverseTemperature;         // τ
   HeadKind head;
@@ -66,7 +68,7 @@ struct RiskValue {
 enum RiskField {
   kRiskError,
   kRiskTrainingError,
-  kRiskChi,  // ∞ for interpolation and the hard margin; NaN for averaging
+  kRiskChi,  // ∞ for interpolation and the hard margin; NaN for sums
   kRiskHead1,
   kRiskHead2,
   kRiskOrthogonalNorm,
@@ -90,9 +92,6 @@ struct RiskCurve {
   double relevantAttention;
   double relevantAttentionStandardError;
 };
-
-// The loss of a head; averaging, which has none, counts as square.
-MarginLoss marginLossOf(HeadKind head);
 
 // Returns early, with no points, once `cancelled` is set.
 RiskCurve knownPromptRisk(const RiskSpec& spec, PartRunner& runner, const std::atomic<bool>& cancelled);

@@ -6,6 +6,7 @@
 
 #include "core/attention/attention.h"
 #include "core/base/blas.h"
+#include "core/heads/weighted_averaging.h"
 #include "core/trials/known_prompt_lazy.h"
 
 namespace prompt_attention {
@@ -93,10 +94,27 @@ class DenseFeatures final : public FeatureSource {
       attend(example_.X.data(), spec_.mixture.tokens, d, q_, example_.phi.data(),
              V + static_cast<size_t>(i) * d);
       y[i] = label.y;
+      if (spec_.head.kind == HeadKind::kWeightedAveraging) addWeight(i);
     }
   }
+  void weights(int, int count, double* omega) override { std::copy_n(weights_.data(), count, omega); }
 
  private:
+  // Of the example whose attention has just been computed.
+  void addWeight(size_t i) {
+    double relevant = 0.0;
+    double purity = 0.0;
+    for (size_t t = 0; t < example_.phi.size(); ++t) {
+      const double phi = example_.phi[t];
+      if (example_.mask[t] != 0)
+        relevant += phi;
+      else
+        purity += phi * phi;
+    }
+    weights_.resize(std::max(weights_.size(), i + 1));
+    weights_[i] = exampleWeight(relevant, purity);
+  }
+
   const KnownPromptSpec& spec_;
   const double* q_;  // [d]
   const TokenFrame canonical_;
@@ -104,6 +122,7 @@ class DenseFeatures final : public FeatureSource {
   TokenSampler tokens_;
   const std::atomic<bool>& cancelled_;
   DenseExample& example_;
+  std::vector<double> weights_;  // of the block that rows() gave last
 };
 
 // Head coordinates in the frame e1, e2, rest: what the test error needs of w.
@@ -112,10 +131,21 @@ struct HeadInFrame {
   double rest;
 };
 
+// A head with noise of this deviation in every direction but e1.
+HeadInFrame withNoise(const KnownPromptSpec& spec, uint64_t trial, PlaneVector inPlane, double deviation) {
+  const int d = spec.mixture.dimension;
+  if (d == 1) return {inPlane, 0.0};
+  // Position 0 of the summary stream is the component along e2; the norm has streams of its own.
+  inPlane.e2 += deviation * Stream(spec.key, Sample::kTraining, Field::kSummary, trial).normal(0);
+  const double rest =
+      deviation * drawChi(d - 2, Stream(spec.key, Sample::kTraining, Field::kSummaryNorm, trial),
+                          Stream(spec.key, Sample::kTraining, Field::kSummaryUniform, trial));
+  return {inPlane, rest};
+}
+
 HeadInFrame averageProjected(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
                              KnownPromptWorkspace& workspace) {
   const int n = spec.examples;
-  const int d = spec.mixture.dimension;
   PlaneVector sum{0.0, 0.0};
   double variance = 0.0;
   const PoolingWorkspace& pooling = workspace.pooling;
@@ -126,15 +156,35 @@ HeadInFrame averageProjected(const KnownPromptSpec& spec, uint64_t trial, const 
       variance += pooling.pooled.variance[i];
     }
   });
-  HeadInFrame head{(1.0 / n) * sum, 0.0};
-  if (d > 1) {
-    const double deviation = std::sqrt(variance) / n;
-    // Position 0 of the summary stream is the component along e2; the norm has streams of its own.
-    head.inPlane.e2 += deviation * Stream(spec.key, Sample::kTraining, Field::kSummary, trial).normal(0);
-    head.rest = deviation * drawChi(d - 2, Stream(spec.key, Sample::kTraining, Field::kSummaryNorm, trial),
-                                    Stream(spec.key, Sample::kTraining, Field::kSummaryUniform, trial));
-  }
-  return head;
+  return withNoise(spec, trial, (1.0 / n) * sum, std::sqrt(variance) / n);
+}
+
+// Without the part along q⋆.
+HeadInFrame averageWeighted(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                            KnownPromptWorkspace& workspace) {
+  const Mixture& mixture = spec.mixture;
+  const PoolingWorkspace& pooling = workspace.pooling;
+  WeightUnit unit;
+  double total = 0.0;
+  double across = 0.0;
+  double deviation = 0.0;  // of the noise
+  forEachTrainingBlock(spec, trial, 0, spec.examples, cancelled, workspace.pooling, [&](int, int size) {
+    for (int i = 0; i < size; ++i) {
+      const LabelTerm& term = pooling.terms[pooling.labels[i].term];
+      const Pooled& pooled = pooling.pooled;
+      const double variance = pooled.variance[i];
+      const double purity =
+          attentionPurity(pooled.irrelevantMass[i], mixture.irrelevantTokens(), variance, mixture.noiseLevel);
+      const double weight = exampleWeight(pooled.relevantMass[i], purity);
+      const double shrunk = unit.include(weight);
+      const double omega = unit.of(weight);
+      total = shrunk * total + omega;
+      across = shrunk * across + omega * term.y * inPlaneFeature(term, pooled, i).e2;
+      deviation = std::hypot(shrunk * deviation, omega * std::sqrt(variance));
+    }
+  });
+  if (total == 0.0 || mixture.dimension == 1) return {{0.0, 0.0}, 0.0};
+  return withNoise(spec, trial, {0.0, across / total}, deviation / total);
 }
 
 template <class Code>
@@ -164,7 +214,7 @@ void projectedFeatures(const KnownPromptSpec& spec, uint64_t trial, const std::a
 
 double knownPromptBytes(const KnownPromptSpec& spec) {
   const double example = spec.method == Method::kDense ? DenseExample::bytes(spec.mixture) : 0.0;
-  if (spec.method == Method::kProjected && spec.head.kind == HeadKind::kAveraging) return 0.0;
+  if (spec.method == Method::kProjected && isSum(spec.head.kind)) return 0.0;
   if (spec.method == Method::kProjected && spec.solver != Solver::kDirect) return lazyHeadBytes(spec);
   return example + headBytes(spec.head.kind, spec.examples, spec.mixture.dimension);
 }
@@ -176,11 +226,12 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
   metrics = {kNone, kNone, kNone, 0.0, 0.0, {kNone, kNone, 0.0}, 0.0, 0.0};
   const int d = spec.mixture.dimension;
   const PlaneVector prompt = spec.inverseTemperature * spec.mixture.contextVector();
-  const bool averaging = spec.head.kind == HeadKind::kAveraging;
+  const bool weighted = spec.head.kind == HeadKind::kWeightedAveraging;
   HeadInFrame head{};
   bool isFound = false;
-  if (spec.method == Method::kProjected && averaging) {
-    head = averageProjected(spec, trial, cancelled, workspace);
+  if (spec.method == Method::kProjected && isSum(spec.head.kind)) {
+    head = weighted ? averageWeighted(spec, trial, cancelled, workspace)
+                    : averageProjected(spec, trial, cancelled, workspace);
     isFound = true;
   } else if (spec.method == Method::kProjected && spec.solver != Solver::kDirect) {
     LazyHead lazy;
@@ -218,6 +269,7 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
     if (outcome.solver == HeadSolver::kOrthogonal && metrics.fallback == 0.0)
       record(metrics.fallback, Fallback::kIllConditioned);
     if (outcome.status != TrialStatus::kOk) return outcome.status;
+    if (weighted) w[0] = 0.0;
     head = {{w[0], d > 1 ? w[1] : 0.0}, d > 2 ? std::sqrt(dot(w.data() + 2, w.data() + 2, d - 2)) : 0.0};
     if (spec.mixture.noise != NoiseKind::kGaussian) {
       const TestError test = countedTestError(spec.mixture, q, w.data(), 0.0, spec.key, trial, spec.testDraws,

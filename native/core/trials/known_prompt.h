@@ -8,7 +8,8 @@
 //   v_i = A r + (1−A) μ + t̃ q̂ + s_i h_i,      h_i on the complement of q̂:  m + d − 1 normals instead of m·d.
 //
 // It is exact in distribution. The averaging head needs only Σ y_i s_i h_i / n ~ N(0, Σ s_i²/n² I_{d−1}): one
-// normal for its component along e2 and a χ_{d−2} norm for the rest, so its cost does not grow with d.
+// normal for its component along e2 and a χ_{d−2} norm for the rest, so its cost does not grow with d. So
+// does weighted averaging, of which the part along q⋆ is left out (theory.md §11).
 //
 // Instead of factorising the features' Gram matrix (head.h), an iterative solver may draw the h_i lazily:
 // known_prompt_lazy.h.
