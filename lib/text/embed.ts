@@ -112,7 +112,7 @@ class Tokens {
  * word are no examples, since an example has a token; they are counted, and `texts` says which ones are left.
  *
  * @param texts Words of every text: see {@link wordsOf}.
- * @param wordVectors Of {@link learnWordVectors}, {@link readWordVectors}, {@link loadWordVectors} or {@link wordVectors}.
+ * @param wordVectors Of {@link learnWordVectors}, {@link readWordVectors}, {@link loadWordVectors}, or made by `text.wordVectors`.
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option or text, or if no text has a word with a vector; RangeError
  * if the memory cannot be had, 8·d·Σ T_i bytes.
  * @example
