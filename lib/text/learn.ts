@@ -87,7 +87,8 @@ function sequenceOf(texts: readonly (readonly string[])[], index: ReadonlyMap<st
  * the vector 0, and so have all words in coordinates beyond the rank of the matrix.
  *
  * The result is that of {@link readWordVectors} with the singular values beside it. It is the same for the same texts and options,
- * whatever the number of threads; another seed changes it in its last digits. A vector's sign is fixed: in every
+ * whatever the number of threads; another seed changes it in its last digits, and the choice among
+ * vectors where singular values coincide. A vector's sign is fixed: in every
  * coordinate the entry of largest modulus is positive.
  *
  * @param texts Words of every text, at most 2³¹ together: see {@link wordsOf}. Pass training texts only, or texts of no test.
@@ -99,7 +100,7 @@ function sequenceOf(texts: readonly (readonly string[])[], index: ReadonlyMap<st
  * const texts = ['red apple', 'green apple', 'red pear', 'green pear', 'fast car', 'slow car', 'fast train', 'slow train'];
  * const learned = await text.learnWordVectors(
  *   texts.map((source) => text.wordsOf(source)),
- *   { dimension: 2 },
+ *   { dimension: 4 },
  * );
  * const { vectors, dimension, index } = learned;
  * const vectorOf = (word: string) => vectors.subarray((index.get(word) ?? 0) * dimension).subarray(0, dimension);
