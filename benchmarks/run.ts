@@ -22,6 +22,7 @@ const workloads = [
   'threads',
   'softmax-pooling',
   'fit-step',
+  'ragged-examples',
   'call-overhead',
   'server-responsiveness',
 ];

@@ -199,13 +199,15 @@ export type NativeModel =
 
 export interface NativeModelExamples {
   readonly examples: number;
-  /** n×T×d; not read if `held` is given. */
+  /** n×T×d, or Σ lengths × d; not read if `held` is given. */
   readonly tokens?: Float64Array | undefined;
   /** The name of tokens that `holdTokens` keeps. */
   readonly held?: number | undefined;
+  /** n, each in [1, T]; without them every example has T tokens. */
+  readonly lengths?: Uint32Array | undefined;
   /** n; needed where there is a loss. */
   readonly labels?: Float64Array | undefined;
-  /** n×T. */
+  /** One for every token. */
   readonly relevance?: Uint8Array | undefined;
 }
 
@@ -306,6 +308,28 @@ export interface NativePrincipalComponents {
   readonly covariance: OwnFloat64Array;
   readonly values: OwnFloat64Array;
   readonly vectors: OwnFloat64Array;
+}
+
+export interface NativeWordVectorsRequest extends NativeKey {
+  readonly words: Uint32Array;
+  /** V. */
+  readonly vocabulary: number;
+  /** d ≤ V. */
+  readonly dimension: number;
+  readonly window: number;
+  readonly shift: number;
+  readonly smoothing: number;
+  readonly power: number;
+  readonly threads: number;
+}
+
+export interface NativeWordVectors {
+  /** V×d. */
+  readonly vectors: Float64Array;
+  /** d. */
+  readonly singularValues: Float64Array;
+  /** Of the matrix that are not 0. */
+  readonly entries: number;
 }
 
 export type NativeLoss = 'square' | 'logistic' | 'cross-entropy';

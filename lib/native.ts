@@ -25,6 +25,8 @@ import type {
   NativeThreeStepRisk,
   NativeTrialRange,
   NativeTrials,
+  NativeWordVectors,
+  NativeWordVectorsRequest,
 } from './native-types.js';
 
 export type * from './native-types.js';
@@ -245,6 +247,8 @@ export interface NativeAddon {
     /** n×d. */
     readonly rows: Float64Array;
   }): NativeJob<NativePrincipalComponents>;
+  /** The words as native/core/text/cooccurrence.h has them: V for one without a vector, V + 1 behind every text. */
+  learnWordVectors(request: NativeWordVectorsRequest): NativeJob<NativeWordVectors>;
   /** Keep a copy of tokens for later calls, under the name that is returned. */
   holdTokens(request: { readonly tokens: Float64Array }): number;
   /** Forget them, once the calls under way are done. Does nothing for an unknown name. */

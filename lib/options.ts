@@ -60,10 +60,12 @@ export const seedSchema = z.custom<number | bigint>(
 const kArrayKinds = {
   Float64Array: { name: 'a Float64Array', is: types.isFloat64Array },
   Uint8Array: { name: 'a Uint8Array', is: types.isUint8Array },
+  Uint32Array: { name: 'a Uint32Array', is: types.isUint32Array },
 } as const;
 interface ArrayKinds {
   Float64Array: Float64Array;
   Uint8Array: Uint8Array;
+  Uint32Array: Uint32Array;
 }
 
 /** Whether it is such an array and can what one can: its prototype may have been taken away. */

@@ -15,6 +15,7 @@ const kRooms = [
   'core/laws',
   'core/dynamics',
   'core/images',
+  'core/text',
   'core/machine',
   'addon/runtime',
   'addon/reading',

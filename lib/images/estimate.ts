@@ -298,6 +298,12 @@ export async function estimateMixture(
 
 function readExamples(examples: unknown): ContextualImages {
   const { size, native: given } = readTokens(examples, 'examples');
+  if (given.lengths !== undefined)
+    throw new OptionTypeError(
+      'examples.lengths',
+      'left out: the mixture has as many tokens in every example',
+      given.lengths,
+    );
   const { tokens, labels, relevance } = given as typeof given & { tokens: Float64Array };
   requireLabels('examples.labels', labels, 'square', 1);
   if (relevance === undefined) throw new OptionTypeError('examples.relevance', 'given', relevance);

@@ -10,7 +10,7 @@ import type { ModelLoss } from './loss.js';
 export interface HeldExamples {
   /** n. */
   readonly examples: number;
-  /** T. */
+  /** T; with lengths, the most that an example may have. */
   readonly tokensPerExample: number;
   /** d. */
   readonly dimension: number;
@@ -28,9 +28,9 @@ const forgotten = new FinalizationRegistry<number>((held) => native.dropTokens({
 
 /**
  * Copy examples into memory of the addon once, for many calls of {@link Model.scores}, {@link Model.attention}, {@link Model.gradient}
- * or {@link fit} on them. The memory, 8·n·T·d bytes, is freed by `release()`, or when the result is garbage collected.
+ * or {@link fit} on them. The memory, 8 bytes for every number, is freed by `release()`, or when the result is garbage collected.
  *
- * @param data Labels and relevance are kept too; what they must be depends on the call.
+ * @param data Lengths, labels and relevance are kept too; what they must be depends on the call.
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for bad data; RangeError if the memory cannot be had.
  * @example
  * ```ts
@@ -47,7 +47,7 @@ const forgotten = new FinalizationRegistry<number>((held) => native.dropTokens({
  */
 export function holdExamples(data: ModelData): HeldExamples {
   const { size, native: given } = readTokens(data, 'data');
-  const { tokens, labels, relevance, examples } = given as typeof given & { tokens: Float64Array };
+  const { tokens, lengths, labels, relevance, examples } = given as typeof given & { tokens: Float64Array };
   const held = native.holdTokens({ tokens });
   const release = () => {
     if (!holdings.delete(handle)) return;
@@ -61,7 +61,8 @@ export function holdExamples(data: ModelData): HeldExamples {
     dimension: size.dimension,
     release,
   });
-  holdings.set(handle, { size, native: { examples, held, labels: labels?.slice(), relevance: relevance?.slice() } });
+  const kept = { lengths: lengths?.slice(), labels: labels?.slice(), relevance: relevance?.slice() };
+  holdings.set(handle, { size, native: { examples, held, ...kept } });
   forgotten.register(handle, held, handle);
   return handle;
 }

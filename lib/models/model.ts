@@ -101,7 +101,8 @@ export interface Model<Name extends string = string, Trained extends Name = Name
   ): Promise<OwnFloat64Array>;
   /**
    * Attention weights, row-major: n×T, or n×M×T with one row per query for self-attention (M = T) and the tuned layer
-   * (M = prompts + T, prompts first; M = prompts with a pooled head). Rows of softmax attention and of mean pooling sum to 1.
+   * (M = prompts + T, prompts first; M = prompts with a pooled head). Rows of softmax attention and of mean pooling sum to 1. With lengths
+   * those of an example of T_i tokens are T_i numbers, or M×T_i with M for T_i, behind those of the example before.
    *
    * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; the signal's reason if aborted.
    */

@@ -45,6 +45,14 @@ const stringSchema = z.string({ error: 'a string' });
 const kSegmentedCharacters = 2 ** 16;
 const segmenter = new Intl.Segmenter('en', { granularity: 'word' });
 
+/**
+ * The same rules for ASCII, where they are short: letters, digits and underscores; one of ' : . between letters and one of ' , ; . between
+ * digits; not one underscore alone. The segmenter takes fifteen times as long.
+ */
+const kAsciiWord =
+  /(?=_*[A-Za-z0-9]|__)[A-Za-z0-9_]+(?:(?:(?<=[A-Za-z])[':.](?=[A-Za-z])|(?<=[0-9])[',;.](?=[0-9]))[A-Za-z0-9_]+)*/g;
+const kAscii = /^[\0-\x7f]*$/;
+
 /** Parts of a text that end behind a blank where there is one, so that no word is cut. */
 function* partsOf(text: string): Generator<string> {
   for (let first = 0; first < text.length; ) {
@@ -56,6 +64,15 @@ function* partsOf(text: string): Generator<string> {
     yield part;
     first += part.length;
   }
+}
+
+/** Words of a text in its order, whatever their length. Words never go over a blank or the end of a line. */
+function* segmentsOf(text: string): Generator<string> {
+  for (const part of partsOf(text))
+    for (const [chunk] of part.matchAll(/[^ \t\r\n]+/g)) {
+      if (kAscii.test(chunk)) yield* chunk.match(kAsciiWord) ?? [];
+      else for (const { segment, isWordLike } of segmenter.segment(chunk)) if (isWordLike) yield segment;
+    }
 }
 
 /**
@@ -73,12 +90,11 @@ export function wordsOf(text: string, options: WordsOptions = {}): string[] {
   const source = parseOptions(stringSchema, text, 'text');
   const { longestWord, mostWords } = parseOptions(wordsSchema, options, '');
   const words: string[] = [];
-  for (const part of partsOf(source.normalize('NFKC')))
-    for (const { segment, isWordLike } of segmenter.segment(part)) {
-      if (!isWordLike || segment.length > longestWord) continue;
-      if (words.length === mostWords) return words;
-      words.push(segment.toLowerCase());
-    }
+  for (const segment of segmentsOf(source.normalize('NFKC'))) {
+    if (segment.length > longestWord) continue;
+    if (words.length === mostWords) return words;
+    words.push(segment.toLowerCase());
+  }
   return words;
 }
 

@@ -4,7 +4,7 @@ import type { OwnFloat64Array } from '../arrays.js';
 import { OptionRangeError, OptionTypeError } from '../errors.js';
 import { hashKey } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
-import type { ModelData } from '../models/data.js';
+import type { CheckedExamples, ModelData } from '../models/data.js';
 import { type HeldExamples, readExamplesOrHeld } from '../models/held.js';
 import type { ModelLoss } from '../models/loss.js';
 import {
@@ -18,6 +18,7 @@ import {
   requireLoss,
   splitParameters,
 } from '../models/model.js';
+import type { ModelSize } from '../models/size.js';
 import { type NativeFit, native } from '../native.js';
 import {
   abortSignal,
@@ -69,7 +70,10 @@ export interface FitOptions<Name extends string = string, Trained extends Name =
         readonly scale: number;
       }
     | undefined;
-  /** Examples on which loss and error are recorded too. Tokens must have the shape of the training examples'. */
+  /**
+   * Examples on which loss and error are recorded too. T and d must be those of the training examples; where one of the two has lengths, T
+   * is the larger of both, as long as it is that of the other where that has none.
+   */
   readonly validation?: ModelData | HeldExamples | undefined;
   /**
    * Stop when this many records in a row have not improved on the best validation loss, and return the parameters of the
@@ -174,6 +178,26 @@ function learningRates(
   });
 }
 
+/** The size that both samples are of: T is the larger one, which a sample without lengths must have. */
+function commonSize(training: CheckedExamples, validation: CheckedExamples | undefined): ModelSize {
+  const { size } = training;
+  if (validation === undefined) return size;
+  const tokens = Math.max(size.tokens, validation.size.tokens);
+  if (training.native.lengths === undefined && tokens > size.tokens && validation.native.lengths !== undefined)
+    throw new OptionRangeError('validation.lengths', `at most ${size.tokens}, T of the training examples`, tokens);
+  const fits =
+    validation.size.dimension === size.dimension &&
+    (validation.native.lengths !== undefined || validation.size.tokens === tokens) &&
+    (training.native.lengths !== undefined || size.tokens === tokens);
+  if (!fits)
+    throw new OptionRangeError(
+      'validation.tokens',
+      `of shape n×${size.tokens}×${size.dimension}, as the training examples`,
+      validation.size.tokens * validation.size.dimension,
+    );
+  return { tokens, dimension: size.dimension };
+}
+
 function historyOf(names: readonly string[], fitted: NativeFit, relevance: boolean, validation: boolean): FitHistory {
   const { step, loss, error, relevantAttention, validationLoss, validationError } = fitted;
   const norms = [fitted.promptNorm, fitted.weightNorm, fitted.headNorm];
@@ -229,20 +253,11 @@ export async function fit<Name extends string, Trained extends Name>(
   const training = readExamplesOrHeld(examples, 'examples', loss, definition.outputs);
   if (parsed.transfer && training.native.held !== undefined)
     throw new OptionRangeError('transfer', 'false for held examples, which are not copied anyway', true);
-  const { size } = training;
   const validation =
     parsed.validation === undefined
       ? undefined
       : readExamplesOrHeld(parsed.validation, 'validation', loss, definition.outputs);
-  if (
-    validation !== undefined &&
-    (validation.size.tokens !== size.tokens || validation.size.dimension !== size.dimension)
-  )
-    throw new OptionRangeError(
-      'validation.tokens',
-      `of shape n×${size.tokens}×${size.dimension}, as the training examples`,
-      parsed.validation,
-    );
+  const size = commonSize(training, validation);
   if (parsed.patience !== undefined && validation === undefined)
     throw new OptionTypeError('validation', 'given if patience is', undefined);
   const { initial } = parsed;

@@ -115,7 +115,7 @@ export async function fitHead(
  * squares of its attention on the others. With it the head has the least error of all that see the features only, where the noise is
  * Gaussian (docs/limits.md).
  *
- * @param attention φ, n×T row-major, in [0, 1]; for example of {@link PromptAttention.attention}.
+ * @param attention φ, n×T row-major, in [0, 1]; for example of {@link Model.attention}.
  * @param relevance n×T, 1 where a token is relevant and 0 elsewhere.
  * @param examples n.
  * @returns ω, length n, at most 1e290.

@@ -53,6 +53,14 @@ const data = {
   dimension: 3,
   relevance: Uint8Array.of(1, 0, 0, 1),
 };
+/** The same of different length. */
+const ragged = {
+  ...data,
+  tokens: numbers(9),
+  lengths: Uint32Array.of(2, 1),
+  mostTokens: 2,
+  relevance: Uint8Array.of(1, 0, 0),
+};
 const parameters = { prompt: numbers(3), head: numbers(3) };
 const call = { loss: 'logistic', threads: 1 };
 const training = {
@@ -159,6 +167,20 @@ export const targets: Readonly<Record<string, Target>> = {
     options: { mixture, prompt: numbers(6), head: numbers(6), draws: 3, seed: 1 },
   }),
   scores: target(library.promptAttention.scores, { parameters, data, call: { threads: 1 } }),
+  raggedAttention: target(library.selfAttention.attention, {
+    parameters: { weights: numbers(9), head: numbers(3) },
+    data: ragged,
+    call: { threads: 1 },
+  }),
+  raggedGradient: target(library.promptTunedLayer({ prompts: 1, trained: ['prompts', 'weights'] }).gradient, {
+    parameters: { prompts: numbers(3), weights: numbers(9), head: numbers(9) },
+    data: ragged,
+    call,
+  }),
+  raggedFit: target((given: never, how: never) => library.fit(library.promptAttention, given, how), {
+    data: ragged,
+    options: { ...training, validation: ragged },
+  }),
   attention: target(library.selfAttention.attention, {
     parameters: { weights: numbers(9), head: numbers(3) },
     data,
@@ -211,6 +233,35 @@ export const targets: Readonly<Record<string, Target>> = {
   buildVocabulary: target(library.text.buildVocabulary, {
     texts: [['a', 'b'], ['a']],
     options: { minimumDocuments: 1, mostWords: 2 },
+  }),
+  learnWordVectors: target(library.text.learnWordVectors, {
+    texts: [
+      ['a', 'b'],
+      ['b', 'a'],
+    ],
+    options: {
+      dimension: 2,
+      vocabulary: { words: ['a', 'b'] },
+      window: 2,
+      shift: 0.5,
+      smoothing: 0.5,
+      power: 1,
+      seed: 1,
+      threads: 1,
+    },
+  }),
+  embedTexts: target(
+    (texts: never, options: never) =>
+      library.text.embedTexts(
+        texts,
+        library.text.wordVectors(['a', 'b'], { shape: [2, 1], values: numbers(2) }),
+        options,
+      ),
+    { texts: [['a', 'c'], ['b']], options: { labels: [1, -1], mostTokens: 2 } },
+  ),
+  wordVectors: target(library.text.wordVectors, {
+    words: ['a', 'b'],
+    vectors: { shape: [2, 3], values: numbers(6) },
   }),
   sharedDocuments: target(library.text.sharedDocuments, {
     train: [{ source: 'a', text: 'a b', label: 0 }],

@@ -34,6 +34,8 @@ const examples = {
   labels: Float64Array.of(1, -1),
   relevance: Uint8Array.of(1, 0, 0, 1),
 };
+/** The same of different length. */
+const ragged = { ...examples, tokens: numbers(9), lengths: Uint32Array.of(1, 2), relevance: Uint8Array.of(1, 0, 1) };
 // P, B, U
 const parameters = new Float64Array(3 + 9 + 9);
 const optimizer = { kind: 'adam', momentum: 0, beta1: 0.9, beta2: 0.99, epsilon: 1e-8 } as const;
@@ -136,14 +138,14 @@ export const requests = {
     testDraws: 3,
     threads: 1,
   },
-  modelScores: { model, examples, parameters, threads: 1 },
-  modelAttention: { model, examples, parameters, threads: 1 },
+  modelScores: { model, examples: ragged, parameters, threads: 1 },
+  modelAttention: { model, examples: ragged, parameters, threads: 1 },
   modelGradient: { model, examples, parameters, threads: 1, loss: 'logistic' },
   fitModel: {
     ...key,
     model,
     examples,
-    validation: examples,
+    validation: ragged,
     parameters,
     threads: 1,
     loss: 'square',
@@ -181,6 +183,18 @@ export const requests = {
     threads: 2,
   },
   principalComponents: { count: 3, dimension: 2, rows: numbers(6) },
+  learnWordVectors: {
+    ...key,
+    // Two texts of the words 0 and 1; 2 has no vector, 3 ends a text.
+    words: Uint32Array.of(0, 1, 2, 1, 3, 1, 0, 3),
+    vocabulary: 2,
+    dimension: 2,
+    window: 2,
+    shift: 0.5,
+    smoothing: 0.75,
+    power: 0.5,
+    threads: 2,
+  },
   holdTokens: { tokens: Float64Array.of(1, 2, 3) },
   dropTokens: { held: 1 },
   measureLimit: { kind: 'triad', rows: 64, columns: 1, milliseconds: 1, threads: 1 },

@@ -41,25 +41,39 @@ LossKind readLoss(Input& input, const Model& model) {
   return model.outputs > 1 ? LossKind::kCrossEntropy : input.oneOf({LossKind::kSquare, LossKind::kLogistic});
 }
 
+// Where the tokens of examples of any length begin: [n+1].
+std::vector<size_t> readFirst(Input& input, const Model& model, int n) {
+  std::vector<size_t> first(1, 0);
+  for (int i = 0; i < n; ++i) first.push_back(first.back() + input.integer(1, model.tokens));
+  return first;
+}
+
 void evaluate(Input& input) {
   static ModelWorkspace workspace;
   const Model model = readModel(input);
   const int n = input.integer(1, 5);
-  std::vector<double> X(static_cast<size_t>(n) * model.tokens * model.dimension);
+  const std::vector<size_t> first = readFirst(input, model, n);
+  std::vector<double> X(first.back() * model.dimension);
   for (double& x : X) x = input.anyNumber();
   std::vector<double> theta(model.parameters());
   for (double& x : theta) x = input.anyNumber();
   const std::vector<double> y = readLabels(input, n, model.outputs);
-  const ExampleBlock block{n, X.data(), y.data(), nullptr};
+  const ExampleBlock block{n, X.data(), y.data(), nullptr, first.data()};
   std::vector<double> scores(static_cast<size_t>(n) * model.outputs);
   blockScores(model, theta.data(), block, scores.data(), workspace);
-  std::vector<double> weights(n * model.attentionSize());
+  size_t weightCount = 0;
+  for (int i = 0; i < n; ++i) weightCount += model.attentionSize(block.length(model, i));
+  std::vector<double> weights(weightCount);
   blockAttention(model, theta.data(), block, weights.data(), workspace);
   if (model.kind == ModelKind::kPromptAttention || model.kind == ModelKind::kMatrixAttention) {
-    for (auto row = weights.begin(); row != weights.end(); row += model.tokens) {
-      const double total = std::accumulate(row, row + model.tokens, 0.0);
-      EXPECT(std::isnan(total) || std::abs(total - 1.0) < 1e-9);
-      EXPECT(std::all_of(row, row + model.tokens, [](double w) { return std::isnan(w) || isShare(w); }));
+    auto row = weights.begin();
+    for (int i = 0; i < n; ++i) {
+      const int length = block.length(model, i);
+      for (size_t rows = model.attentionSize(length) / length; rows > 0; --rows, row += length) {
+        const double total = std::accumulate(row, row + length, 0.0);
+        EXPECT(std::isnan(total) || std::abs(total - 1.0) < 1e-9);
+        EXPECT(std::all_of(row, row + length, [](double w) { return std::isnan(w) || isShare(w); }));
+      }
     }
   }
   LossSums sums;
@@ -71,11 +85,14 @@ void evaluate(Input& input) {
 void train(Input& input) {
   const Model model = readModel(input);
   const int n = input.integer(1, 6);
-  const std::vector<double> X = input.numbers(static_cast<size_t>(n) * model.tokens * model.dimension);
+  const bool ragged = input.boolean();
+  const std::vector<size_t> first = readFirst(input, model, n);
+  const size_t rows = ragged ? first.back() : static_cast<size_t>(n) * model.tokens;
+  const std::vector<double> X = input.numbers(rows * model.dimension);
   const std::vector<double> y = readLabels(input, n, model.outputs);
-  std::vector<uint8_t> relevance(static_cast<size_t>(n) * model.tokens);
+  std::vector<uint8_t> relevance(rows);
   for (uint8_t& mark : relevance) mark = input.boolean();
-  const Examples examples{n, X.data(), y.data(), relevance.data()};
+  const Examples examples{n, X.data(), y.data(), relevance.data(), ragged ? first.data() : nullptr};
   FitOptions options{};
   options.loss = readLoss(input, model);
   options.optimizer = {

@@ -1,4 +1,5 @@
 import test from 'ava';
+import fc from 'fast-check';
 import { OptionRangeError, OptionTypeError, text } from '../../lib/index.js';
 
 test('words: case, compatibility forms, apostrophes, numbers, scripts without blanks', (t) => {
@@ -63,4 +64,18 @@ test('what are no words or documents is refused by name', (t) => {
   refused(() => text.sharedDocuments([], 'a' as never), /^test must be an array of documents/);
   refused(() => text.sharedDocuments([{ text: 5 }] as never, []), /^train\[0\]\.text must be a string/);
   refused(() => text.distinctDocuments([null] as never), /^documents\[0\] must be a document/);
+});
+
+test('words are those of the segmenter, in ASCII and around it', (t) => {
+  const segmenter = new Intl.Segmenter('en', { granularity: 'word' });
+  const characters = fc.constantFrom(...`aaZZ0099__..,,;;::''  "-@/!\n\t\r\v\0é我ก\u0301\u200d😀`);
+  const string = fc.array(characters, { maxLength: 12 }).map((parts) => parts.join(''));
+  fc.assert(
+    fc.property(string, (source) => {
+      const segments = [...segmenter.segment(source.normalize('NFKC'))];
+      const words = segments.flatMap(({ segment, isWordLike }) => (isWordLike ? [segment.toLowerCase()] : []));
+      t.deepEqual(text.wordsOf(source), words, JSON.stringify(source));
+    }),
+    { seed: 1, numRuns: 20_000 },
+  );
 });

@@ -58,6 +58,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add<descentRisk>(exports, "descentRisk");
   add<imageTokens>(exports, "imageTokens");
   add<principalComponentsOfRows>(exports, "principalComponents");
+  add<learnWordVectors>(exports, "learnWordVectors");
   return exports;
 }
 

@@ -35,5 +35,6 @@ Napi::Value fitModel(const Napi::CallbackInfo& info);
 Napi::Value fitGivenHead(const Napi::CallbackInfo& info);
 Napi::Value imageTokens(const Napi::CallbackInfo& info);
 Napi::Value principalComponentsOfRows(const Napi::CallbackInfo& info);
+Napi::Value learnWordVectors(const Napi::CallbackInfo& info);
 
 }  // namespace prompt_attention

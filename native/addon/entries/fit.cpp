@@ -106,7 +106,7 @@ Napi::Value fitModel(const Napi::CallbackInfo& info) {
   ModelExamples training = request.boolean("transfer")
                                ? takeExamples(request, "examples", model, options.loss)
                                : readExamples(request, "examples", model, &options.loss);
-  const int workers = std::min(threads, partCount(model, training.count));
+  const int workers = std::min(threads, partCount(model, training.count, training.view().rows(model)));
   auto job = allocating(env, 4 * sizeof(double) * theta.size(), [&] {
     return std::make_shared<FitJob>(model, options, std::move(training), std::move(validation),
                                     std::move(theta), workers);

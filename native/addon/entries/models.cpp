@@ -17,25 +17,28 @@ class ExampleValuesJob final : public PromiseJob {
  public:
   using Function = void (*)(const Model&, const double*, const ExampleBlock&, double*, ModelWorkspace&);
 
+  // Example i has the values offsets[i] … offsets[i+1]−1.
   ExampleValuesJob(Model model, ModelExamples examples, std::vector<double> theta, Function function,
-                   size_t valuesPerExample, size_t valueCount)
+                   std::vector<size_t> offsets)
       : model_(model),
         examples_(std::move(examples)),
         theta_(std::move(theta)),
         function_(function),
-        valuesPerExample_(valuesPerExample),
-        values_(valueCount) {
-    units = partCount(model_, examples_.count);
+        offsets_(std::move(offsets)),
+        values_(offsets_.back()) {
+    units = partCount(model_, examples_.count, examples_.view().rows(model_));
   }
   void run(uint64_t unit, Workspace& workspace) override {
-    const size_t example = static_cast<size_t>(model_.tokens) * model_.dimension;
-    const int64_t n = examples_.count;
+    const Examples all = examples_.view();
+    const int64_t n = all.count;
     const int end = static_cast<int>(n * static_cast<int64_t>(unit + 1) / static_cast<int64_t>(units));
-    const int size = examplesPerBlock(model_);
-    for (int i = static_cast<int>(n * static_cast<int64_t>(unit) / static_cast<int64_t>(units));
-         i < end && !cancelled; i += size) {
-      const ExampleBlock block{std::min(size, end - i), examples_.view().X + i * example, nullptr, nullptr};
-      function_(model_, theta_.data(), block, values_.data() + i * valuesPerExample_, workspace.model);
+    for (int i = static_cast<int>(n * static_cast<int64_t>(unit) / static_cast<int64_t>(units)), count;
+         i < end && !cancelled; i += count) {
+      count = examplesInBlock(model_, all.first, nullptr, i, end);
+      const size_t row = all.first == nullptr ? static_cast<size_t>(i) * model_.tokens : all.first[i];
+      const ExampleBlock block{count, all.X + row * model_.dimension, nullptr, nullptr,
+                               all.first == nullptr ? nullptr : all.first + i};
+      function_(model_, theta_.data(), block, values_.data() + offsets_[i], workspace.model);
     }
   }
   Napi::Value result(Napi::Env env) override {
@@ -47,8 +50,8 @@ class ExampleValuesJob final : public PromiseJob {
   const ModelExamples examples_;
   const std::vector<double> theta_;
   const Function function_;
-  const size_t valuesPerExample_;
-  ResultArray<double> values_;  // [n×valuesPerExample]
+  const std::vector<size_t> offsets_;  // [n+1]
+  ResultArray<double> values_;
 };
 
 class GradientJob final : public PromiseJob {
@@ -81,17 +84,23 @@ class GradientJob final : public PromiseJob {
 };
 
 Napi::Value startExampleValues(const Napi::CallbackInfo& info, ExampleValuesJob::Function function,
-                               size_t (*sizeOf)(const Model&)) {
+                               size_t (*sizeOf)(const Model&, int length)) {
   const Napi::Env env = info.Env();
   const Request request(info[0]);
   const Model model = readModel(request);
   ModelExamples examples = readExamples(request, "examples", model, nullptr);
   std::vector<double> theta = request.float64Array("parameters", model.parameters());
-  const size_t count = checkedProduct(env, examples.count, sizeOf(model));
+  // Before any of it is added up: no example has more values than one of T tokens.
+  checkedProduct(env, checkedProduct(env, examples.count, sizeOf(model, model.tokens)), sizeof(double));
   const int threads = static_cast<int>(request.integer("threads", 1, kMaximumThreads));
-  auto job = allocating(env, checkedProduct(env, count, sizeof(double)), [&] {
+  std::vector<size_t> offsets(1, 0);
+  for (int i = 0; i < examples.count; ++i) {
+    const size_t length = examples.first.empty() ? model.tokens : examples.first[i + 1] - examples.first[i];
+    offsets.push_back(offsets.back() + sizeOf(model, static_cast<int>(length)));
+  }
+  auto job = allocating(env, offsets.back() * sizeof(double), [&] {
     return std::make_shared<ExampleValuesJob>(model, std::move(examples), std::move(theta), function,
-                                              sizeOf(model), count);
+                                              std::move(offsets));
   });
   job->maximumThreads = static_cast<int>(std::min<uint64_t>(threads, job->units));
   return Environment::of(env).start(env, job);
@@ -117,11 +126,12 @@ Napi::Value dropTokens(const Napi::CallbackInfo& info) {
 
 Napi::Value modelScores(const Napi::CallbackInfo& info) {
   return startExampleValues(info, blockScores,
-                            [](const Model& model) { return static_cast<size_t>(model.outputs); });
+                            [](const Model& model, int) { return static_cast<size_t>(model.outputs); });
 }
 
 Napi::Value modelAttention(const Napi::CallbackInfo& info) {
-  return startExampleValues(info, blockAttention, [](const Model& model) { return model.attentionSize(); });
+  return startExampleValues(info, blockAttention,
+                            [](const Model& model, int length) { return model.attentionSize(length); });
 }
 
 Napi::Value modelGradient(const Napi::CallbackInfo& info) {

@@ -9,7 +9,8 @@ namespace prompt_attention {
 
 Examples ModelExamples::view() const {
   const double* X = held != nullptr ? held->data() : taken != nullptr ? takenData : tokens.data();
-  return {count, X, labels.data(), relevance.empty() ? nullptr : relevance.data()};
+  return {count, X, labels.data(), relevance.empty() ? nullptr : relevance.data(),
+          first.empty() ? nullptr : first.data()};
 }
 
 Model readModel(const Request& request) {
@@ -58,9 +59,14 @@ LossKind readLoss(const Request& request, const Model& model) {
 
 namespace {
 
-// Number of entries of the tokens of n examples, a RangeError if their bytes do not fit the address space.
-size_t tokenEntries(Napi::Env env, const Model& model, size_t n) {
-  const size_t entries = checkedProduct(env, checkedProduct(env, n, model.tokens), model.dimension);
+// Number of tokens of all examples, a RangeError if their bytes do not fit the address space.
+size_t tokenCount(Napi::Env env, const Model& model, const ModelExamples& examples) {
+  return examples.first.empty() ? checkedProduct(env, examples.count, model.tokens) : examples.first.back();
+}
+
+// Number of their entries, the same.
+size_t tokenEntries(Napi::Env env, const Model& model, const ModelExamples& examples) {
+  const size_t entries = checkedProduct(env, tokenCount(env, model, examples), model.dimension);
   checkedProduct(env, entries, sizeof(double));
   return entries;
 }
@@ -69,7 +75,15 @@ size_t tokenEntries(Napi::Env env, const Model& model, size_t n) {
 ModelExamples readLabels(const Request& fields, const Model& model, const LossKind* loss) {
   ModelExamples examples;
   examples.count = static_cast<int>(fields.integer("examples", 1, kMaximumCount));
-  tokenEntries(fields.env(), model, examples.count);
+  if (fields.has("lengths")) {
+    examples.first.assign(1, 0);
+    for (const uint32_t length : fields.uint32Array("lengths", examples.count)) {
+      if (length < 1 || length > static_cast<uint32_t>(model.tokens))
+        fields.failRange("lengths", "integers in [1, " + std::to_string(model.tokens) + "]");
+      examples.first.push_back(examples.first.back() + length);
+    }
+  }
+  tokenEntries(fields.env(), model, examples);
   if (loss != nullptr) {
     examples.labels = fields.float64Array("labels", examples.count);
     for (const double y : examples.labels) {
@@ -81,7 +95,7 @@ ModelExamples readLabels(const Request& fields, const Model& model, const LossKi
     }
   }
   if (fields.has("relevance"))
-    examples.relevance = fields.uint8Array("relevance", static_cast<size_t>(examples.count) * model.tokens);
+    examples.relevance = fields.uint8Array("relevance", tokenCount(fields.env(), model, examples));
   return examples;
 }
 
@@ -91,7 +105,7 @@ ModelExamples readExamples(const Request& request, const char* name, const Model
                            const LossKind* loss) {
   const Request fields = request.object(name);
   ModelExamples examples = readLabels(fields, model, loss);
-  const size_t entries = tokenEntries(fields.env(), model, examples.count);
+  const size_t entries = tokenEntries(fields.env(), model, examples);
   if (fields.has("held")) {
     examples.held = Environment::of(fields.env()).held(fields.integer("held", 1, kMaximumInteger));
     if (examples.held == nullptr || examples.held->size() != entries)
@@ -109,8 +123,7 @@ ModelExamples takeExamples(const Request& request, const char* name, const Model
   const Request fields = request.object(name);
   const Napi::Env env = fields.env();
   ModelExamples examples = readLabels(fields, model, &loss);
-  const Napi::Float64Array tokens =
-      fields.float64ArrayInPlace("tokens", tokenEntries(env, model, examples.count));
+  const Napi::Float64Array tokens = fields.float64ArrayInPlace("tokens", tokenEntries(env, model, examples));
   const Napi::Float64Array taken = Environment::of(env).takeOver(env, tokens);
   examples.takenData = taken.Data();
   examples.taken = std::make_unique<Napi::Reference<Napi::Float64Array>>(Napi::Persistent(taken));

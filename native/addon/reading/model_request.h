@@ -17,12 +17,13 @@ namespace prompt_attention {
 // environment.
 struct ModelExamples {
   int count = 0;                                               // n
-  std::vector<double> tokens;                                  // [n×T×d], or empty
-  std::shared_ptr<const std::vector<double>> held;             // [n×T×d], or null
-  std::unique_ptr<Napi::Reference<Napi::Float64Array>> taken;  // [n×T×d], or null
+  std::vector<size_t> first;                                   // [n+1] of Examples, or empty
+  std::vector<double> tokens;                                  // [rows×d], or empty
+  std::shared_ptr<const std::vector<double>> held;             // [rows×d], or null
+  std::unique_ptr<Napi::Reference<Napi::Float64Array>> taken;  // [rows×d], or null
   const double* takenData = nullptr;                           // its memory
   std::vector<double> labels;                                  // [n]; empty if the call needs none
-  std::vector<uint8_t> relevance;                              // [n×T] or empty
+  std::vector<uint8_t> relevance;                              // [rows] or empty
   Examples view() const;
 };
 
@@ -32,8 +33,8 @@ Model readModel(const Request& request);
 // The field `loss`, one that the model's outputs allow.
 LossKind readLoss(const Request& request, const Model& model);
 
-// The field `name`: { examples, tokens or held, labels?, relevance? }. Labels are read and checked if the
-// call has a loss, that is `loss` is not null.
+// The field `name`: { examples, tokens or held, lengths?, labels?, relevance? }. Labels are read and checked
+// if the call has a loss, that is `loss` is not null.
 ModelExamples readExamples(const Request& request, const char* name, const Model& model,
                            const LossKind* loss);
 

@@ -58,13 +58,26 @@ size_t Model::headSize() const {
   return static_cast<size_t>(outputs) * (pooledHead ? 1 : queries()) * d;
 }
 
-size_t Model::attentionSize() const {
-  return kind == ModelKind::kMatrixAttention ? static_cast<size_t>(queries()) * tokens : tokens;
+size_t Model::attentionSize(int length) const {
+  return kind == ModelKind::kMatrixAttention ? static_cast<size_t>(queries(length)) * length : length;
 }
 
 int examplesPerBlock(const Model& model) {
   const size_t example = static_cast<size_t>(model.tokens) * model.dimension;
   return static_cast<int>(std::max<size_t>(kBlockNumbers / example, 1));
+}
+
+int examplesInBlock(const Model& model, const size_t* first, const int* indices, int position, int end) {
+  if (first == nullptr) return std::min(examplesPerBlock(model), end - position);
+  const size_t most = kBlockNumbers / model.dimension;
+  size_t rows = 0;
+  int count = 0;
+  for (; position + count < end; ++count) {
+    const int i = indices == nullptr ? position + count : indices[position + count];
+    rows += first[i + 1] - first[i];
+    if (count > 0 && rows > most) break;
+  }
+  return count;
 }
 
 void addLoss(LossKind loss, int K, const double* f, double y, LossSums& sums, double* g) {

@@ -17,6 +17,10 @@
 // An example's attention is φ[T] (Xq/T for linear attention, 1/T for mean pooling), or Φ[M×T], prompt rows
 // first.
 //
+// Examples may have fewer tokens than T, which are then all there are in memory: an example of T_i tokens is
+// one of T tokens of which those behind T_i have the score −∞ and, as queries, do not exist. T_i stands for T
+// in everything above, and of U only the first m_p + T_i rows are read.
+//
 // Losses, with their derivative by the score: square ½(y−f)², f − y; logistic log(1+e^{−yf}),
 // −y/(1+e^{yf}); cross-entropy log Σ_c e^{f_c} − f_y, softmax(f) − e_y.
 //
@@ -39,7 +43,7 @@ enum class LossKind { kSquare, kLogistic, kCrossEntropy };
 
 struct Model {
   ModelKind kind;
-  int tokens;            // T ≥ 1
+  int tokens;            // T ≥ 1, the most that an example has
   int dimension;         // d ≥ 1
   int prompts;           // m_p ≥ 0; matrix attention only, else 0
   int outputs;           // K ≥ 1; 1 unless matrix attention
@@ -47,20 +51,32 @@ struct Model {
   bool trainsAttention;  // gradients of prompts and weights are wanted; matrix attention only
   bool trainsWeights;    // … of the weights; matrix attention only
 
-  int tokenQueries() const { return pooledHead && prompts > 0 ? 0 : tokens; }
-  int queries() const { return prompts + tokenQueries(); }  // M
+  bool hasTokenQueries() const { return !pooledHead || prompts == 0; }
+  int queries(int length) const { return prompts + (hasTokenQueries() ? length : 0); }  // M for T_i
+  int queries() const { return queries(tokens); }
   size_t promptSize() const;
   size_t weightSize() const;
   size_t headSize() const;
   size_t parameters() const { return promptSize() + weightSize() + headSize(); }
-  size_t attentionSize() const;  // weights of one example
+  size_t attentionSize(int length) const;  // weights of an example of T_i tokens
+  size_t attentionSize() const { return attentionSize(tokens); }
 };
 
 struct ExampleBlock {
   int count;
-  const double* X;           // [count×T×d]
+  const double* X;           // [rows×d], rows = count·T or Σ T_i
   const double* y;           // [count]; ±1, or 0 … K−1; not read for scores and attention
-  const uint8_t* relevance;  // [count×T], or null
+  const uint8_t* relevance;  // [rows], or null
+  // [count+1] for examples of different length: example i has the rows first[i] − first[0] … of X; else null
+  const size_t* first = nullptr;
+
+  size_t row(const Model& model, int i) const {
+    return first == nullptr ? static_cast<size_t>(i) * model.tokens : first[i] - first[0];
+  }
+  int length(const Model& model, int i) const {
+    return first == nullptr ? model.tokens : static_cast<int>(first[i + 1] - first[i]);
+  }
+  int rows(const Model& model) const { return static_cast<int>(row(model, count)); }
 };
 
 // Sums over examples.
@@ -85,16 +101,21 @@ struct ModelWorkspace {
   std::vector<double> gathered;     // tokens of a block of a mini-batch
   std::vector<double> gatheredLabels;
   std::vector<uint8_t> gatheredRelevance;
+  std::vector<size_t> gatheredFirst;
 };
 
-// Examples whose tokens, and what is made of them, fit the second-level cache together; at least 1.
+// Examples of T tokens which fit the second-level cache together with what is made of them; at least 1.
 int examplesPerBlock(const Model& model);
+
+// The same for the examples position, position + 1, … before `end`, of indices[position] or of the position
+// itself if that is null; `first` as in ExampleBlock, of all examples.
+int examplesInBlock(const Model& model, const size_t* first, const int* indices, int position, int end);
 
 // f[count×K]
 void blockScores(const Model& model, const double* theta, const ExampleBlock& block, double* f,
                  ModelWorkspace& workspace);
 
-// weights[count×attentionSize]
+// weights[Σ attentionSize(T_i)]
 void blockAttention(const Model& model, const double* theta, const ExampleBlock& block, double* weights,
                     ModelWorkspace& workspace);
 

@@ -12,8 +12,8 @@ constexpr size_t kNumbersPerGradientNumber = 16;       // gradients are at most 
 
 }  // namespace
 
-int partCount(const Model& model, int count) {
-  const size_t numbers = static_cast<size_t>(count) * model.tokens * model.dimension;
+int partCount(const Model& model, int count, size_t rows) {
+  const size_t numbers = rows * model.dimension;
   const size_t least = std::max(kLeastPartNumbers, kNumbersPerGradientNumber * model.parameters());
   const size_t most = std::min<size_t>(kMaximumParts, count);
   return static_cast<int>(std::clamp<size_t>(numbers / least, 1, most));
@@ -31,39 +31,59 @@ void Objective::begin(const double* theta, const int* indices, int count, bool w
   indices_ = indices;
   count_ = count;
   wantsGradient_ = wantsGradient;
-  parts_ = partCount(model_, count);
+  size_t rows = static_cast<size_t>(count) * model_.tokens;
+  if (examples_.first != nullptr) {
+    rows = 0;
+    for (int i = 0; i < count; ++i) rows += lengthOf(indices == nullptr ? i : indices[i]);
+  }
+  parts_ = partCount(model_, count, rows);
   sums_.assign(parts_, LossSums{});
   if (wantsGradient) gradients_.assign(parts_ * model_.parameters(), 0.0);
 }
 
+size_t Objective::firstRow(int i) const {
+  return examples_.first == nullptr ? static_cast<size_t>(i) * model_.tokens : examples_.first[i];
+}
+
+size_t Objective::lengthOf(int i) const {
+  return examples_.first == nullptr ? model_.tokens : examples_.first[i + 1] - examples_.first[i];
+}
+
 ExampleBlock Objective::blockOf(int first, int count, ModelWorkspace& workspace) const {
-  const size_t T = model_.tokens;
-  const size_t example = T * model_.dimension;
+  const size_t d = model_.dimension;
   const uint8_t* relevance = examples_.relevance;
+  const bool ragged = examples_.first != nullptr;
   if (indices_ == nullptr)
-    return {count, examples_.X + first * example, examples_.y + first,
-            relevance == nullptr ? nullptr : relevance + first * T};
-  workspace.gathered.resize(count * example);
+    return {count, examples_.X + firstRow(first) * d, examples_.y + first,
+            relevance == nullptr ? nullptr : relevance + firstRow(first),
+            ragged ? examples_.first + first : nullptr};
+  workspace.gatheredFirst.assign(1, 0);
+  for (int i = 0; i < count; ++i)
+    workspace.gatheredFirst.push_back(workspace.gatheredFirst.back() + lengthOf(indices_[first + i]));
+  const size_t rows = workspace.gatheredFirst.back();
+  workspace.gathered.resize(rows * d);
   workspace.gatheredLabels.resize(count);
-  if (relevance != nullptr) workspace.gatheredRelevance.resize(count * T);
+  if (relevance != nullptr) workspace.gatheredRelevance.resize(rows);
   for (int i = 0; i < count; ++i) {
-    const size_t from = indices_[first + i];
-    std::copy_n(examples_.X + from * example, example, workspace.gathered.data() + i * example);
-    workspace.gatheredLabels[i] = examples_.y[from];
-    if (relevance != nullptr)
-      std::copy_n(relevance + from * T, T, workspace.gatheredRelevance.data() + i * T);
+    const int example = indices_[first + i];
+    const size_t from = firstRow(example);
+    const size_t to = workspace.gatheredFirst[i];
+    const size_t length = lengthOf(example);
+    std::copy_n(examples_.X + from * d, length * d, workspace.gathered.data() + to * d);
+    workspace.gatheredLabels[i] = examples_.y[example];
+    if (relevance != nullptr) std::copy_n(relevance + from, length, workspace.gatheredRelevance.data() + to);
   }
   return {count, workspace.gathered.data(), workspace.gatheredLabels.data(),
-          relevance == nullptr ? nullptr : workspace.gatheredRelevance.data()};
+          relevance == nullptr ? nullptr : workspace.gatheredRelevance.data(),
+          ragged ? workspace.gatheredFirst.data() : nullptr};
 }
 
 void Objective::runPart(int part, ModelWorkspace& workspace, const std::atomic<bool>& cancelled) {
   const int first = static_cast<int>(static_cast<int64_t>(count_) * part / parts_);
   const int end = static_cast<int>(static_cast<int64_t>(count_) * (part + 1) / parts_);
   double* gradient = wantsGradient_ ? gradients_.data() + part * model_.parameters() : nullptr;
-  const int size = examplesPerBlock(model_);
   for (int i = first, count; i < end && !cancelled; i += count) {
-    count = std::min(size, end - i);
+    count = examplesInBlock(model_, examples_.first, indices_, i, end);
     addBlockLoss(model_, loss_, theta_, blockOf(i, count, workspace), 1.0 / count_, sums_[part], gradient,
                  workspace);
   }

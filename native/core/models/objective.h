@@ -16,9 +16,15 @@ namespace prompt_attention {
 
 struct Examples {
   int count;                 // n
-  const double* X;           // [n×T×d]
+  const double* X;           // [rows×d], rows = n·T or Σ T_i
   const double* y;           // [n]
-  const uint8_t* relevance;  // [n×T], or null
+  const uint8_t* relevance;  // [rows], or null
+  // [n+1] for examples of different length: example i has the rows first[i] … first[i+1]−1; else null
+  const size_t* first = nullptr;
+
+  size_t rows(const Model& model) const {
+    return first == nullptr ? static_cast<size_t>(count) * model.tokens : first[count];
+  }
 };
 
 struct Evaluation {
@@ -60,6 +66,8 @@ class Objective {
   const Examples& examples() const { return examples_; }
 
  private:
+  size_t firstRow(int i) const;  // of example i
+  size_t lengthOf(int i) const;
   ExampleBlock blockOf(int first, int count, ModelWorkspace& workspace) const;
 
   const Model model_;
@@ -74,7 +82,7 @@ class Objective {
   std::vector<double> gradients_;  // [parts×parameters]
 };
 
-// Number of parts that `count` examples are cut into, from sizes alone.
-int partCount(const Model& model, int count);
+// Number of parts that `count` examples with `rows` tokens are cut into, from sizes alone.
+int partCount(const Model& model, int count, size_t rows);
 
 }  // namespace prompt_attention

@@ -9,37 +9,52 @@ namespace prompt_attention {
 
 namespace {
 
-// Attention of the scores s = X q in a[count×T], in place.
-void weigh(const Model& model, int count, double* a) {
-  const int T = model.tokens;
-  if (model.kind == ModelKind::kPromptAttention)
-    softmaxRows(a, count, T);
-  else
-    for (int t = 0; t < count * T; ++t) a[t] /= T;
-}
-
-// Attention a[count×T].
-void attentionOf(const Model& model, const double* theta, const ExampleBlock& block, double* a) {
-  const int rows = block.count * model.tokens;
-  if (model.kind == ModelKind::kMeanPooling) {
-    std::fill(a, a + rows, 1.0 / model.tokens);
+// Attention of the scores s = X q in a[rows], in place.
+void weigh(const Model& model, const ExampleBlock& block, double* a) {
+  const bool softmax = model.kind == ModelKind::kPromptAttention;
+  if (softmax && block.first == nullptr) {
+    softmaxRows(a, block.count, model.tokens);
     return;
   }
-  product(block.X, rows, model.dimension, theta, a);
-  weigh(model, block.count, a);
+  for (int i = 0; i < block.count; ++i) {
+    const int T = block.length(model, i);
+    if (softmax)
+      softmaxRows(a, 1, T);
+    else
+      for (int t = 0; t < T; ++t) a[t] /= T;
+    a += T;
+  }
 }
 
-// Attention a[count×T] and h = X w.
+// 1/T for every token, in a[rows].
+void weighEqually(const Model& model, const ExampleBlock& block, double* a) {
+  for (int i = 0; i < block.count; ++i) {
+    const int T = block.length(model, i);
+    a = std::fill_n(a, T, 1.0 / T);
+  }
+}
+
+// Attention a[rows].
+void attentionOf(const Model& model, const double* theta, const ExampleBlock& block, double* a) {
+  if (model.kind == ModelKind::kMeanPooling) {
+    weighEqually(model, block, a);
+    return;
+  }
+  product(block.X, block.rows(model), model.dimension, theta, a);
+  weigh(model, block, a);
+}
+
+// Attention a[rows] and h = X w.
 void attentionAndProducts(const Model& model, const double* theta, const ExampleBlock& block, double* a,
                           double* h) {
-  const int rows = block.count * model.tokens;
+  const int rows = block.rows(model);
   if (model.kind == ModelKind::kMeanPooling) {
-    std::fill(a, a + rows, 1.0 / model.tokens);
+    weighEqually(model, block, a);
     product(block.X, rows, model.dimension, theta, h);
     return;
   }
   twoProducts(block.X, rows, model.dimension, theta, theta + model.promptSize(), a, h);
-  weigh(model, block.count, a);
+  weigh(model, block, a);
 }
 
 double relevantSum(const double* a, const uint8_t* mask, int T) {
@@ -53,13 +68,15 @@ double relevantSum(const double* a, const uint8_t* mask, int T) {
 
 void vectorAttentionScores(const Model& model, const double* theta, const ExampleBlock& block, double* f,
                            ModelWorkspace& workspace) {
-  const size_t T = model.tokens;
-  const size_t rows = block.count * T;
+  const size_t rows = block.rows(model);
   workspace.products.resize(2 * rows);
   double* a = workspace.products.data();
   double* h = a + rows;
   attentionAndProducts(model, theta, block, a, h);
-  for (int i = 0; i < block.count; ++i) f[i] = dot(a + i * T, h + i * T, model.tokens);
+  for (int i = 0; i < block.count; ++i) {
+    const size_t row = block.row(model, i);
+    f[i] = dot(a + row, h + row, block.length(model, i));
+  }
 }
 
 void vectorAttentionWeights(const Model& model, const double* theta, const ExampleBlock& block,
@@ -69,19 +86,18 @@ void vectorAttentionWeights(const Model& model, const double* theta, const Examp
 
 void addVectorAttentionLoss(const Model& model, LossKind loss, const double* theta, const ExampleBlock& block,
                             double scale, LossSums& sums, double* gradient, ModelWorkspace& workspace) {
-  const int T = model.tokens;
   const int d = model.dimension;
-  const int rows = block.count * T;
+  const int rows = block.rows(model);
   workspace.products.resize(2 * static_cast<size_t>(rows));
   double* a = workspace.products.data();
   double* h = a + rows;
   attentionAndProducts(model, theta, block, a, h);
-  for (int i = 0; i < block.count; ++i, a += T, h += T) {
+  for (int i = 0, T; i < block.count; ++i, a += T, h += T) {
+    T = block.length(model, i);
     const double f = dot(a, h, T);
     double g;
     addLoss(loss, 1, &f, block.y[i], sums, &g);
-    if (block.relevance != nullptr)
-      sums.relevant += relevantSum(a, block.relevance + static_cast<size_t>(i) * T, T);
+    if (block.relevance != nullptr) sums.relevant += relevantSum(a, block.relevance + block.row(model, i), T);
     if (gradient == nullptr) continue;
     g *= scale;
     // h becomes the coefficients of ∂/∂q, a those of ∂/∂w.

@@ -49,6 +49,7 @@ enum class Field : uint32_t {
   kSummaryUniform = 8,  // uniforms for the norm of such noise
   kResidual = 9,        // one normal per example: its pooled noise along an earlier head
   kShift = 10,          // one uniform per example: which of its scores a ladder shifts
+  kSubspace = 11,       // normals: where a search for singular vectors starts
   kInitial = 12,        // one normal per parameter: where training starts
   kBatchOrder = 13,     // n uniforms per pass over the examples (in place of trials)
   kPixel = 14,          // H·W uniforms per canvas (in place of trials): its noise
