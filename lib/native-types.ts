@@ -106,28 +106,28 @@ export interface NativeDescentTrials extends NativeTrials {
 
 /** One entry per record in every array. */
 export interface NativeDescentRisk {
-  readonly steps: Float64Array;
-  readonly error: Float64Array;
-  readonly standardError: Float64Array;
-  readonly trainingLoss: Float64Array;
-  readonly trainingLossStandardError: Float64Array;
-  readonly contextOverlap: Float64Array;
-  readonly contextOverlapStandardError: Float64Array;
-  readonly signalOverlap: Float64Array;
-  readonly signalOverlapStandardError: Float64Array;
-  readonly headContextOverlap: Float64Array;
-  readonly headContextOverlapStandardError: Float64Array;
-  readonly headSignalOverlap: Float64Array;
-  readonly headSignalOverlapStandardError: Float64Array;
-  readonly promptNorm: Float64Array;
-  readonly promptNormStandardError: Float64Array;
-  readonly headNorm: Float64Array;
-  readonly headNormStandardError: Float64Array;
-  readonly relevantAttention: Float64Array;
-  readonly relevantAttentionStandardError: Float64Array;
-  readonly effectiveDraws: Float64Array;
+  readonly steps: OwnFloat64Array;
+  readonly error: OwnFloat64Array;
+  readonly standardError: OwnFloat64Array;
+  readonly trainingLoss: OwnFloat64Array;
+  readonly trainingLossStandardError: OwnFloat64Array;
+  readonly contextOverlap: OwnFloat64Array;
+  readonly contextOverlapStandardError: OwnFloat64Array;
+  readonly signalOverlap: OwnFloat64Array;
+  readonly signalOverlapStandardError: OwnFloat64Array;
+  readonly headContextOverlap: OwnFloat64Array;
+  readonly headContextOverlapStandardError: OwnFloat64Array;
+  readonly headSignalOverlap: OwnFloat64Array;
+  readonly headSignalOverlapStandardError: OwnFloat64Array;
+  readonly promptNorm: OwnFloat64Array;
+  readonly promptNormStandardError: OwnFloat64Array;
+  readonly headNorm: OwnFloat64Array;
+  readonly headNormStandardError: OwnFloat64Array;
+  readonly relevantAttention: OwnFloat64Array;
+  readonly relevantAttentionStandardError: OwnFloat64Array;
+  readonly effectiveDraws: OwnFloat64Array;
   /** 1 or 0. */
-  readonly reliable: Float64Array;
+  readonly reliable: OwnFloat64Array;
 }
 
 export interface NativeExamples {
@@ -325,9 +325,9 @@ export interface NativeWordVectorsRequest extends NativeKey {
 
 export interface NativeWordVectors {
   /** V×d. */
-  readonly vectors: Float64Array;
+  readonly vectors: OwnFloat64Array;
   /** d. */
-  readonly singularValues: Float64Array;
+  readonly singularValues: OwnFloat64Array;
   /** Of the matrix that are not 0. */
   readonly entries: number;
 }

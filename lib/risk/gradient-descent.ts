@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import type { OwnFloat64Array } from '../arrays.js';
 import { ConvergenceError, OptionRangeError } from '../errors.js';
 import { type GradientDescentExperiment, gradientDescentSchema, hashKey } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
@@ -37,45 +38,45 @@ export interface GradientDescentRiskOptions
 /** The path of a training, one entry per step 0 … S in every array (with `recordEvery` one per recorded step). */
 export interface GradientDescentRisk {
   /** The steps: 0, 1, …, S. */
-  readonly steps: Float64Array;
+  readonly steps: OwnFloat64Array;
   /** Test errors, in [0, 1]. */
-  readonly error: Float64Array;
+  readonly error: OwnFloat64Array;
   /** Standard errors of `error`: ±1.96 of them are 95 % intervals where the entry is `reliable`. The others are alike. */
-  readonly standardError: Float64Array;
+  readonly standardError: OwnFloat64Array;
   /** Mean loss over the fresh examples of the next step. */
-  readonly trainingLoss: Float64Array;
+  readonly trainingLoss: OwnFloat64Array;
   /** Standard errors of `trainingLoss`. */
-  readonly trainingLossStandardError: Float64Array;
+  readonly trainingLossStandardError: OwnFloat64Array;
   /** ⟨q, q⋆⟩; 0 for mean pooling, as all of the prompt. */
-  readonly contextOverlap: Float64Array;
+  readonly contextOverlap: OwnFloat64Array;
   /** Standard errors of `contextOverlap`. */
-  readonly contextOverlapStandardError: Float64Array;
+  readonly contextOverlapStandardError: OwnFloat64Array;
   /** ⟨q, w⋆⟩. */
-  readonly signalOverlap: Float64Array;
+  readonly signalOverlap: OwnFloat64Array;
   /** Standard errors of `signalOverlap`. */
-  readonly signalOverlapStandardError: Float64Array;
+  readonly signalOverlapStandardError: OwnFloat64Array;
   /** ⟨w, q⋆⟩. */
-  readonly headContextOverlap: Float64Array;
+  readonly headContextOverlap: OwnFloat64Array;
   /** Standard errors of `headContextOverlap`. */
-  readonly headContextOverlapStandardError: Float64Array;
+  readonly headContextOverlapStandardError: OwnFloat64Array;
   /** ⟨w, w⋆⟩. */
-  readonly headSignalOverlap: Float64Array;
+  readonly headSignalOverlap: OwnFloat64Array;
   /** Standard errors of `headSignalOverlap`. */
-  readonly headSignalOverlapStandardError: Float64Array;
+  readonly headSignalOverlapStandardError: OwnFloat64Array;
   /** ‖q‖. */
-  readonly promptNorm: Float64Array;
+  readonly promptNorm: OwnFloat64Array;
   /** Standard errors of `promptNorm`. */
-  readonly promptNormStandardError: Float64Array;
+  readonly promptNormStandardError: OwnFloat64Array;
   /** ‖w‖. */
-  readonly headNorm: Float64Array;
+  readonly headNorm: OwnFloat64Array;
   /** Standard errors of `headNorm`. */
-  readonly headNormStandardError: Float64Array;
+  readonly headNormStandardError: OwnFloat64Array;
   /** Attention mass on relevant tokens, in [0, 1]; 0 for linear attention, whose weights are none. */
-  readonly relevantAttention: Float64Array;
+  readonly relevantAttention: OwnFloat64Array;
   /** Standard errors of `relevantAttention`. */
-  readonly relevantAttentionStandardError: Float64Array;
+  readonly relevantAttentionStandardError: OwnFloat64Array;
   /** Draws that carry the error, as in {@link KnownPromptRisk}. */
-  readonly effectiveDraws: Float64Array;
+  readonly effectiveDraws: OwnFloat64Array;
   /**
    * Whether the interval of the error can be trusted: enough draws carry it, more than a few of the paths do, and the term of order 1/n
    * that was extrapolated from smaller samples is at most a tenth of it.

@@ -62,7 +62,7 @@ const vectorsSchema = z.looseObject(
 );
 
 /** The vectors without a look at every number: who classifies one text after the other waits for it. */
-function parseVectors(wordVectors: unknown): Pick<WordVectors, 'dimension' | 'vectors' | 'index'> {
+function parseVectors(wordVectors: unknown) {
   const parsed = parseOptions(vectorsSchema, wordVectors, 'wordVectors');
   const { dimension, vectors, index } = parsed;
   if (vectors.length !== index.size * dimension)

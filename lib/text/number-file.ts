@@ -1,4 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import type { OwnFloat64Array } from '../arrays.js';
 import { DataError } from '../errors.js';
 import { writeOutput } from '../output.js';
 
@@ -67,7 +68,7 @@ export async function writeParts(file: string, parts: readonly Uint8Array[]): Pr
 export const bytesOf = (values: Float64Array) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 
 /** Refuse bytes as numbers if one of them is not finite. */
-export function finiteNumbers(file: string, bytes: Buffer, size: 4 | 8): Float64Array {
+export function finiteNumbers(file: string, bytes: Buffer, size: 4 | 8): OwnFloat64Array {
   const { buffer, byteOffset, length } = bytes;
   const values =
     size === 8

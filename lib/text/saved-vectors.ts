@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import type { OwnFloat64Array } from '../arrays.js';
 import { DataError, OptionRangeError } from '../errors.js';
 import { filePath, finiteVector, integerFrom, parseOptions } from '../options.js';
 import { type NumberArray, parseNumberArray } from './npy.js';
@@ -19,7 +20,7 @@ const wordsSchema = z
 const none = Object.freeze({ repeated: 0, encoding: 0 });
 
 /** Vectors of words from parts that fit, but for a word that comes again, whose position is given instead. */
-function assemble(words: readonly string[], dimension: number, vectors: Float64Array): WordVectors | number {
+function assemble(words: readonly string[], dimension: number, vectors: OwnFloat64Array): WordVectors | number {
   const index = new Map(words.map((word, i) => [word, i]));
   if (index.size < words.length) return words.findIndex((word, i) => index.get(word) !== i);
   return { words, dimension, vectors, index, excluded: none };
@@ -44,7 +45,7 @@ export function wordVectors(words: readonly string[], vectors: NumberArray): Wor
   const [rows, dimension = 0] = shape;
   if (shape.length !== 2 || rows !== given.length || dimension < 1)
     throw new OptionRangeError('vectors.shape', `[${given.length}, d], a row for every word`, shape);
-  const result = assemble([...given], dimension, values);
+  const result = assemble([...given], dimension, Float64Array.from(values));
   if (typeof result === 'number')
     throw new OptionRangeError(`words[${result}]`, 'a word that does not come again', given[result]);
   return result;

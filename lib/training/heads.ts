@@ -128,7 +128,7 @@ export async function fitHead(
  * console.log(headWeights(attention, relevance, 2)[0]); // 4
  * ```
  */
-export function headWeights(attention: Float64Array, relevance: Uint8Array, examples: number): Float64Array {
+export function headWeights(attention: Float64Array, relevance: Uint8Array, examples: number): OwnFloat64Array {
   const phi = parseOptions(numbers, attention, 'attention');
   const mask = parseOptions(arrayOf('Uint8Array'), relevance, 'relevance');
   const n = parseOptions(integerFrom(1, 2 ** 31 - 1), examples, 'examples');
