@@ -60,6 +60,15 @@ export {
 } from './simulate.js';
 export type { HeadSolver } from './solver.js';
 export * as study from './study/index.js';
+export {
+  type Exceedance,
+  type MetricSummary,
+  type PathSummary,
+  type QuantileValue,
+  type Summary,
+  type SummaryOptions,
+  summary,
+} from './summary.js';
 export { type TestErrorEstimate, type TestErrorOptions, testError } from './test-error.js';
 export * as text from './text/index.js';
 export * from './training/index.js';

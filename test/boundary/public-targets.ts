@@ -113,6 +113,20 @@ export const targets: Readonly<Record<string, Target>> = {
       relevance: Uint8Array.of(1, 0, 0, 0, 0, 1, 0, 0),
     },
   }),
+  summary: target(library.summary, {
+    simulation: {
+      trials: 3,
+      metrics: { error: Float64Array.of(0.1, 0.2, Number.NaN), headNorm: numbers(3) },
+      path: { steps: Float64Array.of(0, 1), metrics: { error: numbers(6) } },
+      status: Uint8Array.of(0, 0, 1),
+      testError: {
+        standardError: numbers(3),
+        effectiveDraws: Float64Array.of(10, 20, Number.NaN),
+        reliable: Uint8Array.of(1, 0, 0),
+      },
+    },
+    options: { quantiles: [0.1, 0.9], confidence: 0.9, thresholds: { error: 0.15 } },
+  }),
   simulateKnownPrompt: simulated({ ...knownPrompt, solver: 'direct' }),
   simulateThreeStep: simulated(threeSteps),
   simulateDescent: simulated(descent),
