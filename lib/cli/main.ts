@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { completionCommand } from './completion.js';
 import { doctorCommand } from './doctor.js';
 import { errorLine, exitCodeOf } from './errors.js';
 import { exportCommand } from './export.js';
@@ -44,6 +45,7 @@ const commands = [
   separationCommand(),
   imagesCommand(),
   doctorCommand(),
+  completionCommand(),
 ];
 for (const command of commands) program.addCommand(command);
 for (const command of [program, ...commands, ...commands.flatMap((parent) => parent.commands)])
