@@ -47,6 +47,8 @@ export {
   type NoiseKind,
 } from './mixture.js';
 export * from './models/index.js';
+export type { FigureCurve, FigureRecord, FigureSource } from './report/figure-source.js';
+export { type Figure, type FigureOptions, type FigureScale, figure } from './report/from-code.js';
 export * as risk from './risk/index.js';
 export {
   type Simulation,

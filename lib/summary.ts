@@ -228,7 +228,7 @@ export function summary(simulation: Simulation, options: SummaryOptions = {}): S
     ) as Summary['metrics'],
     ...(path !== undefined && {
       path: {
-        steps: path.steps,
+        steps: new Float64Array(path.steps),
         metrics: Object.fromEntries(
           Object.keys(path.metrics).map((name) => [name, along(paths[`${name}Path`] as PathEstimate)]),
         ),

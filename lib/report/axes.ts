@@ -1,4 +1,4 @@
-import type { kScales } from './dodge.js';
+import type { ScaleName } from './dodge.js';
 import { optionLabel } from './labels.js';
 import { isLogarithmic } from './style.js';
 
@@ -12,15 +12,23 @@ const kSymmetricLogarithm = 16;
 const kLongLabel = 14;
 
 /** The scale of an axis of numbers: that of steps has a place for 0 and is else logarithmic. */
-function horizontalScale(path: string | undefined, numbers: readonly number[]): keyof typeof kScales {
+function horizontalScale(path: string | undefined, numbers: readonly number[]): ScaleName {
   if (isLogarithmic(numbers, 4)) return 'log';
   return path === 'steps' && Math.min(...numbers) === 0 && Math.max(...numbers) >= kSymmetricLogarithm
     ? 'symlog'
     : 'linear';
 }
 
-/** The horizontal axis for the levels of a factor. */
-export function horizontalAxis(path: string | undefined, values: readonly (number | string)[]) {
+/**
+ * The horizontal axis for the levels of a factor.
+ *
+ * @param wanted Its scale; by default the one that suits the levels.
+ */
+export function horizontalAxis(
+  path: string | undefined,
+  values: readonly (number | string)[],
+  wanted?: ScaleName | undefined,
+) {
   const numbers = values.filter((value) => typeof value === 'number');
   const { symbol, words } = optionLabel(path ?? 'study');
   const title = symbol === words ? words : `${words} ${symbol}`;
@@ -31,10 +39,10 @@ export function horizontalAxis(path: string | undefined, values: readonly (numbe
       type: 'nominal' as const,
       sort: null,
       scale: { type: 'band' as const, padding: 0.2 },
-      axis: { title, labelAngle: isLong ? -35 : 0, labelLimit: isLong ? 220 : 0, labelOverlap: !isLong },
+      axis: { title, labelAngle: isLong ? -60 : 0, labelLimit: 0, labelOverlap: !isLong },
     };
   }
-  const type = horizontalScale(path, numbers);
+  const type = wanted ?? horizontalScale(path, numbers);
   return {
     field: 'x',
     type: 'quantitative' as const,

@@ -16,8 +16,11 @@ export interface AxisScale {
   off(place: number): number;
 }
 
-/** Scales by the names that Vega-Lite has for them. */
-export const kScales: Readonly<Record<'linear' | 'log' | 'symlog', AxisScale>> = {
+/** Names that Vega-Lite has for scales: symlog is logarithmic with a place for 0. */
+export type ScaleName = 'linear' | 'log' | 'symlog';
+
+/** Scales by their names. */
+export const kScales: Readonly<Record<ScaleName, AxisScale>> = {
   linear: { on: (value) => value, off: (place) => place },
   log: { on: Math.log, off: Math.exp },
   symlog: {

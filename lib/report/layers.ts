@@ -1,5 +1,5 @@
 import type { HorizontalAxis } from './axes.js';
-import { dodged, kScales } from './dodge.js';
+import { dodged, kScales, type ScaleName } from './dodge.js';
 import type { SeriesPlace, seriesChannels } from './series.js';
 
 /** What is drawn of one cell. */
@@ -13,7 +13,7 @@ export interface CurvePoint extends SeriesPlace {
 export function placed<Point extends CurvePoint>(
   points: readonly Point[],
   x: HorizontalAxis,
-  vertical: 'linear' | 'log',
+  vertical: ScaleName,
   size: { readonly width: number; readonly height: number },
 ): readonly (Point & { readonly place: number | string })[] {
   if (x.type === 'nominal') return points.map((point) => ({ ...point, place: point.x }));
@@ -29,10 +29,12 @@ export interface CurveParts {
   readonly hasTrials: boolean;
   /** Whether some are not reliable. */
   readonly hasMarked: boolean;
+  /** Whether points are connected by lines. */
+  readonly isConnected: boolean;
 }
 
 /**
- * The layers of curves: laws as lines, simulation as points with intervals, connected by lines where there is no law; on an axis of names
+ * The layers of curves: laws as lines, simulation as points with intervals; on an axis of names
  * laws are ticks, and the series of a name stand side by side.
  *
  * @param y The channel of a field.
@@ -41,7 +43,7 @@ export function curveLayers(
   x: HorizontalAxis,
   y: (field: string) => object,
   { color, shape, strokeDash, detail }: ReturnType<typeof seriesChannels>,
-  { hasTheory, hasTrials, hasMarked }: CurveParts,
+  { hasTheory, hasTrials, hasMarked, isConnected }: CurveParts,
 ): readonly object[] {
   const isNumeric = x.type === 'quantitative';
   const line = { type: 'line', interpolate: 'monotone', strokeWidth: 1.8, clip: true };
@@ -85,7 +87,7 @@ export function curveLayers(
   ];
   return [
     ...(hasTheory ? [theory] : []),
-    ...(hasTrials && !hasTheory && isNumeric ? [connection] : []),
+    ...(isConnected && isNumeric ? [connection] : []),
     ...(hasTrials ? simulation : []),
   ];
 }

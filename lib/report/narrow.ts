@@ -17,15 +17,14 @@ interface Figure extends Panel {
   readonly config: typeof kConfig;
 }
 
-/** Characters of a line of the title of an axis, and pixels of a label at an angle. */
+/** Characters of a line of the title of an axis. */
 const kAxisLine = 28;
-const kLongLabel = 110;
 
-/** An axis whose title is in lines, and whose long labels are cut. */
+/** An axis whose title is in lines. */
 function narrowedAxis(axis: Readonly<Record<string, unknown>>): object {
-  const { title, labelLimit } = axis;
+  const { title } = axis;
   const lines = typeof title === 'string' ? wrapped(title.replace('logarithmic scale', 'log scale'), kAxisLine) : title;
-  return { ...axis, title: lines, ...(labelLimit ? { labelLimit: kLongLabel } : {}) };
+  return { ...axis, title: lines };
 }
 
 /** A part of a specification with all its axes narrowed; data are left as they are. */

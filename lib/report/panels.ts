@@ -91,9 +91,13 @@ export function metricsSpec(rows: readonly StudyRow[], metrics: readonly string[
     axis: { title: null, tickCount: 5, labelExpr: kNumberText },
   });
   const hasTheory = values.some(({ theory }) => theory !== null);
-  const hasTrials = values.some(({ value }) => value !== null);
   const channels = seriesChannels(values, titles, factors.isOrdered);
-  const layer = curveLayers(x, y, channels, { hasTheory, hasTrials, hasMarked: false });
+  const layer = curveLayers(x, y, channels, {
+    hasTheory,
+    hasTrials: values.some(({ value }) => value !== null),
+    hasMarked: false,
+    isConnected: !hasTheory,
+  });
   const marks = `points: simulation with 95 % intervals${hasTheory ? '; lines: theory' : ''}`;
   const subtitle = [marks, layout.omitted].filter((text) => text !== '').join('. ');
   return panelFacet({ study: rows[0]?.study ?? '', title, subtitle, metrics }, values, layer);

@@ -127,6 +127,13 @@ export const targets: Readonly<Record<string, Target>> = {
     },
     options: { quantiles: [0.1, 0.9], confidence: 0.9, thresholds: { error: 0.15 } },
   }),
+  figure: target((...parameters: Parameters<typeof library.figure>) => library.figure(...parameters).spec, {
+    source: [
+      { x: 1, y: 0.1, low: 0, high: 0.2, name: 'a' },
+      { x: 2, y: 0.2, low: 0.1, high: 0.3, name: 'b' },
+    ],
+    options: { x: 'x', y: 'y', series: 'name', interval: ['low', 'high'], scale: { x: 'log' }, title: 'A figure' },
+  }),
   simulateKnownPrompt: simulated({ ...knownPrompt, solver: 'direct' }),
   simulateThreeStep: simulated(threeSteps),
   simulateDescent: simulated(descent),
