@@ -46,18 +46,18 @@ function digest(text: string): string {
  * ```
  */
 export function sharedDocuments(train: readonly TextDocument[], test: readonly TextDocument[]): SharedDocuments {
-  parseOptions(documentsSchema, train, 'train');
-  parseOptions(documentsSchema, test, 'test');
+  const learned = parseOptions(documentsSchema, train, 'train');
+  const tested = parseOptions(documentsSchema, test, 'test');
   const first = new Map<string, number>();
-  for (const [i, { text }] of train.entries()) {
+  for (const [i, { text }] of learned.entries()) {
     const key = digest(text);
     if (!first.has(key)) first.set(key, i);
   }
-  const pairs = test.flatMap(({ text }, i) => {
+  const pairs = tested.flatMap(({ text }, i) => {
     const seen = first.get(digest(text));
     return seen === undefined ? [] : [{ train: seen, test: i }];
   });
-  const contradicting = pairs.filter((pair) => train[pair.train]?.label !== test[pair.test]?.label).length;
+  const contradicting = pairs.filter((pair) => learned[pair.train]?.label !== tested[pair.test]?.label).length;
   return { pairs, contradicting };
 }
 
@@ -73,10 +73,10 @@ export function sharedDocuments(train: readonly TextDocument[], test: readonly T
  * ```
  */
 export function distinctDocuments(documents: readonly TextDocument[]): readonly TextDocument[] {
-  parseOptions(documentsSchema, documents, 'documents');
+  const read = parseOptions(documentsSchema, documents, 'documents');
   const seen = new Set<string>();
-  return documents.filter(({ text }) => {
-    const key = digest(text);
+  return documents.filter((_, i) => {
+    const key = digest(read[i]?.text ?? '');
     return !seen.has(key) && seen.add(key);
   });
 }
