@@ -170,7 +170,8 @@ export function readSource(source: unknown, names: FieldNames): SourceContent {
     throw new OptionTypeError('source', 'a simulation, rows, records or arrays of one length', source);
   if (isResult(source)) return rowsContent(source.rows, names);
   if (Array.isArray(source)) {
-    const list: readonly unknown[] = source;
+    // Read once: what is looked at below is what was checked.
+    const list: readonly unknown[] = [...source];
     if (list.length > 0 && list.every(isResult))
       return rowsContent(
         list.flatMap(({ rows }) => rows),
@@ -179,7 +180,14 @@ export function readSource(source: unknown, names: FieldNames): SourceContent {
     if (list.length > 0 && list.every(isRow)) return rowsContent(list, names);
     if (!list.every(isObject)) throw new OptionTypeError('source', 'an array of objects', source);
     const hasInterval = typeof names.interval !== 'boolean';
-    return { points: recordPoints(list, names, false), pointsAre: hasInterval ? 'values with intervals' : 'values' };
+    return {
+      points: recordPoints(
+        list.map((record) => ({ ...record })),
+        names,
+        false,
+      ),
+      pointsAre: hasInterval ? 'values with intervals' : 'values',
+    };
   }
   if (isObject(source.metrics) && ArrayBuffer.isView(source.status))
     return simulationContent(source as unknown as Simulation, names);

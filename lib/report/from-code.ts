@@ -33,7 +33,14 @@ export interface FigureOptions {
   /** One panel for each of its values. Default none, for rows what series cannot tell apart. */
   readonly facet?: string | undefined;
   /** Scales of the axes. Default: those that suit the values. */
-  readonly scale?: { readonly x?: FigureScale | undefined; readonly y?: FigureScale | undefined } | undefined;
+  readonly scale?:
+    | {
+        /** Of the horizontal axis. */
+        readonly x?: FigureScale | undefined;
+        /** Of the vertical axis. */
+        readonly y?: FigureScale | undefined;
+      }
+    | undefined;
   /**
    * `false`: none. Of records and curves: the field with the standard error (the interval is ± 1.96 times that), or those with its two
    * ends. Default for rows and along a simulation: 95 % intervals by Student's t; else none.
