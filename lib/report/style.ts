@@ -87,14 +87,14 @@ export const kConfig = {
 /** A text with a capital at its beginning. */
 export const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** Characters of a line of a subtitle. */
-const kLine = 100;
+/** Characters of a line of a subtitle, whose width is estimated generously where there is no browser. */
+const kLine = 80;
 
-/** Text in lines of at most about as many characters. */
-export function wrapped(text: string, characters: number): readonly string[] {
+/** Text in lines of at most about as many characters, broken between words, or where `breaks` says. */
+export function wrapped(text: string, characters: number, breaks: string | RegExp = ' '): readonly string[] {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ')) {
+  for (const word of text.split(breaks)) {
     if (line !== '' && line.length + 1 + word.length > characters) {
       lines.push(line);
       line = word;
@@ -105,7 +105,7 @@ export function wrapped(text: string, characters: number): readonly string[] {
 
 /** Title of a figure, which says what is seen, and below it the study and how to read it, at its left. */
 export function titleOf(text: string, study: string, subtitle: string) {
-  const lines = wrapped([study, subtitle].filter((part) => part !== '').join(': '), kLine);
+  const lines = wrapped([study, subtitle].filter((part) => part !== '').join(' · '), kLine, /(?<=[;.]) /);
   return { text, subtitle: [...lines], anchor: 'start' as const, offset: 12 };
 }
 

@@ -53,7 +53,7 @@ test('rows are drawn as in a report; of several studies each has a series', asyn
     ['small, τ = 0', 'small, τ = 0.5', 'again, τ = 0', 'again, τ = 0.5'],
   );
   t.is(specOf(both).title.text, 'Test error against training examples');
-  t.regex(specOf(both).title.subtitle.join(' '), /^small, again: points/);
+  t.regex(specOf(both).title.subtitle.join(' '), /^small, again · points/);
   const bare = figure(result, {
     theory: false,
     interval: false,

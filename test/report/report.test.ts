@@ -122,14 +122,15 @@ test('the figure has one line, one set of intervals and one set of points per se
   t.is(count(svg, /aria-roledescription="point"/g), 8);
   for (const text of [
     'Test error against training examples',
-    'some-study: points: simulation with 95 % intervals; side by side where they coincide; lines: theory',
+    'some-study · points: simulation with 95 % intervals;',
+    'side by side where they coincide; lines: theory',
     'training examples n (logarithmic scale)',
     'test error',
     'prompt scale',
     'τ = 0',
     'τ = 0.5',
   ])
-    t.true(svg.includes(`>${text}</text>`), text);
+    t.true(svg.includes(`>${text}</t`), text);
   t.true(svg.includes('fill="white"'));
   t.true(svg.includes('lines: theory'));
 });
@@ -321,7 +322,7 @@ test('a map has contours where the test error is what they say, which end at its
   // Nothing runs along the edge: at the bottom a line has one point at most at each of its ends.
   const ends = points.filter(({ y, error: wanted }) => (y ?? 1) < 1e-6 && wanted === 0.05);
   t.true(ends.length <= 2, String(ends.length));
-  t.deepEqual(spec.title.subtitle, ['some-study: lines are test errors 0.05, 0.1, 0.2, 0.3']);
+  t.deepEqual(spec.title.subtitle, ['some-study · lines are test errors 0.05, 0.1, 0.2, 0.3']);
 });
 
 test('a map with a hole, and one of one error, have no contours and are drawn', async (t) => {
