@@ -40,15 +40,17 @@ function extent(values: readonly number[], { on }: AxisScale): number {
  * level; else the level itself.
  *
  * @param size Width and height of a panel in pixels.
+ * @param reaches Values that the vertical axis reaches, whether or not there are points.
  */
 export function dodged<Point extends Marker>(
   points: readonly Point[],
   [x, y]: readonly [AxisScale, AxisScale],
   { width, height }: { readonly width: number; readonly height: number },
+  reaches: readonly number[] = [],
 ): readonly (Point & { readonly place: number | string })[] {
   const levels = points.flatMap((point) => (typeof point.x === 'number' ? [point.x] : []));
   const values = points.flatMap(({ value }) => (value === null ? [] : [value]));
-  const [across, up] = [extent(levels, x), extent(values, y)];
+  const [across, up] = [extent(levels, x), extent([...values, ...reaches], y)];
   const places = new Map<Point, number>();
   const groups = new Map<string, Point[]>();
   for (const point of points) {

@@ -105,7 +105,7 @@ export function curvesFigure(content: CurvesContent): TopLevelSpec {
   const panels = [...new Set(points.map(({ panel }) => panel))];
   const isOne = panelTitle === '';
   const size = isOne ? { width: 640, height: 380 } : { width: 320, height: 230 };
-  const values = placed(points, x, scale.type, size).map((point) => ({
+  const values = placed(points, x, scale.type, size, scale.type === 'linear' ? [0] : []).map((point) => ({
     ...point,
     low: point.low && Math.max(point.low, lowest),
   }));

@@ -15,9 +15,10 @@ export function placed<Point extends CurvePoint>(
   x: HorizontalAxis,
   vertical: ScaleName,
   size: { readonly width: number; readonly height: number },
+  reaches: readonly number[] = [],
 ): readonly (Point & { readonly place: number | string })[] {
   if (x.type === 'nominal') return points.map((point) => ({ ...point, place: point.x }));
-  return dodged(points, [kScales[x.scale.type], kScales[vertical]], size);
+  return dodged(points, [kScales[x.scale.type], kScales[vertical]], size, reaches);
 }
 
 /** How numbers of an axis are written: small ones with an exponent. */
