@@ -55,6 +55,8 @@ export {
   type NoiseKind,
 } from './mixture.js';
 export * from './models/index.js';
+export type { FigureCurve, FigureRecord, FigureSource } from './report/figure-source.js';
+export { type Figure, type FigureOptions, type FigureScale, figure } from './report/from-code.js';
 export * as risk from './risk/index.js';
 export {
   type Simulation,
@@ -68,6 +70,15 @@ export {
 } from './simulate.js';
 export type { HeadSolver } from './solver.js';
 export * as study from './study/index.js';
+export {
+  type Exceedance,
+  type MetricSummary,
+  type PathSummary,
+  type QuantileValue,
+  type Summary,
+  type SummaryOptions,
+  summary,
+} from './summary.js';
 export { type TestErrorEstimate, type TestErrorOptions, testError } from './test-error.js';
 export * as text from './text/index.js';
 export * from './training/index.js';

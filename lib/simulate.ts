@@ -236,13 +236,13 @@ function meanAccuracy(
  * fit the memory together, so many are used.
  * @example
  * ```ts
- * import { simulate } from 'prompt-attention';
+ * import { simulate, summary } from 'prompt-attention';
  * const mixture = { tokens: 32, dimension: 200, relevantFraction: 0.25, contextNorm: 2, signalNorm: 0.6 };
- * const { metrics } = await simulate(
+ * const simulation = await simulate(
  *   { kind: 'known-prompt', mixture, examples: 400, inverseTemperature: 0.5, head: { kind: 'least-squares' } },
  *   { trials: 100, seed: 1 },
  * );
- * console.log(metrics.error.reduce((sum, error) => sum + error) / 100);
+ * console.log(summary(simulation).metrics.error.mean, simulation.metrics.error.length);
  * ```
  */
 export async function simulate(experiment: Experiment, options: SimulationOptions): Promise<Simulation> {

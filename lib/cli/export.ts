@@ -1,9 +1,10 @@
 import { extname } from 'node:path';
 import { Command, Option } from 'commander';
+import { kFormats } from '../formats/table.js';
 import { sayWhere, toFileOrOutput } from './output.js';
 
 interface ExportFlags {
-  readonly format: 'csv' | 'json' | 'parquet';
+  readonly format: (typeof kFormats)[number];
   readonly out?: string;
   readonly trials?: boolean;
 }
@@ -11,11 +12,9 @@ interface ExportFlags {
 /** `prompt-attention export FILE`. */
 export function exportCommand(): Command {
   return new Command('export')
-    .description('write the rows of a result file as CSV, JSON or Parquet')
+    .description('write the rows of a result file as CSV, JSON, Parquet, Arrow or NumPy arrays')
     .argument('<file>', 'result file')
-    .addOption(
-      new Option('--format <format>', 'format of the output').choices(['csv', 'json', 'parquet']).makeOptionMandatory(),
-    )
+    .addOption(new Option('--format <format>', 'format of the output').choices(kFormats).makeOptionMandatory())
     .option(
       '--out <file>',
       'file to write, - for standard output (default: the result file with the extension of the format)',

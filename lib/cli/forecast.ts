@@ -19,14 +19,15 @@ function bytesText(bytes: number): string {
 
 /** What a study will take, as a few lines. */
 export async function forecastText(spec: StudySpec, options: Parameters<typeof forecast>[1]): Promise<string> {
-  const { cells, trials, seconds, bytes, measured, withoutLaw } = await forecast(spec, options);
+  const { cells, trials, seconds, bytes, fileBytes, memory, measured, withoutLaw } = await forecast(spec, options);
   const names = withoutLaw.map(({ factors }) => levelsText(factors, Object.keys(factors)));
   const more = names.length > kListed ? [`  … and ${names.length - kListed} more`] : [];
   return [
     `study ${spec.name}: ${cells} cells`,
     `trials: ${range(trials, (value) => value.toLocaleString('en'))}`,
     `time:   about ${range(seconds, durationText)}, from ${measured.cells} cells measured in ${durationText(measured.seconds)}`,
-    `result: about ${range(bytes, bytesText)} of raw results`,
+    `memory: ${bytesText(memory)} for the cells measured`,
+    `result: a file of about ${range(fileBytes, bytesText)}, ${range(bytes, bytesText)} of it raw results`,
     spec.theory === false
       ? 'law:    not asked for'
       : `law:    of ${cells - withoutLaw.length} of ${cells} cells${withoutLaw.length === 0 ? '' : '; none of'}`,

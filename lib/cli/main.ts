@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { buildCommand } from './build.js';
 import { complexityCommand } from './complexity.js';
+import { completionCommand } from './completion.js';
 import { doctorCommand } from './doctor.js';
 import { errorLine, exitCodeOf } from './errors.js';
 import { exportCommand } from './export.js';
@@ -48,6 +49,7 @@ const commands = [
   imagesCommand(),
   doctorCommand(),
   buildCommand(),
+  completionCommand(),
 ];
 for (const command of commands) program.addCommand(command);
 for (const command of [program, ...commands, ...commands.flatMap((parent) => parent.commands)])

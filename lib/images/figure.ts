@@ -162,7 +162,7 @@ function imageFigureSpec({ rows, spec }: Pick<StudyResult, 'rows' | 'spec'>): To
   const values = [...new Set(located.map(({ experiment }) => experiment.examples))].sort((a, b) => a - b);
   return {
     ...kFrame,
-    title: titleOf(spec.name, 'points: means over trials with 95 % intervals'),
+    title: titleOf(spec.name, '', 'points: means over trials with 95 % intervals'),
     resolve: { legend: { color: 'shared', shape: 'shared' }, scale: { color: 'shared', shape: 'shared' } },
     vconcat: drawn.map((strip) => ({ hconcat: panels.map((panel) => panelSpec(strip, panel, domain, values)) })),
     config: { ...kConfig, aria: false },

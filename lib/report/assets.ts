@@ -1,8 +1,12 @@
 /** The style sheet of a report: one column, readable on a phone, on paper and without colours. */
 export const kStyleSheet = `
-:root { --ink: #1b1f24; --quiet: #57606a; --line: #d0d7de; --shade: #f6f8fa; --accent: #0072b2; }
+:root { --paper: #fff; --ink: #1b1f24; --quiet: #57606a; --line: #d0d7de; --shade: #f6f8fa; --accent: #0072b2; --alert: #fff5ee; }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #15191e; --ink: #e6edf3; --quiet: #9aa4ae; --line: #353c44; --shade: #1e242b; --accent: #58b0ea; --alert: #33251b; }
+}
+@media print { :root { color-scheme: light; } }
 * { box-sizing: border-box; }
-body { margin: 0; color: var(--ink); background: #fff; font: 16px/1.5 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
+body { margin: 0; color: var(--ink); background: var(--paper); font: 16px/1.5 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
 main { max-width: 68rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .25rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 .5rem; padding-top: .75rem; border-top: 1px solid var(--line); }
@@ -14,11 +18,14 @@ dl.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem,
 dl.facts div { background: var(--shade); border-left: 3px solid var(--accent); padding: .5rem .75rem; }
 dt { color: var(--quiet); font-size: .8rem; }
 dl.facts dd { margin: 0; font-size: 1.2rem; font-variant-numeric: tabular-nums; }
-.warning { border-left: 3px solid #d55e00; background: #fff5ee; padding: .5rem .75rem; }
+.warning { border-left: 3px solid #d55e00; background: var(--alert); padding: .5rem .75rem; }
 figure { margin: 1rem 0 0; }
-.scroll { overflow-x: auto; }
-.scroll:focus-visible { outline: 2px solid var(--accent); }
-figure svg { display: block; width: 100%; height: auto; min-width: 30rem; max-width: var(--width); }
+figure svg { display: block; width: 100%; height: auto; max-width: var(--width); }
+.narrow { display: none; }
+@media screen and (max-width: 40rem) {
+  .wide { display: none; }
+  .narrow { display: block; }
+}
 figcaption { color: var(--quiet); font-size: .9rem; margin-top: .25rem; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
 th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line); }
@@ -41,8 +48,7 @@ dl.details dd { margin: 0; overflow-wrap: anywhere; }
   nav { display: none; }
   h2 { break-after: avoid; }
   figure, tr, dl.details { break-inside: avoid; }
-  figure svg { min-width: 0; }
-  .scroll, .rows { overflow: visible; max-height: none; border: 0; }
+  .rows { overflow: visible; max-height: none; border: 0; }
   table { font-size: 7pt; white-space: normal; }
   th, td { padding: .1rem .25rem; }
   thead th { position: static; }

@@ -1,7 +1,8 @@
 import type { TopLevelSpec } from 'vega-lite';
 import type { PairedDifference } from '../study/compare.js';
-import { horizontalAxis, seriesChannels } from './curves.js';
+import { horizontalAxis } from './axes.js';
 import { levelsText, levelText } from './labels.js';
+import { seriesChannels } from './series.js';
 import { kConfig, kFrame, titleOf } from './style.js';
 
 const kMostSeries = 9;
@@ -45,17 +46,20 @@ export function differencesSpec(study: string, differences: readonly PairedDiffe
   });
   const names = [...new Set(all.map(({ series }) => series))];
   const series = names.slice(0, kMostSeries);
-  const values = all.filter((point) => series.includes(point.series));
+  const values = all
+    .filter((point) => series.includes(point.series))
+    .map((point) => ({ ...point, color: point.series, shape: point.series }));
   const x = horizontalAxis(horizontal, [...new Set(values.map((point) => point.x))]);
-  const { color, shape } = seriesChannels(series, []);
+  const places = series.map((name) => ({ series: name, color: name, shape: name }));
+  const { color, shape } = seriesChannels(places, ['', ''], false);
   const legend = { title: null, orient: 'bottom', columns: 1 } as const;
   const y = (field: string) => ({ field, type: 'quantitative' as const, axis: { title: 'difference of test errors' } });
   const omitted = series.length < names.length ? `. ${series.length} of ${names.length} comparisons are drawn` : '';
   return {
     ...kFrame,
-    width: 560,
+    width: 640,
     height: 280,
-    title: titleOf(study, `paired differences with 95 % intervals${omitted}`),
+    title: titleOf('Paired differences of test errors', study, `points with 95 % intervals${omitted}`),
     data: { values },
     layer: [
       { mark: { type: 'rule', stroke: '#888888', strokeDash: [4, 4] }, encoding: { y: { datum: 0 } } },

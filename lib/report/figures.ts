@@ -45,7 +45,8 @@ export function reportFigures(
     figures.push({
       name: 'phase-diagram',
       title: 'Phase diagram',
-      caption: 'Test error over two factors; dark is low.',
+      caption:
+        'Test error over two factors; dark is low. Along a line the test error is the one that is written on it.',
       spec: heatmapSpec(rows, axes),
     });
   if (differences.length > 0)
@@ -71,7 +72,7 @@ export function reportFigures(
         name: i === 0 ? name : `${name}-${i + 1}`,
         title: text === '' ? title : `${title}: ${text}`,
         caption,
-        spec: metricsSpec(own, names, text === '' ? spec.name : `${spec.name}: ${text}`),
+        spec: metricsSpec(own, names, text === '' ? title : `${title}: ${text}`),
       });
   };
   if (metrics.includes('relevantAttention')) {
@@ -96,7 +97,12 @@ export function reportFigures(
       name: 'paths',
       title: 'Along the steps',
       caption: 'Metrics of a trial step by step.',
-      spec: pathsSpec(withPaths, [...new Set(withPaths.flatMap((row) => Object.keys(row.paths)))], spec.name, stepsOf),
+      spec: pathsSpec(
+        withPaths,
+        [...new Set(withPaths.flatMap((row) => Object.keys(row.paths)))],
+        'Metrics along the steps',
+        stepsOf,
+      ),
     });
   const scores = rows.flatMap(({ z, reliable }) => (z !== null && reliable ? z : []));
   if (scores.length >= kLeastScores && agreement !== null)

@@ -1,5 +1,6 @@
 import type { TopLevelSpec } from 'vega-lite';
 import type { StudyRow } from '../study/rows.js';
+import { type ContourPoint, contourLines, type MapAxis } from './contours.js';
 import { levelsText, optionLabel } from './labels.js';
 import { independentFactors, isNumeric, levelCount } from './layout.js';
 import { isLogarithmic, kConfig, kFrame, kHeatScheme, titleOf } from './style.js';
@@ -56,21 +57,31 @@ export function heatmapSpec(rows: readonly StudyRow[], axes: readonly [string, s
     return { path, logarithmic, map: tiles(levels, logarithmic) };
   }) as [Axis, Axis];
   const all = rows.flatMap((row) => {
-    const [left, right] = tileOf(xs.map, row.factors[xs.path] as number);
-    const [bottom, top] = tileOf(ys.map, row.factors[ys.path] as number);
+    const [level, other] = [row.factors[xs.path] as number, row.factors[ys.path] as number];
+    const [left, right] = tileOf(xs.map, level);
+    const [bottom, top] = tileOf(ys.map, other);
     const place = levelsText(row.factors, others);
     const tile = { left, right, bottom, top };
     const panel = (kind: string) => [place, kind].filter((text) => text !== '').join(': ');
     return [
-      ...(Number.isNaN(row.meanError) ? [] : [{ ...tile, value: row.meanError, panel: panel('simulation') }]),
+      ...(Number.isNaN(row.meanError)
+        ? []
+        : [{ ...tile, level, other, value: row.meanError, panel: panel('simulation') }]),
       ...(row.theory === null || Number.isNaN(row.theory)
         ? []
-        : [{ ...tile, value: row.theory, panel: panel('theory') }]),
+        : [{ ...tile, level, other, value: row.theory, panel: panel('theory') }]),
     ];
   });
   const panels = [...new Set(all.map(({ panel }) => panel))].slice(0, kMostPanels);
-  const values = all.filter(({ panel }) => panels.includes(panel));
-  const errors = values.map(({ value }) => value);
+  const shown = all.filter(({ panel }) => panels.includes(panel));
+  const lines = panels.flatMap((panel) =>
+    contoursOf(
+      shown.filter((tile) => tile.panel === panel),
+      [xs, ys],
+    ).map((point) => ({ ...point, panel })),
+  );
+  const values = [...shown.map(({ level, other, ...tile }) => tile), ...lines];
+  const errors = shown.map(({ value }) => value);
   const encode = ({ path, logarithmic, map }: Axis, field: string) => {
     const { symbol, words } = optionLabel(path);
     const bounds = [...map.values()].flat();
@@ -92,33 +103,73 @@ export function heatmapSpec(rows: readonly StudyRow[], axes: readonly [string, s
     };
   };
   const logarithmicColor = isLogarithmic(errors, 30);
-  const legend = { title: `test error${logarithmicColor ? ' (logarithmic)' : ''}`, gradientLength: 220 };
+  const legend = {
+    title: `test error${logarithmicColor ? ' (logarithmic)' : ''}`,
+    orient: 'bottom',
+    gradientLength: 240,
+  };
   const scale = { type: logarithmicColor ? 'log' : 'linear', scheme: kHeatScheme, nice: false };
+  const [x, y] = [encode(xs, 'x'), encode(ys, 'y')];
+  const drawn = [...new Set(lines.map(({ error }) => error))];
+  const title = `Test error over ${axes.map((path) => optionLabel(path).words).join(' and ')}`;
+  const subtitle = drawn.length === 0 ? '' : `lines are test errors ${drawn.join(', ')}`;
+  const isLine = { filter: 'isValid(datum.line)' };
+  const one = panels.length === 1;
   return {
     ...kFrame,
-    title: titleOf(rows[0]?.study ?? '', 'test error over two factors'),
+    title: titleOf(title, rows[0]?.study ?? '', subtitle),
     data: { values },
     facet: { field: 'panel', type: 'nominal', sort: panels, header: { title: null } },
     columns: Math.min(2, panels.length),
     spec: {
-      width: 260,
-      height: 240,
-      mark: { type: 'rect' },
-      encoding: {
-        x: encode(xs, 'left'),
-        x2: { field: 'right' },
-        y: encode(ys, 'bottom'),
-        y2: { field: 'top' },
-        color: {
-          field: 'value',
-          type: 'quantitative',
-          scale,
-          legend,
+      width: one ? 640 : 330,
+      height: one ? 400 : 280,
+      layer: [
+        {
+          transform: [{ filter: 'isValid(datum.left)' }],
+          // A description of every tile would be most of the file.
+          mark: { type: 'rect', aria: false },
+          encoding: {
+            x: encode(xs, 'left'),
+            x2: { field: 'right' },
+            y: encode(ys, 'bottom'),
+            y2: { field: 'top' },
+            color: { field: 'value', type: 'quantitative', scale, legend },
+          },
         },
-      },
+        ...(['#ffffff', '#1b1f24'] as const).map((stroke, i) => ({
+          transform: [isLine],
+          mark: { type: 'line', stroke, strokeWidth: i === 0 ? 3 : 1.4 },
+          encoding: { x, y, detail: { field: 'line' }, order: { field: 'order' } },
+        })),
+        ...(['#ffffff', '#1b1f24'] as const).map((color, i) => ({
+          transform: [isLine, { filter: "datum.label !== ''" }],
+          mark: {
+            type: 'text',
+            fontSize: 12,
+            fontWeight: 'bold',
+            dy: -8,
+            ...(i === 0 ? { fill: color, stroke: color, strokeWidth: 3 } : { fill: color }),
+          },
+          encoding: { x, y, text: { field: 'label' } },
+        })),
+      ],
     },
     config: kConfig,
   } as unknown as TopLevelSpec;
+}
+
+/** The contours of the tiles of a panel; none where a tile is missing. */
+function contoursOf(
+  tiles: readonly { readonly level: number; readonly other: number; readonly value: number }[],
+  axes: readonly [Axis, Axis],
+): readonly ContourPoint[] {
+  const mapAxis = ({ map, logarithmic }: Axis): MapAxis => ({ levels: [...map.keys()].map(rounded), logarithmic });
+  const [x, y] = [mapAxis(axes[0]), mapAxis(axes[1])];
+  const key = (level: number, other: number) => `${rounded(level)} ${rounded(other)}`;
+  const found = new Map(tiles.map(({ level, other, value }) => [key(level, other), value]));
+  const values = y.levels.flatMap((other) => x.levels.flatMap((level) => found.get(key(level, other)) ?? []));
+  return values.length === x.levels.length * y.levels.length ? contourLines(values, x, y) : [];
 }
 
 interface Axis {

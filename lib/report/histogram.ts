@@ -34,9 +34,9 @@ export function zScoresSpec(study: string, scores: readonly number[]): TopLevelS
   const note = beyond > 0 ? `. ${beyond} beyond ±${kOutermost} are in the outermost bins` : '';
   return {
     ...kFrame,
-    width: 560,
+    width: 640,
     height: 240,
-    title: titleOf(study, `bars: z-scores of ${scores.length} cells; line: standard normal${note}`),
+    title: titleOf(`z-scores of ${scores.length} cells`, study, `bars: cells; line: standard normal${note}`),
     layer: [
       {
         data: { values: bins },

@@ -6,7 +6,8 @@ import { parseOptions } from '../options.js';
 import { compare } from '../study/compare.js';
 import { open } from '../study/read.js';
 import { reportFigures } from './figures.js';
-import { reportPage } from './page.js';
+import { narrowed } from './narrow.js';
+import { type PageFigure, reportPage } from './page.js';
 import { loadPngRenderer, renderSvg } from './render.js';
 
 /** Where a report is written. */
@@ -37,8 +38,11 @@ export async function writeReport(file: string, options: ReportOptions): Promise
   const result = await open(file);
   const differences = await compare(file);
   const png = await loadPngRenderer();
-  const figures: { figure: ReturnType<typeof reportFigures>[number]; svg: string }[] = [];
-  for (const figure of reportFigures(result, differences)) figures.push({ figure, svg: await renderSvg(figure.spec) });
+  const figures: PageFigure[] = [];
+  for (const figure of reportFigures(result, differences)) {
+    const svg = await renderSvg(figure.spec);
+    figures.push({ figure, svg, narrow: await renderSvg(narrowed(figure.spec)) });
+  }
   const write = (name: string, content: string | Uint8Array) => {
     const path = join(out, name);
     writeFileSync(path, content);

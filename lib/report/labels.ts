@@ -8,6 +8,7 @@ export interface OptionLabel {
 
 const kLabels: Readonly<Record<string, OptionLabel>> = {
   examples: { symbol: 'n', words: 'training examples' },
+  steps: { symbol: 'steps', words: 'steps' },
   inverseTemperature: { symbol: 'τ', words: 'prompt scale' },
   'mixture.tokens': { symbol: 'T', words: 'tokens per example' },
   'mixture.dimension': { symbol: 'd', words: 'token dimension' },

@@ -41,10 +41,11 @@ export function levelCount(rows: readonly StudyRow[], path: string): number {
   return distinct(rows, [path]);
 }
 
-/** The factor along the horizontal axis: `examples`, else the numeric factor with the most levels, else the first one. */
+/** The factor along the horizontal axis: `steps`, of a training, `examples`, else the numeric factor with the most levels, else the first one. */
 export function horizontalFactor(rows: readonly StudyRow[]): string | undefined {
   const paths = independentFactors(rows);
   const numeric = paths.filter((path) => isNumeric(rows, path));
+  if (numeric.includes('steps') && levelCount(rows, 'steps') > 1) return 'steps';
   if (numeric.includes('examples') && levelCount(rows, 'examples') > 1) return 'examples';
   return [...numeric].sort((a, b) => levelCount(rows, b) - levelCount(rows, a))[0] ?? paths[0];
 }

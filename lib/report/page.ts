@@ -1,13 +1,13 @@
-import { Document, visit } from 'yaml';
 import type { PairedDifference } from '../study/compare.js';
 import type { StudyRun } from '../study/provenance.js';
 import type { StudyResult } from '../study/rows.js';
-import { plain } from '../study/spec.js';
 import { markLines, probabilityText, signed } from './agreement.js';
 import { kScript, kStyleSheet } from './assets.js';
 import { differenceText } from './differences.js';
 import type { ReportFigure } from './figures.js';
 import { levelsText } from './labels.js';
+import { studyText } from './study-text.js';
+import { kDarkColors } from './style.js';
 import { secondsText, type TableColumn, tableColumns } from './table.js';
 
 /** A page of more rows would not open well on a phone; export has them all. */
@@ -26,20 +26,43 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => kEscapes[character] as string);
 }
 
-/** An SVG document as a part of a page: the names inside it are made its own, as several figures use the same ones. */
+/** The custom property of the style sheet that stands for a colour of figures. */
+const colorName = (color: string) => `--figure-${color.replace('#', '').toLowerCase()}`;
+
+/** The colours of figures as custom properties, which are others on a dark page. */
+const kFigureColors = `:root { ${Object.keys(kDarkColors)
+  .map((color) => `${colorName(color)}: ${color};`)
+  .join(' ')} }
+@media (prefers-color-scheme: dark) {
+  :root { ${Object.entries(kDarkColors)
+    .map(([color, dark]) => `${colorName(color)}: ${dark};`)
+    .join(' ')} }
+}`;
+
+/**
+ * An SVG document as a part of a page: the names inside it are made its own, as several figures use the same ones, and its colours are
+ * those of the page.
+ */
 function inlineSvg(svg: string, prefix: string): string {
   return svg
     .replaceAll(/\bid="([^"]+)"/g, `id="${prefix}-$1"`)
     .replaceAll(/url\(#([^)]+)\)/g, `url(#${prefix}-$1)`)
-    .replaceAll(/href="#([^"]+)"/g, `href="#${prefix}-$1"`);
+    .replaceAll(/href="#([^"]+)"/g, `href="#${prefix}-$1"`)
+    .replaceAll(/\b(fill|stroke)="([^"]+)"/g, (attribute, name: string, color: string) =>
+      color in kDarkColors ? `${name}="var(${colorName(color)})"` : attribute,
+    );
 }
 
-function figureSection({ name, title, caption }: ReportFigure, svg: string): string {
-  const width = /\bwidth="([\d.]+)"/.exec(svg)?.[1] ?? '600';
+function figureSection({ figure: { name, title, caption }, svg, narrow }: PageFigure): string {
+  const image = (kind: string, content: string) => {
+    const width = /\bwidth="([\d.]+)"/.exec(content)?.[1] ?? '600';
+    return `<div class="${kind}" style="--width:${width}px" role="img" aria-label="${escapeHtml(title)}">${inlineSvg(content, `${name}-${kind}`)}</div>`;
+  };
   return `<section id="${name}">
 <h2>${escapeHtml(title)}</h2>
-<figure style="--width:${width}px">
-<div class="scroll" tabindex="0" role="img" aria-label="${escapeHtml(title)}">${inlineSvg(svg, name)}</div>
+<figure>
+${image('wide', svg)}
+${image('narrow', narrow)}
 <figcaption>${escapeHtml(caption)} Files: <a href="${name}.svg">${name}.svg</a>, <a href="${name}.png">${name}.png</a>.</figcaption>
 </figure>
 </section>`;
@@ -125,18 +148,6 @@ ${tableHtml(headings, rows)}
 </section>`;
 }
 
-/** The study as a study file: lists on one line, what it does not use left out. */
-function studyText({ spec }: StudyResult): string {
-  const isEmpty = (value: unknown) => typeof value === 'object' && value !== null && Object.keys(value).length === 0;
-  const document = new Document(Object.fromEntries(Object.entries(plain(spec)).filter(([, value]) => !isEmpty(value))));
-  visit(document, {
-    Seq(_, node) {
-      node.flow = true;
-    },
-  });
-  return document.toString({ lineWidth: 100 });
-}
-
 function runHtml(run: StudyRun): string {
   const facts: readonly (readonly [string, string])[] = [
     ['host', run.host],
@@ -177,11 +188,18 @@ function factsHtml({ rows, cells, finishedCells, agreement }: StudyResult): stri
   return `<dl class="facts">${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`).join('')}</dl>`;
 }
 
+/** A figure of a page, drawn for wide and for narrow pages. */
+export interface PageFigure {
+  readonly figure: ReportFigure;
+  readonly svg: string;
+  readonly narrow: string;
+}
+
 /** What a page is made of. */
 export interface PageContent {
   readonly result: StudyResult;
   readonly differences: readonly PairedDifference[];
-  readonly figures: readonly { readonly figure: ReportFigure; readonly svg: string }[];
+  readonly figures: readonly PageFigure[];
 }
 
 /** A page that needs nothing but itself: it may not load anything, and says so to the browser. */
@@ -201,7 +219,8 @@ export function reportPage({ result, differences, figures }: PageContent): strin
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
 <link rel="icon" href="data:,">
 <title>${escapeHtml(spec.name)}</title>
-<style>${kStyleSheet}</style>
+<meta name="color-scheme" content="light dark">
+<style>${kFigureColors}${kStyleSheet}</style>
 </head>
 <body>
 <main>
@@ -212,12 +231,12 @@ ${factsHtml(result)}
 ${warnings.map((warning) => `<p class="warning">${escapeHtml(warning)}</p>`).join('\n')}
 <nav aria-label="Sections"><ul>${sections.map(([name, title]) => `<li><a href="#${name}">${escapeHtml(title)}</a></li>`).join('')}</ul></nav>
 </header>
-${figures.map(({ figure, svg }) => figureSection(figure, svg)).join('\n')}
+${figures.map(figureSection).join('\n')}
 ${differencesSection(differences)}
 ${resultsSection(result)}
 <section id="study">
 <h2>Study</h2>
-<pre>${escapeHtml(studyText(result))}</pre>
+<pre>${escapeHtml(studyText(result.spec))}</pre>
 </section>
 <section id="provenance">
 <h2>Provenance</h2>

@@ -1,8 +1,11 @@
 import type { TopLevelSpec } from 'vega-lite';
 import type { StudyRow } from '../study/rows.js';
-import { horizontalAxis, marginOf, metricQuantity, seriesChannels } from './curves.js';
-import { levelsText, levelText, metricLabel, optionLabel } from './labels.js';
+import { horizontalAxis } from './axes.js';
+import { marginOf, metricQuantity } from './curves.js';
+import { levelsText, levelText, metricLabel } from './labels.js';
+import { curveLayers, kNumberText, placed } from './layers.js';
 import { layoutOf } from './layout.js';
+import { factorsTitle, seriesChannels, seriesFactors, seriesPlace } from './series.js';
 import { kConfig, kFrame, titleOf } from './style.js';
 
 const kPanelSize = { width: 250, height: 170 };
@@ -21,19 +24,24 @@ export function rowsByPanel(
 }
 
 interface PanelOptions {
+  readonly study: string;
   readonly title: string;
   readonly subtitle: string;
   readonly metrics: readonly string[];
 }
 
-function panelFacet({ title, subtitle, metrics }: PanelOptions, values: readonly object[], layer: readonly object[]) {
+function panelFacet(
+  { study, title, subtitle, metrics }: PanelOptions,
+  values: readonly object[],
+  layer: readonly object[],
+) {
   const names = metrics.map((name) => metricLabel(name));
   return {
     ...kFrame,
-    title: titleOf(title, subtitle),
+    title: titleOf(title, study, subtitle),
     data: { values },
     facet: { field: 'metric', type: 'nominal', sort: names, header: { title: null } },
-    columns: Math.min(metrics.length, 2),
+    columns: metrics.length === 4 ? 2 : Math.min(metrics.length, 3),
     spec: { ...kPanelSize, layer },
     resolve: { scale: { y: 'independent' } },
     config: kConfig,
@@ -47,7 +55,8 @@ function panelFacet({ title, subtitle, metrics }: PanelOptions, values: readonly
  */
 export function metricsSpec(rows: readonly StudyRow[], metrics: readonly string[], title: string): TopLevelSpec {
   const layout = layoutOf(rows);
-  const values = metrics.flatMap((name) => {
+  const factors = seriesFactors(layout.rows, layout.series, layout.horizontal);
+  const pointsOf = (name: string) => {
     const quantity = metricQuantity(name, name);
     return layout.rows.flatMap((row) => {
       const estimate = quantity.estimate(row);
@@ -58,44 +67,40 @@ export function metricsSpec(rows: readonly StudyRow[], metrics: readonly string[
       return {
         metric: metricLabel(name),
         x: typeof level === 'number' ? level : levelText(level),
-        series: levelsText(row.factors, layout.series),
+        ...seriesPlace(row.factors, factors),
         value: estimate?.mean ?? null,
         low: estimate && estimate.mean - margin,
         high: estimate && estimate.mean + margin,
         theory,
+        marked: false,
       };
     });
+  };
+  const levels = layout.rows.map(({ factors, study }) => {
+    const level = layout.horizontal === undefined ? study : factors[layout.horizontal];
+    return typeof level === 'number' ? level : levelText(level);
   });
-  const x = horizontalAxis(layout.horizontal, [...new Set(values.map((point) => point.x))]);
-  const names = [...new Set(values.map(({ series }) => series))];
-  const { color, shape, strokeDash } = seriesChannels(names, layout.series);
+  const x = horizontalAxis(layout.horizontal, [...new Set(levels)]);
+  // Each metric has an axis of its own.
+  const values = metrics.flatMap((name) => placed(pointsOf(name), x, 'linear', kPanelSize));
+  const titles = [factorsTitle(factors.color), factorsTitle(factors.shape)] as const;
   const y = (field: string) => ({
     field,
     type: 'quantitative',
     scale: { zero: false },
-    axis: { title: null, tickCount: 5 },
+    axis: { title: null, tickCount: 5, labelExpr: kNumberText },
   });
   const hasTheory = values.some(({ theory }) => theory !== null);
-  const line = { type: 'line', interpolate: 'monotone', strokeWidth: 1.8 };
-  const layer = [
-    ...(hasTheory && x.type === 'quantitative'
-      ? [
-          {
-            transform: [{ filter: 'isValid(datum.theory)' }],
-            mark: line,
-            encoding: { x, y: y('theory'), color, strokeDash },
-          },
-        ]
-      : []),
-    { mark: { type: 'rule', strokeWidth: 1.5 }, encoding: { x, y: y('low'), y2: { field: 'high' }, color } },
-    {
-      mark: { type: 'point', filled: true, size: 45, opacity: 1, stroke: 'white', strokeWidth: 0.75 },
-      encoding: { x, y: y('value'), color, shape },
-    },
-  ];
+  const channels = seriesChannels(values, titles, factors.isOrdered);
+  const layer = curveLayers(x, y, channels, {
+    hasTheory,
+    hasTrials: values.some(({ value }) => value !== null),
+    hasMarked: false,
+    isConnected: !hasTheory,
+  });
   const marks = `points: simulation with 95 % intervals${hasTheory ? '; lines: theory' : ''}`;
   const subtitle = [marks, layout.omitted].filter((text) => text !== '').join('. ');
-  return panelFacet({ title, subtitle, metrics }, values, layer);
+  return panelFacet({ study: rows[0]?.study ?? '', title, subtitle, metrics }, values, layer);
 }
 
 /** Of the cells of a study, so many have their paths drawn. */
@@ -117,25 +122,34 @@ export function pathsSpec(
   const step = Math.max(1, (rows.length - 1) / (kShownPaths - 1));
   const shown = rows.filter((_, i) => rows.length <= kShownPaths || Math.round(i % step) === 0).slice(0, kShownPaths);
   const paths = [...(horizontal === undefined ? [] : [horizontal]), ...series];
+  const factors = seriesFactors(shown, paths, 'steps');
   const values = shown.flatMap((row) =>
     metrics.flatMap((name) =>
       (row.paths[name]?.mean ?? []).map((value, i) => ({
         metric: metricLabel(name),
-        x: stepsOf(row)[i],
-        series: levelsText(row.factors, paths),
+        x: stepsOf(row)[i] as number,
+        ...seriesPlace(row.factors, factors),
         value,
       })),
     ),
   );
-  const { color } = seriesChannels([...new Set(values.map((point) => point.series))], paths);
-  const legend = color.legend && { title: paths.map((path) => optionLabel(path).words).join(', ') };
+  const titles = [factorsTitle(factors.color), factorsTitle(factors.shape)] as const;
+  const { color, strokeDash, detail } = seriesChannels(values, titles, factors.isOrdered);
   const encoding = {
-    x: { field: 'x', type: 'quantitative', axis: { title: 'steps' }, scale: { zero: true, nice: false } },
-    y: { field: 'value', type: 'quantitative', scale: { zero: false }, axis: { title: null, tickCount: 5 } },
-    color: { ...color, legend },
-    strokeDash: { field: 'series', type: 'nominal', legend },
+    x: horizontalAxis('steps', [...new Set(values.map(({ x }) => x))]),
+    y: {
+      field: 'value',
+      type: 'quantitative',
+      scale: { zero: false },
+      axis: { title: null, tickCount: 5, labelExpr: kNumberText },
+    },
+    color,
+    strokeDash,
+    detail,
   };
   const omitted = shown.length < rows.length ? `. ${shown.length} of ${rows.length} cells are drawn` : '';
   const subtitle = `mean over trials${omitted}`;
-  return panelFacet({ title, subtitle, metrics }, values, [{ mark: { type: 'line', strokeWidth: 1.8 }, encoding }]);
+  return panelFacet({ study: rows[0]?.study ?? '', title, subtitle, metrics }, values, [
+    { mark: { type: 'line', strokeWidth: 1.8 }, encoding },
+  ]);
 }

@@ -34,7 +34,8 @@ function errorFormat(rows: readonly StudyRow[]): (value: number | null) => strin
   const positive = (values: readonly number[]) => values.filter((value) => value > 0 && Number.isFinite(value));
   const smallestStep = Math.min(...positive(rows.map((row) => row.standardError)), 1e-3);
   const smallestError = Math.min(...positive(rows.map((row) => row.meanError)), 1);
-  const decimals = Math.ceil(-Math.log10(smallestStep)) + 1;
+  // As many as toFixed has; numbers that need more have an exponent.
+  const decimals = Math.min(Math.ceil(-Math.log10(smallestStep)) + 1, 100);
   return (value) => {
     if (value === null || Number.isNaN(value)) return kMissing;
     const fixed = value.toFixed(decimals);

@@ -7,6 +7,7 @@ interface Cephes {
   ndtri(probability: number): number;
   erfc(value: number): number;
   chdtrc(degrees: number, value: number): number;
+  incbi(a: number, b: number, probability: number): number;
 }
 
 let loaded: Cephes | undefined;
@@ -61,4 +62,17 @@ export function chiSquareTail(degrees: number, value: number): number {
 /** x such that Φ(−x) is `probability`, of (0, 1). */
 export function normalTailQuantile(probability: number): number {
   return -cephes().ndtri(probability);
+}
+
+/**
+ * The interval of a probability of which `successes` of `trials` trials were, by Clopper and Pearson: quantiles of beta distributions, that
+ * cover at least as often as `confidence` says. NaN without trials.
+ */
+export function shareInterval(successes: number, trials: number, confidence: number): readonly [number, number] {
+  if (trials === 0) return [Number.NaN, Number.NaN];
+  const tail = (1 - confidence) / 2;
+  return [
+    successes === 0 ? 0 : cephes().incbi(successes, trials - successes + 1, tail),
+    successes === trials ? 1 : cephes().incbi(successes + 1, trials - successes, 1 - tail),
+  ];
 }

@@ -2,6 +2,8 @@ import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
+import { type Column, column, type Fields, kFormats, type Table, type Value } from '../formats/table.js';
+import { csvLines, jsonLines } from '../formats/text.js';
 import { filePath, oneOf, parseOptions } from '../options.js';
 import { writeOutput } from '../output.js';
 import { agreementOf } from './agreement.js';
@@ -16,7 +18,7 @@ import { kTestErrorArrays } from './statistics.js';
 /** What is exported, and how. */
 export interface ExportOptions {
   /** Format of the file. */
-  readonly format: 'csv' | 'json' | 'parquet';
+  readonly format: 'csv' | 'json' | 'parquet' | 'arrow' | 'npz';
   /** The file to write; one that exists is replaced, links are followed, devices and pipes are written to. */
   readonly out: string;
   /** `'rows'`: one row per cell; `'trials'`: one row per trial, the raw metrics. Default `'rows'`. */
@@ -24,25 +26,10 @@ export interface ExportOptions {
 }
 
 const optionsSchema = z.strictObject({
-  format: oneOf(['csv', 'json', 'parquet']),
+  format: oneOf(kFormats),
   out: filePath,
   what: oneOf(['rows', 'trials']).default('rows'),
 });
-
-type Value = string | number | boolean | null;
-type Fields = Readonly<Record<string, Value>>;
-
-interface Column {
-  readonly name: string;
-  readonly type: 'STRING' | 'DOUBLE' | 'INT32' | 'BOOLEAN';
-}
-
-interface Table {
-  readonly columns: readonly Column[];
-  readonly rows: AsyncIterable<Fields>;
-}
-
-const column = (name: string, type: Column['type'] = 'DOUBLE'): Column => ({ name, type });
 
 /** A level as one value: what is not a number, a text or a truth value as JSON. */
 function plainLevel(value: FactorValue | undefined): Value {
@@ -155,54 +142,20 @@ function trialTable({ store, header }: OpenStudy): Table {
   return { columns, rows: rows() };
 }
 
-/** A value that is missing, or not a number, as null: the same in every format. */
-const present = (value: Value | undefined): Value => (value === undefined || Number.isNaN(value) ? null : value);
+const writeLines = (file: string, lines: AsyncGenerator<string>) =>
+  pipeline(Readable.from(lines), createWriteStream(file));
 
-/** A field of a CSV file (RFC 4180); what is missing is empty. */
-function csvField(missing: Value | undefined): string {
-  const value = present(missing);
-  if (value === null) return '';
-  const text = String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
+/** What writes each format; loaded when asked for. */
+const kWriters: Readonly<Record<ExportOptions['format'], (file: string, head: object, table: Table) => Promise<void>>> =
+  {
+    csv: (file, _, table) => writeLines(file, csvLines(table)),
+    json: (file, head, table) => writeLines(file, jsonLines(head, table)),
+    parquet: async (...content) => (await import('../formats/parquet.js')).writeParquet(...content),
+    arrow: async (...content) => (await import('../formats/arrow.js')).writeArrow(...content),
+    npz: async (...content) => (await import('../formats/npz.js')).writeNpz(...content),
+  };
 
-async function* csvLines({ columns, rows }: Table): AsyncGenerator<string> {
-  yield `${columns.map(({ name }) => csvField(name)).join(',')}\n`;
-  for await (const row of rows) yield `${columns.map(({ name }) => csvField(row[name])).join(',')}\n`;
-}
-
-/** JSON has no infinities: they are texts. */
-const jsonValue = (value: Value): Value =>
-  typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
-
-/** The rows without anything that is not a number, of which Parquet would keep the NaN. */
-async function* withoutNaN({ columns, rows }: Table): AsyncGenerator<Fields> {
-  for await (const row of rows) yield Object.fromEntries(columns.map(({ name }) => [name, present(row[name])]));
-}
-
-/** One document: the study, what computed it, the rows. */
-async function* jsonLines(head: object, { columns, rows }: Table): AsyncGenerator<string> {
-  yield `${JSON.stringify(head, null, 2).slice(0, -2)},\n  "rows": [`;
-  let separator = '\n    ';
-  for await (const row of rows) {
-    const values = columns.map(({ name }) => [name, jsonValue(present(row[name]))] as const);
-    yield separator + JSON.stringify(Object.fromEntries(values));
-    separator = ',\n    ';
-  }
-  yield '\n  ]\n}\n';
-}
-
-async function writeParquet(file: string, head: object, table: Table): Promise<void> {
-  const { fileWriter, parquetWriteRows } = await import('hyparquet-writer');
-  await parquetWriteRows({
-    writer: fileWriter(file),
-    columns: table.columns.map(({ name, type }) => ({ name, type, nullable: true })),
-    rows: withoutNaN(table),
-    kvMetadata: [{ key: 'prompt-attention', value: JSON.stringify(head) }],
-  });
-}
-
-/** Provenance as it goes into JSON and Parquet files, and how rows and laws compare. */
+/** Provenance as it goes into every format but CSV, and how rows and laws compare. */
 async function headOf({ store, header }: OpenStudy): Promise<object> {
   const { spec, specHash, created, id } = header;
   const rows: StudyRow[] = [];
@@ -212,8 +165,9 @@ async function headOf({ store, header }: OpenStudy): Promise<object> {
 }
 
 /**
- * Write the rows of a result file, or its raw trials, as CSV, JSON or Parquet. JSON and Parquet also hold the study and its
- * provenance (Parquet as the metadata `prompt-attention`). The columns are listed in docs/studies.md.
+ * Write the rows of a result file, or its raw trials, as CSV, JSON, Parquet, Arrow (Feather) or an archive of NumPy. All but CSV also hold the
+ * study and its provenance: Parquet and Arrow as the metadata `prompt-attention`, NumPy's archive as the array of that name. The columns
+ * are listed in docs/studies.md.
  *
  * @throws {@link StoreError} if the result file cannot be read or `out` cannot be written.
  * @example
@@ -231,9 +185,7 @@ export async function exportResults(file: string, options: ExportOptions): Promi
         const view = { ...opened, store };
         const table = what === 'rows' ? rowTable(view) : trialTable(view);
         const head = await headOf(view);
-        if (format === 'parquet') return writeParquet(file, head, table);
-        const lines = format === 'csv' ? csvLines(table) : jsonLines(head, table);
-        await pipeline(Readable.from(lines), createWriteStream(file));
+        await kWriters[format](file, head, table);
       }),
     );
   } finally {

@@ -17,6 +17,10 @@ const kMostSeconds = 10;
 /** Trials of a cell take at least so long to be measured, unless there are fewer. */
 const kMeasureSeconds = 0.05;
 const kMostMeasuredTrials = 4096;
+/** Bytes of a result file without cells, of a cell beside its levels and law, and of a batch beside its results. */
+const kEmptyFile = 40_000;
+const kCellBytes = 200;
+const kBatchBytes = 250;
 
 /** A number between two bounds. */
 export interface Bounds {
@@ -34,6 +38,10 @@ export interface Forecast {
   readonly seconds: Bounds;
   /** Bytes of raw results in the result file. */
   readonly bytes: Bounds;
+  /** Bytes of the result file: the raw results and what is kept of cells and batches. */
+  readonly fileBytes: Bounds;
+  /** Bytes of memory that the process had at most while it measured: a run of larger cells takes more. */
+  readonly memory: number;
   /** Cells that were measured, and the seconds that it took. */
   readonly measured: { readonly cells: number; readonly seconds: number };
   /** Cells that have no law, or lie outside of its range; empty if the study asks for none. */
@@ -60,6 +68,8 @@ interface Measurement {
   readonly secondsPerTrial: number;
   readonly secondsOfLaw: number;
   readonly bytesPerTrial: number;
+  /** Of what is stored of the cell itself. */
+  readonly bytesOfCell: number;
 }
 
 async function measure(
@@ -81,8 +91,10 @@ async function measure(
     next = enough ? 0 : Math.min(4 * next, kMostMeasuredTrials - trials, maximum - trials);
   }
   const begin = performance.now();
-  if (spec.theory) await cellTheory(spec, cell, signal);
-  return { secondsPerTrial, bytesPerTrial, secondsOfLaw: ((performance.now() - begin) / 1000) * share };
+  const law = spec.theory ? await cellTheory(spec, cell, signal) : null;
+  const secondsOfLaw = ((performance.now() - begin) / 1000) * share;
+  const bytesOfCell = kCellBytes + JSON.stringify(cell.factors).length + JSON.stringify(law).length;
+  return { secondsPerTrial, bytesPerTrial, secondsOfLaw, bytesOfCell };
 }
 
 /**
@@ -127,6 +139,7 @@ export async function forecast(
     const cell = cells.at(position);
     if (!(await hasLaw(cell, spec.seed))) withoutLaw.push(cell);
   }
+  const looks = minimum > 0 ? 1 + Math.ceil(Math.log2(maximum / minimum)) : 0;
   const bounds = (perTrial: number, perCell: number): Bounds => ({
     least: positions.length * (minimum * perTrial + perCell),
     most: positions.length * (maximum * perTrial + perCell),
@@ -136,6 +149,13 @@ export async function forecast(
     trials: bounds(1, 0),
     seconds: bounds(mean('secondsPerTrial'), mean('secondsOfLaw')),
     bytes: bounds(mean('bytesPerTrial'), 0),
+    fileBytes: {
+      least: kEmptyFile + positions.length * (minimum * mean('bytesPerTrial') + mean('bytesOfCell') + kBatchBytes),
+      most:
+        kEmptyFile + positions.length * (maximum * mean('bytesPerTrial') + mean('bytesOfCell') + looks * kBatchBytes),
+    },
+    // In kilobytes.
+    memory: 1024 * process.resourceUsage().maxRSS,
     measured: { cells: measured.length, seconds: (performance.now() - begin) / 1000 },
     withoutLaw,
   };

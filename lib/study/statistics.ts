@@ -105,9 +105,17 @@ export class Moments {
   }
 }
 
-/** Half-width of a 95 % interval in standard errors: the 97.5 % quantile of Student's t with `values` − 1 degrees of freedom. */
-export function intervalFactor(values: number): number {
-  return studentQuantile(values - 1, 0.975);
+/**
+ * Half-width of the interval of a mean in standard errors: of 95 %, the 97.5 % quantile of Student's t with `values` − 1 degrees of
+ * freedom.
+ */
+export function intervalFactor(values: number, confidence = 0.95): number {
+  return studentQuantile(values - 1, (1 + confidence) / 2);
+}
+
+/** A quantile of ascending values, with linear interpolation between them; NaN if there are none. */
+export function quantileOf(sorted: Float64Array, level: number): number {
+  return sorted.length > 0 ? quantileSorted(sorted as unknown as number[], level) : Number.NaN;
 }
 
 /** Test errors are multiplied by this before they are squared, against underflow. */
@@ -190,8 +198,6 @@ export class CellAccumulator {
       draws,
       exact: this.exact,
     };
-    const quantile = (level: number) =>
-      succeeded > 0 ? quantileSorted(sorted as unknown as number[], level) : Number.NaN;
     const others = [...this.moments].filter(([name]) => name !== 'error').sort(([a], [b]) => (a < b ? -1 : 1));
     const estimates = others.map(([name, moments]) => [name, moments.map((point) => point.estimate())] as const);
     return {
@@ -204,9 +210,9 @@ export class CellAccumulator {
       effectiveTrials: succeeded > 0 ? effectiveTrials(sorted) : Number.NaN,
       effectiveDraws: draws,
       marks: meanMarks(testErrors),
-      quantile5: quantile(0.05),
-      quantile50: quantile(0.5),
-      quantile95: quantile(0.95),
+      quantile5: quantileOf(sorted, 0.05),
+      quantile50: quantileOf(sorted, 0.5),
+      quantile95: quantileOf(sorted, 0.95),
       metrics: Object.fromEntries(
         estimates.flatMap(([name, points]) => (points.length === 1 ? [[name, points[0] as Estimate]] : [])),
       ),

@@ -121,6 +121,27 @@ export const targets: Readonly<Record<string, Target>> = {
       relevance: Uint8Array.of(1, 0, 0, 0, 0, 1, 0, 0),
     },
   }),
+  summary: target(library.summary, {
+    simulation: {
+      trials: 3,
+      metrics: { error: Float64Array.of(0.1, 0.2, Number.NaN), headNorm: numbers(3) },
+      path: { steps: Float64Array.of(0, 1), metrics: { error: numbers(6) } },
+      status: Uint8Array.of(0, 0, 1),
+      testError: {
+        standardError: numbers(3),
+        effectiveDraws: Float64Array.of(10, 20, Number.NaN),
+        reliable: Uint8Array.of(1, 0, 0),
+      },
+    },
+    options: { quantiles: [0.1, 0.9], confidence: 0.9, thresholds: { error: 0.15 } },
+  }),
+  figure: target((...parameters: Parameters<typeof library.figure>) => library.figure(...parameters).spec, {
+    source: [
+      { x: 1, y: 0.1, low: 0, high: 0.2, name: 'a' },
+      { x: 2, y: 0.2, low: 0.1, high: 0.3, name: 'b' },
+    ],
+    options: { x: 'x', y: 'y', series: 'name', interval: ['low', 'high'], scale: { x: 'log' }, title: 'A figure' },
+  }),
   simulateKnownPrompt: simulated({ ...knownPrompt, solver: 'direct' }),
   simulateThreeStep: simulated(threeSteps),
   simulateDescent: simulated(descent),

@@ -275,6 +275,19 @@ test('doctor warns when OpenBLAS fell back to slow kernels, and only then', (t) 
   t.false(doctorReport({ ...engine, blasCore: 'Zen' }).includes('warning'));
 });
 
+test('nothing that is printed has colours or other escapes, whatever the environment asks for', async (t) => {
+  const directory = temporaryDirectory(t);
+  writeFileSync(join(directory, 'study.json'), JSON.stringify({ ...smallStudy, trials: 4 }));
+  const lines = [['run', 'study.json', '--progress', 'bar'], ['status', 'small.sqlite'], ['no-command']];
+  for (const environment of [{ NO_COLOR: '1' }, { FORCE_COLOR: '3' }])
+    for (const line of lines) {
+      const { stdout, stderr } = await command(line, directory, environment);
+      t.true(stdout.length + stderr.length > 0);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+      t.notRegex((stdout + stderr).replaceAll(/\(node:.*\n/g, ''), /\u001b/, line.join(' '));
+    }
+});
+
 test('help ends with 0 and leaves nothing behind', async (t) => {
   const directory = temporaryDirectory(t);
   const { code, stdout } = await command(['--help'], directory);

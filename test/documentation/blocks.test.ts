@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   mkdirSync,
@@ -32,7 +32,7 @@ function temporaryFolder(t: ExecutionContext): string {
 }
 
 test('every code block has a language that a test below checks', (t) => {
-  const checked = new Set(['ts', 'js', 'sh', 'yaml', 'json', 'text']);
+  const checked = new Set(['ts', 'js', 'sh', 'yaml', 'json', 'text', 'python']);
   t.deepEqual(
     blocks.filter(({ language }) => !checked.has(language)).map((block) => `${placeOf(block)}: ${block.language}`),
     [],
@@ -299,6 +299,26 @@ async function commandLine(): Promise<ReadonlyMap<string, Command>> {
   }
   return found;
 }
+
+test('every block of Python runs', async (t) => {
+  if (spawnSync('python3', ['-c', 'import numpy']).status !== 0) {
+    t.log('Python or NumPy is not installed (apt-get install python3-numpy)');
+    t.pass();
+    return;
+  }
+  const folder = temporaryFolder(t);
+  const file = join(folder, 'heads.sqlite');
+  const mixture = { tokens: 4, dimension: 10, relevantTokens: 1, contextNorm: 1, signalNorm: 1 };
+  const head = { kind: 'averaging' } as const;
+  const experiment = { kind: 'known-prompt', mixture, examples: 20, inverseTemperature: 1, head } as const;
+  await study.run({ name: 'heads', seed: 1, experiment, factors: { examples: [20, 40] }, trials: 4 }, { out: file });
+  await study.exportResults(file, { format: 'npz', out: join(folder, 'heads.npz') });
+  t.true(ofLanguage('python').length > 0);
+  for (const block of ofLanguage('python')) {
+    const { status, stderr } = spawnSync('python3', ['-c', block.code], { cwd: folder, encoding: 'utf8' });
+    t.is(status, 0, `${placeOf(block)}\n${stderr}`);
+  }
+});
 
 test('every command line in a document uses commands and options that exist, and the synopsis names all commands', async (t) => {
   const commands = await commandLine();

@@ -52,6 +52,20 @@ const columnScript = (title: string) => `(() => {
   return [...table.tBodies[0].rows].map((row) => Number(row.cells[at].dataset.value));
 })()`;
 
+/** The height of the smallest text of the figures that are seen, in pixels of the screen. */
+const kSmallestText = `Math.min(...[...document.querySelectorAll('figure svg')]
+  .filter((svg) => svg.checkVisibility())
+  .flatMap((svg) => {
+    const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+    return [...svg.querySelectorAll('text')].map((text) => scale * parseFloat(getComputedStyle(text).fontSize));
+  }))`;
+
+/** The colours that the page and its figures are drawn on. */
+const kGrounds = `[...new Set([
+  getComputedStyle(document.body).backgroundColor,
+  ...[...document.querySelectorAll('figure svg > rect')].map((rect) => getComputedStyle(rect).fill),
+])]`;
+
 test('the page opens without errors or network, shows every figure and sorts its table, on a desktop and on a phone', async (t) => {
   const directory = temporaryDirectory(t);
   await run(study, { out: join(directory, 'x.sqlite') });
@@ -68,9 +82,16 @@ test('the page opens without errors or network, shows every figure and sorts its
       page.on('request', (request) => requests.push(request.url()));
       await page.goto(pathToFileURL(path).href);
       for (const name of names) {
-        const box = await page.locator(`#${name} svg`).boundingBox();
+        const box = await page.locator(`#${name} svg:visible`).boundingBox();
         t.true((box?.width ?? 0) > 300 && (box?.height ?? 0) > 150, `${name} ${JSON.stringify(box)}`);
       }
+      // Text of figures is as large as that of a caption, or nearly, and nothing on a dark page is drawn on white.
+      const smallest = await page.evaluate(kSmallestText);
+      t.true((smallest as number) >= 9.5, `${viewport.width}: ${smallest}`);
+      await page.emulateMedia({ colorScheme: 'dark' });
+      t.deepEqual(await page.evaluate(kGrounds), ['rgb(21, 25, 30)']);
+      await page.emulateMedia({ colorScheme: 'light' });
+      t.deepEqual(await page.evaluate(kGrounds), ['rgb(255, 255, 255)']);
       // The page itself never scrolls sideways; what is wide scrolls by itself.
       t.is(await page.evaluate('document.documentElement.scrollWidth'), viewport.width);
       const before = (await page.evaluate(columnScript('error'))) as number[];

@@ -1,10 +1,17 @@
 import test from 'ava';
+import { parse } from 'yaml';
 import { figureSpec, studyFigure } from '../../lib/report/figure.js';
+import { heatmapSpec } from '../../lib/report/heatmap.js';
 import { levelsText, levelText, metricLabel, optionLabel } from '../../lib/report/labels.js';
+import { narrowed } from '../../lib/report/narrow.js';
 import { rowsByPanel } from '../../lib/report/panels.js';
+import { renderSvg } from '../../lib/report/render.js';
+import { studyText } from '../../lib/report/study-text.js';
 import { shortTable, studyTable } from '../../lib/report/table.js';
 import type { FactorValue } from '../../lib/study/factors.js';
 import type { StudyRow } from '../../lib/study/rows.js';
+import { define } from '../../lib/study/spec.js';
+import { smallStudy } from '../study/support.js';
 
 function row(factors: Readonly<Record<string, FactorValue>>, change: Partial<StudyRow> = {}): StudyRow {
   return {
@@ -114,23 +121,26 @@ test('the figure has one line, one set of intervals and one set of points per se
   t.is(count(svg, /aria-roledescription="rule mark"/g), 8);
   t.is(count(svg, /aria-roledescription="point"/g), 8);
   for (const text of [
-    'some-study',
+    'Test error against training examples',
+    'some-study · points: simulation with 95 % intervals;',
+    'side by side where they coincide; lines: theory',
     'training examples n (logarithmic scale)',
     'test error',
     'prompt scale',
     'τ = 0',
     'τ = 0.5',
   ])
-    t.true(svg.includes(`>${text}</text>`), text);
+    t.true(svg.includes(`>${text}</t`), text);
   t.true(svg.includes('fill="white"'));
   t.true(svg.includes('lines: theory'));
 });
 
-test('without theory the figure has no lines', async (t) => {
+test('without theory the points of a series are connected', async (t) => {
   const svg = await studyFigure(grid.map((one) => ({ ...one, theory: null })));
-  t.is(count(svg, /aria-roledescription="line mark"/g), 0);
+  t.is(count(svg, /aria-roledescription="line mark"/g), 2);
   t.is(count(svg, /aria-roledescription="point"/g), 8);
   t.false(svg.includes('theory'));
+  t.true(svg.includes('points, connected'));
 });
 
 test('intervals are those of Student, as in tables, cut at 0 and 1', (t) => {
@@ -225,4 +235,129 @@ test('metrics are drawn for every panel', (t) => {
     ['d = 50', 'd = 60'],
   );
   t.is(panels.flatMap((panel) => panel.rows).length, rows.length);
+});
+
+/** What is behind a figure. */
+interface Drawn {
+  readonly data: { readonly values: readonly { x: number; place: number; series: string; value: number }[] };
+  readonly layer: readonly {
+    readonly encoding: Readonly<
+      Record<string, { readonly field: string; readonly scale?: { type: string; range: string[] } }>
+    >;
+  }[];
+}
+const drawn = (rows: readonly StudyRow[]) => figureSpec(rows) as unknown as Drawn;
+
+test('points that would hide each other stand side by side, others on their level', (t) => {
+  const heads = ['averaging', 'hinge', 'logistic'].map((kind) => ({ kind }));
+  const rows = [100, 200, 400].flatMap((examples) =>
+    heads.map((head, i) =>
+      row({ examples, head }, { meanError: examples === 400 ? 0.1 * (i + 1) : 0.2, theory: null }),
+    ),
+  );
+  const { values } = drawn(rows).data;
+  const at = (x: number) => values.filter((point) => point.x === x).map(({ place }) => place);
+  t.deepEqual(at(400), [400, 400, 400]);
+  for (const x of [100, 200]) {
+    const [left = 0, middle = 0, right = 0] = at(x);
+    t.true(left < middle && middle < right);
+    t.is(middle, x);
+    // On a logarithmic axis they are as far to the left as to the right.
+    t.true(Math.abs(left * right - x * x) < 1e-6 * x * x);
+    t.true(right < 1.05 * x);
+  }
+});
+
+test('long training is drawn over its steps, in colours that are in an order, with a channel for each factor', (t) => {
+  const rows = [0, 1, 8, 64].flatMap((steps) =>
+    [100, 400, 1600].flatMap((examples) =>
+      [0.1, 1].map((prompt) =>
+        row({ stepSizes: [prompt], examples, steps }, { theory: null, meanError: 1 / (1 + steps) }),
+      ),
+    ),
+  );
+  const { layer } = drawn(rows);
+  const [line, , points] = layer.map(({ encoding }) => encoding);
+  t.is(line?.x?.field, 'x');
+  t.is(line?.x?.scale?.type, 'symlog');
+  t.deepEqual(line?.color?.scale?.range, ['#440154', '#277f8e', '#9fda3a']);
+  t.is(points?.color?.field, 'color');
+  t.is(points?.shape?.field, 'shape');
+  t.is(points?.shape?.scale?.range.length, 2);
+  t.is(line?.detail?.field, 'series');
+});
+
+test('on an axis of names the series of a name stand side by side', (t) => {
+  const rows = ['averaging', 'hinge'].flatMap((kind) =>
+    ['a', 'b'].map((model) => row({ head: { kind }, model }, { theory: null })),
+  );
+  const { layer } = drawn(rows);
+  for (const { encoding } of layer) t.is(encoding.xOffset?.field, 'series');
+});
+
+/** A map of (x − 1)² + y with a round part of its contour. */
+const map = (error: (x: number, y: number) => number) =>
+  Array.from({ length: 21 }, (_, i) => i / 10).flatMap((x) =>
+    Array.from({ length: 11 }, (_, j) => j / 10).map((y) =>
+      row({ inverseTemperature: x, 'mixture.relevantFraction': y }, { meanError: error(x, y), theory: null }),
+    ),
+  );
+
+test('a map has contours where the test error is what they say, which end at its edge', (t) => {
+  const error = (x: number, y: number) => 0.02 + 0.15 * (x - 1) ** 2 + 0.2 * y;
+  const spec = heatmapSpec(map(error), ['inverseTemperature', 'mixture.relevantFraction']) as unknown as {
+    data: { values: { x?: number; y?: number; error?: number; line?: string; label?: string }[] };
+    title: { subtitle: string[] };
+  };
+  const points = spec.data.values.filter(({ line }) => line !== undefined);
+  t.deepEqual([...new Set(points.map((point) => point.error))], [0.05, 0.1, 0.2, 0.3]);
+  t.deepEqual(
+    points.flatMap(({ label }) => (label ? [label] : [])),
+    ['0.05', '0.1', '0.2', '0.3'],
+  );
+  for (const { x = 0, y = 0, error: wanted = 0 } of points) {
+    t.true(Math.abs(error(x, y) - wanted) < 0.01, `${x} ${y}`);
+    t.true(x >= 0 && x <= 2 && y >= 0 && y <= 1);
+  }
+  // Nothing runs along the edge: at the bottom a line has one point at most at each of its ends.
+  const ends = points.filter(({ y, error: wanted }) => (y ?? 1) < 1e-6 && wanted === 0.05);
+  t.true(ends.length <= 2, String(ends.length));
+  t.deepEqual(spec.title.subtitle, ['some-study · lines are test errors 0.05, 0.1, 0.2, 0.3']);
+});
+
+test('a map with a hole, and one of one error, have no contours and are drawn', async (t) => {
+  const rows = map((x, y) => 0.05 + 0.1 * x + 0.1 * y);
+  for (const given of [rows.slice(1), map(() => 0.2)]) {
+    const spec = heatmapSpec(given, ['inverseTemperature', 'mixture.relevantFraction']);
+    t.false(JSON.stringify(spec).includes('"line":"'));
+    t.true((await renderSvg(spec)).startsWith('<svg'));
+  }
+});
+
+test('a figure for a narrow page has its panels below each other and its titles in lines', async (t) => {
+  const rows = [50, 60, 70, 80].flatMap((dimension) =>
+    grid.map((one) => row({ ...one.factors, 'mixture.dimension': dimension })),
+  );
+  for (const spec of [figureSpec(grid), figureSpec(rows)]) {
+    const [, width] = /^<svg[^>]* width="([\d.]+)"/.exec(await renderSvg(narrowed(spec))) ?? [];
+    t.true(Number(width) > 280 && Number(width) < 400, width);
+  }
+});
+
+test('the levels of a range are written as the range that they are', (t) => {
+  const factors = {
+    inverseTemperature: { linspace: [0, 1.5, 12] },
+    examples: { logspace: [10, 40, 30], integer: true },
+    'mixture.contextNorm': [1, 2, 3.5, 4, 5, 6, 7, 8, 9],
+  } as const;
+  const spec = define({ ...smallStudy, factors });
+  const text = studyText(spec);
+  t.true(text.includes('inverseTemperature: { linspace: [ 0, 1.5, 12 ] }'), text);
+  t.regex(text, /examples: \{ logspace: \[ 10, 40, \d+ \], integer: true \}/);
+  t.true(text.includes('mixture.contextNorm: [ 1, 2, 3.5, 4, 5, 6, 7, 8, 9 ]'));
+  t.deepEqual(define(parse(text)).factors, spec.factors);
+});
+
+test('a table has numbers of any size', (t) => {
+  t.notThrows(() => studyTable([row({}, { meanError: 1e-200, standardError: 1e-201 })]));
 });

@@ -1,8 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { tableFromIPC } from '@uwdata/flechette';
 import test from 'ava';
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
 import { StoreError } from '../../lib/errors.js';
+import { checkArchiveSize } from '../../lib/formats/npz.js';
 import { simulate } from '../../lib/simulate.js';
 import { StudyCells } from '../../lib/study/cells.js';
 import { exportResults, open, run } from '../../lib/study/index.js';
@@ -94,6 +97,94 @@ test('marks, effective numbers and what is missing are the same in every format'
   t.deepEqual([fromCsv[0]?.theory, fromCsv[0]?.reliable, fromCsv[0]?.marks], ['', 'false', 'law']);
   t.is(fromCsv[1]?.theoryEffectiveDraws, 'Infinity');
   t.is(document.agreement.cells, (agreement?.cells ?? 0) - 1);
+});
+
+/** What a program in Python prints, as JSON; undefined, with a line, where a module that it imports is not installed. */
+function python(program: string, module: string, file: string): unknown {
+  const { status, stdout, stderr } = spawnSync('python3', ['-c', program, file], { encoding: 'utf8' });
+  if (status === 0) return JSON.parse(stdout);
+  if (status !== null && !stderr.includes('ModuleNotFoundError')) throw new Error(stderr);
+  console.warn(`Python has no ${module}: what it reads is not compared`);
+  return undefined;
+}
+
+/** Columns as JSON, NaN as null. */
+const kNumpy = `
+import json, sys, numpy
+archive = numpy.load(sys.argv[1])
+plain = lambda v: None if isinstance(v, float) and numpy.isnan(v) else 'Infinity' if v == float('inf') else v
+head = json.loads(str(archive['prompt-attention']))
+types = {name: archive[name].dtype.str for name in archive.files}
+columns = {name: [plain(v) for v in archive[name].tolist()] for name in archive.files if archive[name].ndim == 1}
+print(json.dumps({'head': head, 'types': types, 'columns': columns}))
+`;
+const kArrow = `
+import json, sys, pyarrow.feather
+table = pyarrow.feather.read_table(sys.argv[1])
+plain = lambda v: 'Infinity' if v == float('inf') else v
+head = json.loads(table.schema.metadata[b'prompt-attention'])
+types = {field.name: str(field.type) for field in table.schema}
+columns = {name: [plain(v) for v in table[name].to_pylist()] for name in table.column_names}
+print(json.dumps({'head': head, 'types': types, 'columns': columns}))
+`;
+
+interface FromPython {
+  readonly head: { readonly specHash: string };
+  readonly types: Readonly<Record<string, string>>;
+  readonly columns: Readonly<Record<string, readonly unknown[]>>;
+}
+
+test('Arrow and NumPy hold what JSON holds', async (t) => {
+  const directory = temporaryDirectory(t);
+  const file = join(directory, 'x.sqlite');
+  await run({ ...study, theory: false }, { out: file });
+  const out = (format: string) => join(directory, `x.${format}`);
+  for (const what of ['rows', 'trials'] as const) {
+    for (const format of ['json', 'arrow', 'npz'] as const)
+      await exportResults(file, { format, out: out(format), what });
+    const { rows, specHash } = JSON.parse(readFileSync(out('json'), 'utf8')) as {
+      rows: Record<string, unknown>[];
+      specHash: string;
+    };
+    const names = Object.keys(rows[0] ?? {});
+    const expected = Object.fromEntries(names.map((name) => [name, rows.map((row) => row[name])]));
+
+    const table = tableFromIPC(readFileSync(out('arrow')));
+    t.deepEqual(table.names, names);
+    t.is(JSON.parse(table.schema.metadata?.get('prompt-attention') ?? '{}').specHash, specHash);
+    const plain = (value: unknown) => (value === Number.POSITIVE_INFINITY ? 'Infinity' : value);
+    for (const name of names) t.deepEqual(Array.from(table.getChild(name), plain), expected[name], name);
+
+    const arrow = python(kArrow, 'pyarrow', out('arrow')) as FromPython | undefined;
+    if (arrow !== undefined) {
+      t.is(arrow.head.specHash, specHash);
+      t.deepEqual(arrow.columns, expected as FromPython['columns']);
+    }
+    const numpy = python(kNumpy, 'numpy', out('npz')) as FromPython | undefined;
+    if (numpy !== undefined) {
+      t.is(numpy.head.specHash, specHash);
+      t.deepEqual(Object.keys(numpy.columns), names);
+      t.deepEqual(numpy.types.error ?? numpy.types.meanError, '<f8');
+      t.is(numpy.types.index, '<i4');
+      if (what === 'rows') t.is(numpy.types.reliable, '|b1');
+      // Texts that are missing are empty.
+      const isText = (name: string) => numpy.types[name]?.startsWith('<U') === true;
+      for (const name of names)
+        t.deepEqual(
+          numpy.columns[name],
+          isText(name) ? expected[name]?.map((text) => text ?? '') : expected[name],
+          name,
+        );
+    }
+  }
+});
+
+test('an archive that its format cannot hold is refused before it is written', (t) => {
+  t.notThrows(() => checkArchiveSize(4e9));
+  t.throws(() => checkArchiveSize(2 ** 32), {
+    instanceOf: StoreError,
+    message: /^4\.3 GB are too much for the format npz/,
+  });
 });
 
 test('raw trials are those of simulate', async (t) => {

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { forecast } from '../../lib/study/forecast.js';
@@ -59,6 +59,24 @@ test('a study of laws alone, and one whose trials are given, are forecast too', 
   t.true(measured.cells >= 1 && measured.cells <= 12);
 });
 
+test('the size of the result file is that of a run', async (t) => {
+  for (const [trials, count] of [
+    [3, 200],
+    [500, 20],
+  ] as const) {
+    const factors = { ...smallStudy.factors, examples: { linspace: [40, 39 + count / 2, count / 2] as const } };
+    const spec = define({ ...smallStudy, factors, trials });
+    const { fileBytes, memory, cells } = await forecast(spec, {});
+    t.is(cells, count);
+    t.is(fileBytes.least, fileBytes.most);
+    const file = join(temporaryDirectory(t), 'x.sqlite');
+    await run(spec, { out: file });
+    const ratio = statSync(file).size / fileBytes.least;
+    t.true(ratio > 0.7 && ratio < 1.4, `${trials} trials: ${ratio}`);
+    t.true(memory > 2e7 && memory < 2e9, String(memory));
+  }
+});
+
 test('a dry run prints the forecast and writes nothing', async (t) => {
   const directory = temporaryDirectory(t);
   writeFileSync(join(directory, 'study.yaml'), JSON.stringify(smallStudy));
@@ -66,7 +84,7 @@ test('a dry run prints the forecast and writes nothing', async (t) => {
   t.is(code, 0, stderr);
   t.regex(
     stdout,
-    /^study small: 4 cells\ntrials: 200 to 1,600\ntime: +about .*, from 4 cells measured in .*\nresult: about .*B of raw results\nlaw: +of 4 of 4 cells\n$/,
+    /^study small: 4 cells\ntrials: 200 to 1,600\ntime: +about .*, from 4 cells measured in .*\nmemory: \d+ MB for the cells measured\nresult: a file of about .*B, .*B of it raw results\nlaw: +of 4 of 4 cells\n$/,
   );
   t.deepEqual(readdirSync(directory), ['study.yaml']);
 });
