@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { buildCommand } from './build.js';
-import { complexityCommand } from './complexity.js';
 import { completionCommand } from './completion.js';
+import { complexityCommand } from './complexity.js';
 import { doctorCommand } from './doctor.js';
 import { errorLine, exitCodeOf } from './errors.js';
 import { exportCommand } from './export.js';

@@ -52,7 +52,18 @@ export interface CellStatistics {
 }
 
 /** Trials as they are stored: a metric along the training is one metric with several values per trial; {@link kTestErrorArrays} likewise. */
-export type StoredResults = Pick<TrialResults, 'metrics' | 'status'>;
+export interface StoredResults {
+  readonly metrics: Readonly<Record<string, Float64Array>>;
+  readonly status: Uint8Array;
+}
+
+/** Results of trials, whoever holds their arrays. */
+interface GivenResults extends StoredResults {
+  readonly path?: Readonly<Record<string, Float64Array>> | undefined;
+  readonly testError?:
+    | { readonly standardError: Float64Array; readonly effectiveDraws: Float64Array; readonly reliable: Uint8Array }
+    | undefined;
+}
 
 /** What is stored beside the metrics about the test error of every trial. */
 export const kTestErrorArrays = ['errorStandardError', 'errorEffectiveDraws', 'errorReliable'] as const;
@@ -60,7 +71,7 @@ export const kTestErrorArrays = ['errorStandardError', 'errorEffectiveDraws', 'e
 const isMetric = (name: string) => !(kTestErrorArrays as readonly string[]).includes(name);
 
 /** The results of trials as they are stored. */
-export function storedResults({ metrics, path = {}, status, testError }: TrialResults): StoredResults {
+export function storedResults({ metrics, path = {}, status, testError }: GivenResults): StoredResults {
   const paths = Object.entries(path).map(([name, values]) => [`${name}Path`, values] as const);
   const testErrors = testError && {
     errorStandardError: testError.standardError,
