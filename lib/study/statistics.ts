@@ -1,5 +1,5 @@
 import { quantileSorted } from 'simple-statistics';
-import type { Estimate, TrialResults } from '../kind.js';
+import type { Estimate } from '../kind.js';
 import { studentQuantile } from './distributions.js';
 import { effectiveTrials, meanMarks, type ReliabilityMark, type TestErrors } from './reliability.js';
 
