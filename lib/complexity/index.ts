@@ -23,16 +23,15 @@ import { searchCrossing } from './search.js';
 export type { FittedExponent } from './exponents.js';
 export type { SampledPoint } from './sampler.js';
 
-type WithoutExamples<Kind> = Omit<Kind, 'examples'> & {
+/** An experiment on the mixture without its number of examples, which is not read. Three steps get the same n each. */
+export type SampledExperiment = (
+  | Omit<KnownPromptExperiment, 'examples'>
+  | Omit<ThreeStepExperiment, 'examples'>
+  | Omit<GradientDescentExperiment, 'examples'>
+) & {
   /** Not read. */
   readonly examples?: unknown;
 };
-
-/** An experiment on the mixture without its number of examples. Three steps get the same n each. */
-export type SampledExperiment =
-  | WithoutExamples<KnownPromptExperiment>
-  | WithoutExamples<ThreeStepExperiment>
-  | WithoutExamples<GradientDescentExperiment>;
 
 /** Options of {@link sampleComplexity}. */
 export interface SimulatedComplexityOptions extends JobOptions {

@@ -151,10 +151,10 @@ class LawJob final : public PromiseJob {
       result.Set(name, Environment::of(env).float64Array(env, values.data(), values.size()));
     };
     add("steps", [](const DescentRecord& record) { return static_cast<double>(record.step); });
-    for (const auto& [name, field] : kLawFields) {
-      add(name, [field](const DescentRecord& record) { return record.values[field]; });
-      add(field == kDescentError ? "standardError" : std::string(name) + "StandardError",
-          [field](const DescentRecord& record) { return record.standardErrors[field]; });
+    for (const LawField& law : kLawFields) {
+      add(law.name, [&law](const DescentRecord& record) { return record.values[law.field]; });
+      add(law.field == kDescentError ? "standardError" : std::string(law.name) + "StandardError",
+          [&law](const DescentRecord& record) { return record.standardErrors[law.field]; });
     }
     add("effectiveDraws", [](const DescentRecord& record) { return record.effectiveDraws; });
     add("reliable", [](const DescentRecord& record) { return record.reliable ? 1.0 : 0.0; });

@@ -38,8 +38,8 @@ namespace prompt_attention {
 struct Workspace {
   KnownPromptWorkspace knownPrompt;
   ThreeStepWorkspace threeStep;
-  ModelWorkspace model;
   DescentWorkspace descent;
+  ModelWorkspace model;
   CanvasWorkspace canvas;
   EmbeddingWorkspace embedding;
 };

@@ -24,10 +24,10 @@ constexpr uint64_t kAttempts = 128;
 constexpr double kStudent = 1.9983405 / 1.9599640;
 
 struct Workspace {
-  std::vector<float> normals;
   std::array<TokenSums, 2> sums;
-  std::vector<ExampleLabel> labels;
   PoolingWorkspace pooling;
+  std::vector<float> normals;
+  std::vector<ExampleLabel> labels;
 };
 
 class Paths {
@@ -131,7 +131,8 @@ class Paths {
     const double scales[] = {whole.scoreScale(), own.scoreScale()};
     const Stream stream(descent_.key, Sample::kRisk, Field::kScore, i);
     const LabelSampler labels(mixture_, descent_.key, Sample::kTraining, i);
-    const uint64_t stride = (perReplicate_ + kPooledGroup - 1) / kPooledGroup * kPooledGroup;
+    const uint64_t groups = (perReplicate_ + kPooledGroup - 1) / kPooledGroup;
+    const uint64_t stride = groups * kPooledGroup;
     const double weight = 1.0 / perReplicate_;
     workspace.labels.resize(kPooledBlock);
     for (int first = 0, count; first < perReplicate_ && !cancelled_; first += count) {
@@ -152,15 +153,16 @@ class Paths {
     StepNoise noise;
     noise.deviation = 1.0 / std::sqrt(static_cast<double>(perReplicate_));
     const int frame = frameSize(descent_);
-    double z[2 * kMostFrame + 2];
+    constexpr size_t kNormals = 2 * kMostFrame + 2;
+    double z[kNormals];
     const Stream stream(descent_.key, Sample::kRisk, Field::kSummary, i);
-    stream.normals(static_cast<uint64_t>(step) * 16, 2 * kMostFrame + 2, z);
-    for (int j = 0; j < frame; ++j) noise.axes[j] = {z[2 * j], z[2 * j + 1]};
+    stream.normals(static_cast<uint64_t>(step) * 16, kNormals, z);
+    for (size_t j = 0; j < static_cast<size_t>(frame); ++j) noise.axes[j] = {z[2 * j], z[2 * j + 1]};
     const Stream normals(descent_.key, Sample::kRisk, Field::kSummaryNorm, i);
     const Stream uniforms(descent_.key, Sample::kRisk, Field::kSummaryUniform, i);
     const double degrees = dimensions_ - frame;
     const uint64_t first = static_cast<uint64_t>(step) * 2 * kAttempts;
-    noise.beyond = {chi(degrees, normals, uniforms, first), degrees >= 1.0 ? z[2 * kMostFrame] : 0.0,
+    noise.beyond = {chi(degrees, normals, uniforms, first), degrees >= 1.0 ? z[kNormals - 2] : 0.0,
                     chi(degrees - 1.0, normals, uniforms, first + kAttempts)};
     for (double& x : noise.beyond) x *= noise.deviation;
     return noise;

@@ -88,7 +88,7 @@ class Lanczos {
         block_(static_cast<size_t>(n_) * kBlock),
         imageBlock_(block_.size()),
         overlap_(static_cast<size_t>(capacity_) * kBlock),
-        cut_(kBlock * kBlock) {}
+        cut_(static_cast<size_t>(kBlock) * kBlock) {}
 
   TruncatedSvd run(const std::atomic<bool>& cancelled) {
     random_.normals(0, static_cast<size_t>(kBlock) * n_, basis_.data());

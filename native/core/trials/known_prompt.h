@@ -69,9 +69,9 @@ struct KnownPromptMetrics {
 
 // Scratch of one thread, kept over trials.
 struct KnownPromptWorkspace {
+  PoolingWorkspace pooling;
   HeadWorkspace head;
   DenseExample example;
-  PoolingWorkspace pooling;
   std::vector<float> noise;
   std::vector<double> w;
   LazyNoise lazyNoise;
