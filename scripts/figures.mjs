@@ -52,6 +52,13 @@ export const figures = [
     seconds: 2,
   },
   {
+    name: 'limits',
+    makes: ['docs/limits.svg'],
+    from: ['examples/limits.mjs'],
+    commands: [['examples/limits.mjs', 'docs/limits.svg']],
+    seconds: 19,
+  },
+  {
     name: 'separation',
     makes: ['docs/separation.svg'],
     from: ['examples/separation.mjs', 'examples/separation.yaml'],

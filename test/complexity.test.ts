@@ -155,6 +155,7 @@ test('bad options are named', async (t) => {
   await fails(threeStep, { over: { examples: [1] } }, /over\.examples/);
   await fails(threeStep, { over: { 'mixture.dimensions': [1] } }, /did you mean/);
   await fails({ ...threeStep, kind: 'image-bag' }, {}, /^experiment\.kind/);
+  await fails({ ...threeStep, mixture: undefined }, {}, /^experiment\.mixture/);
   await fails({ ...threeStep, stepSizes: [1] }, {}, /^experiment\.stepSizes/);
   const broken = join(folder, 'broken.jsonl');
   writeFileSync(broken, 'nothing\n');

@@ -245,6 +245,7 @@ test('bad options are named', async (t) => {
   await fails({ model: 'self-attention' }, /^model must be/);
   await fails({ optimizer: { kind: 'adam' } }, /^optimizer\.kind must be/);
   await fails({ stepSizes: { head: [1, 1], prompt: 1 } }, /^stepSizes\.head must be a number, or 4 of them/);
+  await fails({ steps: 1e7 }, /^steps must be/);
   await fails({ stepSizes: { head: -1, prompt: 1 } }, /^stepSizes\.head/);
   await fails({ mixture: { ...mixture, dimension: 5 } }, /^fluctuations must be false/);
   await fails({ mixture: { ...mixture, noise: 'uniform' } }, /^mixture\.noise/);

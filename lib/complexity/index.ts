@@ -1,8 +1,14 @@
 import { probit } from 'simple-statistics';
 import { z } from 'zod';
 import { ConvergenceError, OptionRangeError, OptionTypeError, StudyError } from '../errors.js';
-import type { GradientDescentExperiment, KnownPromptExperiment, ThreeStepExperiment } from '../experiment.js';
+import {
+  type GradientDescentExperiment,
+  type KnownPromptExperiment,
+  parseExperiment,
+  type ThreeStepExperiment,
+} from '../experiment.js';
 import type { JobOptions } from '../job.js';
+import type { ContextualMixture } from '../mixture.js';
 import {
   abortSignal,
   integerFrom,
@@ -181,8 +187,8 @@ export async function sampleComplexity(
   const cells: SimulatedComplexityCell[] = [];
   for (const { factors, at } of combinations) {
     const sampler = new Sampler(at, { seed, threads, testDraws, signal }, file);
+    const { mixture } = parseExperiment(at(1), 'experiment') as { readonly mixture: ContextualMixture };
     const law = await lawOf(at(1), targetError, signal);
-    const { mixture } = at(1) as { readonly mixture: { readonly dimension: number } };
     const start = law ?? mixture.dimension;
     const found = await searchCrossing(sampler, {
       target: targetError,

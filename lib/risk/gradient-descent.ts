@@ -10,7 +10,7 @@ import { toNativeOptimizer } from '../training/optimizer.js';
 
 /** A gradient-descent experiment on fresh examples, of Gaussian noise, and how its law is computed. */
 export interface GradientDescentRiskOptions
-  extends Omit<GradientDescentExperiment, 'kind' | 'data' | 'model' | 'stepSizes'>,
+  extends Omit<GradientDescentExperiment, 'kind' | 'data' | 'model' | 'stepSizes' | 'steps'>,
     JobOptions {
   /** May be given, so that a gradient-descent experiment can be passed as it is. */
   readonly kind?: 'gradient-descent' | undefined;
@@ -18,6 +18,8 @@ export interface GradientDescentRiskOptions
   readonly data: 'fresh';
   /** {@link promptAttention}, {@link linearAttention} or {@link meanPooling}. */
   readonly model: 'prompt-attention' | 'linear-attention' | 'mean-pooling';
+  /** Number of steps: an integer in [0, 10⁶]. */
+  readonly steps: number;
   /** Step sizes ≥ 0: one for all steps, or one for each of them. */
   readonly stepSizes: {
     /** Of the head w: a number, or `steps` of them. */
@@ -96,6 +98,7 @@ const schema = z
     model: z.enum(['prompt-attention', 'linear-attention', 'mean-pooling'], {
       error: "'prompt-attention', 'linear-attention' or 'mean-pooling'",
     }),
+    steps: integerFrom(0, 1_000_000),
     stepSizes: z.strictObject(
       { head: stepSizes, prompt: stepSizes },
       { error: 'an object { head, prompt } with step sizes ≥ 0' },

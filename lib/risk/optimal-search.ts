@@ -32,7 +32,9 @@ export interface FirstLook {
 
 /** The first look: steps of u (a factor of 1.65 of a large τ) and of ln λ, and draws. */
 const kScaleStep = 0.5;
-const kRidgeStep = Math.LN10;
+const kRidgeStep = Math.LN10 / 2;
+/** Of ln λ where τ is given. */
+const kOnlyRidgeStep = Math.LN10 / 4;
 export const kFirstDraws = 1024;
 /** Draws on which basins are descended. */
 export const kDescentDraws = 4096;
@@ -63,7 +65,7 @@ const ladder = (from: number, to: number, step: number): readonly number[] => {
 /** The look at every rung of both axes, on few common draws. */
 export async function firstLook(landscape: Landscape, axes: Axes, draws: number): Promise<FirstLook> {
   const us = ladder(-axes.last, axes.last, kScaleStep);
-  const logs = ladder(...axes.look, kRidgeStep);
+  const logs = ladder(...axes.look, axes.last > 0 ? kRidgeStep : kOnlyRidgeStep);
   const ridges = logs.map(axes.ridgeAt);
   const places = await inLanes(
     landscape.threads,

@@ -294,7 +294,7 @@ async function optimumAt(
  * The prompt scale τ and the ridge λ of least risk, one of them or both, at a given sample ratio: the global minimum of
  * {@link knownPrompt}'s error.
  *
- * A first look at every rung of ladders (τ of both signs, by factors of 1.65 until attention is all or nothing; λ by factors of ten)
+ * A first look at every rung of ladders (τ of both signs, by factors of 1.65 until attention is all or nothing; λ by factors of 3.2, of 1.8 where τ is given)
  * on few common draws finds the basins; every basin whose bottom could be the lowest, given its noise and the steps of the
  * ladders, is descended on more draws, and the rivals are compared on independent replicates. The limits λ → 0, λ → ∞ (averaging) and
  * τ → ±∞ are candidates too. A narrower basin than the ladders' steps can be missed.
