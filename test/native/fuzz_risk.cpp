@@ -16,8 +16,8 @@ void knownPrompt(Input& input) {
   RiskSpec spec{};
   spec.mixture = input.mixture(NoiseKind::kGaussian, 2);
   spec.inverseTemperature = input.number();
-  spec.head =
-      input.oneOf({HeadKind::kAveraging, HeadKind::kLeastSquares, HeadKind::kLogistic, HeadKind::kHinge});
+  spec.head = input.oneOf({HeadKind::kAveraging, HeadKind::kWeightedAveraging, HeadKind::kLeastSquares,
+                           HeadKind::kLogistic, HeadKind::kHinge});
   const int points = input.integer(0, 2);
   for (int i = 0; i < points; ++i) {
     spec.sampleRatios.push_back(std::max(input.positive(), 1e-300));
@@ -69,7 +69,7 @@ void closedForms(Input& input) {
   for (double& scale : scales) scale = std::abs(scale);
   std::vector<double> values(7);
   for (const HeadKind kind : {HeadKind::kLeastSquares, HeadKind::kLogistic, HeadKind::kHinge})
-    proximalPoints(marginLossOf(kind), margins.data(), scales.data(), margins.size(), values.data());
+    proximalPoints(traitsOf(kind).loss, margins.data(), scales.data(), margins.size(), values.data());
 }
 
 }  // namespace

@@ -38,8 +38,8 @@ void knownPrompt(Input& input) {
   spec.mixture = input.mixture(gaussian ? NoiseKind::kGaussian : NoiseKind::kRademacher, 1);
   spec.examples = input.integer(1, 24);
   spec.inverseTemperature = input.number();
-  spec.head.kind =
-      input.oneOf({HeadKind::kAveraging, HeadKind::kLeastSquares, HeadKind::kLogistic, HeadKind::kHinge});
+  spec.head.kind = input.oneOf({HeadKind::kAveraging, HeadKind::kWeightedAveraging, HeadKind::kLeastSquares,
+                                HeadKind::kLogistic, HeadKind::kHinge});
   spec.head.ridge = input.positive();
   if (spec.head.kind == HeadKind::kHinge && spec.head.ridge == 0.0) spec.head.ridge = 1.0;
   const bool canIterate = spec.method == Method::kProjected && spec.head.kind != HeadKind::kHinge &&
