@@ -120,7 +120,11 @@ const usageFaults: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['missing argument', ['run'], /missing required argument 'study'/],
   ['progress kind', ['run', 'study.yaml', '--progress', 'dots'], /Allowed choices are bar, lines, none/],
   ['risk of nothing', ['risk', '{"kind": "known-prompt"}'], /mixture must be/],
-  ['risk of an unknown kind', ['risk', '{"kind": "four-step"}'], /kind must be one of 'known-prompt', 'three-step'/],
+  [
+    'risk of an unknown kind',
+    ['risk', '{"kind": "four-step"}'],
+    /kind must be one of 'known-prompt', 'gradient-descent', 'three-step'/,
+  ],
   ['risk of text', ['risk', '{"kind": '], /the experiment: cannot be read as JSON or YAML/],
   ['separation of nothing', ['separation', '{"tokens": 4}'], /mixture\.dimension must be/],
   ['separation of a list', ['separation', 'list.yaml'], /list.yaml: cannot be read as JSON or YAML: ENOENT/],
