@@ -104,31 +104,30 @@ export interface NativeDescentTrials extends NativeTrials {
   readonly path?: Record<string, OwnFloat64Array> | undefined;
 }
 
-/** One entry per record in every array. */
-export interface NativeDescentRisk {
-  readonly steps: OwnFloat64Array;
-  readonly error: OwnFloat64Array;
-  readonly standardError: OwnFloat64Array;
-  readonly trainingLoss: OwnFloat64Array;
-  readonly trainingLossStandardError: OwnFloat64Array;
-  readonly contextOverlap: OwnFloat64Array;
-  readonly contextOverlapStandardError: OwnFloat64Array;
-  readonly signalOverlap: OwnFloat64Array;
-  readonly signalOverlapStandardError: OwnFloat64Array;
-  readonly headContextOverlap: OwnFloat64Array;
-  readonly headContextOverlapStandardError: OwnFloat64Array;
-  readonly headSignalOverlap: OwnFloat64Array;
-  readonly headSignalOverlapStandardError: OwnFloat64Array;
-  readonly promptNorm: OwnFloat64Array;
-  readonly promptNormStandardError: OwnFloat64Array;
-  readonly headNorm: OwnFloat64Array;
-  readonly headNormStandardError: OwnFloat64Array;
-  readonly relevantAttention: OwnFloat64Array;
-  readonly relevantAttentionStandardError: OwnFloat64Array;
-  readonly effectiveDraws: OwnFloat64Array;
-  /** 1 or 0. */
-  readonly reliable: OwnFloat64Array;
-}
+/** What the law of gradient descent tells beside the error; of each also the standard error. */
+type DescentPathName =
+  | 'trainingLoss'
+  | 'contextOverlap'
+  | 'signalOverlap'
+  | 'headContextOverlap'
+  | 'headSignalOverlap'
+  | 'promptNorm'
+  | 'headNorm'
+  | 'relevantAttention';
+
+/** One entry per record in every array; `reliable` is 1 or 0. */
+export type NativeDescentRisk = Readonly<
+  Record<
+    | 'steps'
+    | 'error'
+    | 'standardError'
+    | 'effectiveDraws'
+    | 'reliable'
+    | DescentPathName
+    | `${DescentPathName}StandardError`,
+    OwnFloat64Array
+  >
+>;
 
 export interface NativeExamples {
   readonly tokens: OwnFloat64Array;

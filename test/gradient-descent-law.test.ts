@@ -2,6 +2,7 @@ import test from 'ava';
 import { parseExperiment } from '../lib/experiment.js';
 import { type ContextualMixtureOptions, type GradientDescentExperiment, risk, simulate } from '../lib/index.js';
 import { kindOf } from '../lib/kinds.js';
+import { generator } from './audit/test-error.js';
 import { dot, softmax } from './reference.js';
 import { meanAndError } from './support/statistics.js';
 
@@ -29,15 +30,6 @@ type Law = Awaited<ReturnType<typeof risk.gradientDescent>>;
 const lawOf = (law: Law, name: Metric, record: number) => law[name].at(record) as number;
 const errorOf = (law: Law, name: Metric, record: number) =>
   (name === 'error' ? law.standardError : law[`${name}StandardError`]).at(record) as number;
-
-/** Numbers in [0, 1) that share nothing with the package's. */
-function generator(seed: number): () => number {
-  let state = BigInt(seed) * 2n + 1n;
-  return () => {
-    state = (state * 6364136223846793005n + 1442695040888963407n) & 0xffffffffffffffffn;
-    return Number(state >> 11n) / 2 ** 53;
-  };
-}
 
 /** z of every metric that both have at the last step, by name. */
 async function compared(experiment: GradientDescentExperiment, trials: number, seed: number, draws?: number) {

@@ -21,6 +21,14 @@ const rich = {
   confusion: twoAtoms,
 } as const;
 
+/** ω = A/Σ φ² of an example with these scores. */
+function exampleWeight(scores: readonly number[], isRelevant: (token: number) => boolean): number {
+  const phi = softmax(scores);
+  const mass = phi.reduce((sum, share, token) => sum + (isRelevant(token) ? share : 0), 0);
+  const squares = phi.reduce((sum, share, token) => sum + (isRelevant(token) ? 0 : share * share), 0);
+  return mass / squares;
+}
+
 /** The training features of one dense trial, by the reference, from the tokens that the trial itself draws. */
 async function referenceFeatures(experiment: KnownPromptExperiment, seed: number, trial: number) {
   const resolved = knownPromptSchema.parse(experiment);
@@ -35,13 +43,21 @@ async function referenceFeatures(experiment: KnownPromptExperiment, seed: number
   }).promise;
   const prompt = new Float64Array(d);
   prompt[0] = resolved.inverseTemperature * contextNorm;
-  const features = rowsOf(sample.tokens, T * d).map((X) => pooledFeature(rowsOf(X, d), prompt));
-  return { resolved, prompt, features, labels: sample.labels };
+  const examples = rowsOf(sample.tokens, T * d).map((X) => rowsOf(X, d));
+  const features = examples.map((X) => pooledFeature(X, prompt));
+  const weights = examples.map((X, i) =>
+    exampleWeight(
+      X.map((x) => dot(x, prompt)),
+      (token) => sample.relevance[i * T + token] === 1,
+    ),
+  );
+  return { resolved, prompt, features, labels: sample.labels, weights };
 }
 
 for (const noise of ['gaussian', 'rademacher', 'uniform'] as const)
   for (const [n, head] of [
     [30, { kind: 'averaging' }],
+    [30, { kind: 'weighted-averaging' }],
     [30, { kind: 'least-squares' }],
     [30, { kind: 'least-squares', ridge: 0.1 }],
     [12, { kind: 'least-squares' }],
@@ -57,8 +73,8 @@ for (const noise of ['gaussian', 'rademacher', 'uniform'] as const)
       };
       const { metrics } = await simulate(experiment, { trials: 3, seed: 5, method: 'dense', testDraws: 200 });
       for (let trial = 0; trial < 3; ++trial) {
-        const { resolved, prompt, features, labels } = await referenceFeatures(experiment, 5, trial);
-        const w = fitHead(features, labels, head);
+        const { resolved, prompt, features, labels, weights } = await referenceFeatures(experiment, 5, trial);
+        const w = fitHead(features, labels, head, weights);
         t.true(Math.abs((metrics.headNorm?.[trial] as number) / Math.sqrt(dot(w, w)) - 1) < 1e-9);
         if (trial > 0) continue;
         // Trial 0 tests on the same draws as the test error of given parameters.

@@ -68,11 +68,12 @@ export function solveLinear(A: readonly (readonly number[])[], b: readonly numbe
   return x;
 }
 
-/** Averaging head, or the ridge head through the normal equations (n ≥ d) or their dual (n < d). */
+/** Averaging head, with weights or without (the weighted one without its part along the first axis), or the ridge head through the normal equations (n ≥ d) or their dual (n < d). */
 export function fitHead(
   V: readonly Float64Array[],
   y: ArrayLike<number>,
-  head: { kind: 'averaging' | 'least-squares'; ridge?: number },
+  head: { kind: 'averaging' | 'weighted-averaging' | 'least-squares'; ridge?: number },
+  omega: readonly number[] = [],
 ): Float64Array {
   const n = V.length;
   const d = V[0]?.length as number;
@@ -81,6 +82,12 @@ export function fitHead(
       V.reduce((sum, v, i) => sum + (weights[i] as number) * (v[j] as number), 0),
     );
   if (head.kind === 'averaging') return combine(Float64Array.from(y, (label) => label / n));
+  if (head.kind === 'weighted-averaging') {
+    const total = omega.reduce((sum, weight) => sum + weight, 0);
+    const w = combine(Float64Array.from(y, (label, i) => (label * (omega[i] as number)) / total));
+    w[0] = 0;
+    return w;
+  }
   const ridge = n * (head.ridge ?? 0);
   if (n < d) {
     const K = V.map((u, i) => V.map((v, j) => dot(u, v) + (i === j ? ridge : 0)));

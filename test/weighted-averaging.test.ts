@@ -1,9 +1,9 @@
 import test from 'ava';
-import { cellKey, knownPromptSchema } from '../lib/experiment.js';
 import { headSchema, isSum, kHeadKinds } from '../lib/head.js';
 import { type ContextualMixtureOptions, fitHead, headWeights, risk, simulate } from '../lib/index.js';
-import { native, toNativeMixture } from '../lib/native.js';
-import { dot, normalTail, pooledFeature, rowsOf, softmax } from './reference.js';
+import { native } from '../lib/native.js';
+import { generator } from './audit/test-error.js';
+import { normalTail, softmax } from './reference.js';
 import { meanAndError, twoSampleKolmogorovSmirnov } from './support/statistics.js';
 
 const head = { kind: 'weighted-averaging' } as const;
@@ -23,15 +23,6 @@ const rich = {
   ],
 } as const;
 
-/** Numbers in [0, 1) that share nothing with the package's. */
-function generator(seed: number): () => number {
-  let state = BigInt(seed) * 2n + 1n;
-  return () => {
-    state = (state * 6364136223846793005n + 1442695040888963407n) & 0xffffffffffffffffn;
-    return Number(state >> 11n) / 2 ** 53;
-  };
-}
-
 test('the lists of heads of both languages are the same', (t) => {
   const { heads } = native.describe();
   t.deepEqual(
@@ -45,52 +36,6 @@ test('the lists of heads of both languages are the same', (t) => {
     t.is(allows(1), ridge !== 'none', name);
   }
 });
-
-for (const noise of ['gaussian', 'rademacher', 'uniform'] as const)
-  test(`a dense trial is what the definition gives on the same tokens: ${noise} noise`, async (t) => {
-    const mixture = { ...rich, noise, relevance: 'random' } as const;
-    const experiment = { kind: 'known-prompt', mixture, examples: 25, inverseTemperature: 0.7, head } as const;
-    const { metrics } = await simulate(experiment, { trials: 3, seed: 5, method: 'dense', testDraws: 200 });
-    const resolved = knownPromptSchema.parse(experiment);
-    const { tokens: T, dimension: d, contextNorm } = resolved.mixture;
-    const prompt = new Float64Array(d);
-    prompt[0] = 0.7 * contextNorm;
-    for (let trial = 0; trial < 3; ++trial) {
-      const { tokens, labels, relevance } = await native.sampleExamples({
-        mixture: toNativeMixture(resolved.mixture),
-        seed: 5n,
-        cellKey: cellKey(resolved),
-        trial,
-        firstExample: 0,
-        examples: 25,
-      }).promise;
-      const w = new Float64Array(d);
-      let total = 0;
-      rowsOf(tokens, T * d).forEach((example, i) => {
-        const X = rowsOf(example, d);
-        const phi = softmax(X.map((x) => dot(x, prompt)));
-        const isRelevant = (token: number) => relevance[i * T + token] === 1;
-        const mass = phi.reduce((sum, share, token) => sum + (isRelevant(token) ? share : 0), 0);
-        const squares = phi.reduce((sum, share, token) => sum + (isRelevant(token) ? 0 : share * share), 0);
-        const v = pooledFeature(X, prompt);
-        total += mass / squares;
-        for (let j = 1; j < d; ++j)
-          w[j] = (w[j] as number) + (mass / squares) * (labels[i] as number) * (v[j] as number);
-      });
-      const norm = Math.sqrt(dot(w, w)) / total;
-      t.true(Math.abs((metrics.headNorm?.[trial] as number) / norm - 1) < 1e-9);
-      if (trial > 0) continue;
-      const { error } = await native.testError({
-        mixture: toNativeMixture(resolved.mixture),
-        seed: 5n,
-        cellKey: cellKey(resolved),
-        prompt,
-        head: w,
-        draws: 200,
-      }).promise;
-      t.true(Math.abs(error - (metrics.error[0] as number)) < 1e-10);
-    }
-  });
 
 test('projected and dense trials have the same distribution', async (t) => {
   for (const inverseTemperature of [0.8, -0.3]) {

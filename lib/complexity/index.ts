@@ -1,4 +1,3 @@
-import { probit } from 'simple-statistics';
 import { z } from 'zod';
 import { ConvergenceError, OptionRangeError, OptionTypeError, StudyError } from '../errors.js';
 import {
@@ -19,7 +18,8 @@ import {
   seedSchema,
   threadCount,
 } from '../options.js';
-import { sampleComplexity as complexityOfLaw } from '../risk/sample-complexity.js';
+import { sampleComplexity as complexityOfLaw, type SampleComplexityExperiment } from '../risk/sample-complexity.js';
+import { studentQuantile } from '../study/distributions.js';
 import { checkVaryingOptions, type FactorValue, withOption } from '../study/factors.js';
 import { type LevelRange, levelsSchema } from '../study/levels.js';
 import { type FittedExponent, fitExponents } from './exponents.js';
@@ -47,7 +47,7 @@ export interface SimulatedComplexityOptions extends JobOptions {
   readonly over?: Readonly<Record<string, readonly FactorValue[] | LevelRange>> | undefined;
   /** Level of the intervals: a number in (0, 1). Default 0.95. */
   readonly confidence?: number | undefined;
-  /** Width of the interval relative to n at which the search ends: above 0. Default 0.05. */
+  /** Width of the interval relative to n at which the search ends, or a width of one example where that is more: above 0. Default 0.05. */
   readonly precision?: number | undefined;
   /** The largest n that is tried, an integer ≥ 1. Default 2²⁰. */
   readonly largestExamples?: number | undefined;
@@ -70,11 +70,12 @@ export interface SimulatedComplexityCell {
   /**
    * `'found'`: with an interval as narrow as asked for. `'undecided'`: the trials did not suffice for that; the interval is wider.
    * `'unreachable'`: the error at the largest n is above the target by three standard errors. `'one'`: a single example is enough.
+   * `'failed'`: no trial at the largest n ran through.
    */
-  readonly status: 'found' | 'undecided' | 'unreachable' | 'one';
-  /** The smallest n with a mean error of at most the target; NaN if unreachable. */
+  readonly status: 'found' | 'undecided' | 'unreachable' | 'one' | 'failed';
+  /** The smallest n with a mean error of at most the target; NaN if unreachable or failed. */
   readonly examples: number;
-  /** Interval for n at the confidence asked for; NaN if unreachable. */
+  /** Interval for n at the confidence asked for; NaN if unreachable or failed. */
   readonly interval: readonly [number, number];
   /** n where the law of a known prompt crosses the target; null if it does not, and for other experiments. */
   readonly law: number | null;
@@ -123,10 +124,9 @@ async function lawOf(
   targetError: number,
   signal: AbortSignal | undefined,
 ): Promise<number | null> {
-  const { solver: _, ...rest } = experiment as { readonly kind?: string; readonly solver?: string };
-  if (rest.kind !== 'known-prompt') return null;
+  if ((experiment as { readonly kind?: unknown }).kind !== 'known-prompt') return null;
   try {
-    const law = await complexityOfLaw({ experiment: rest as never, targetError, draws: 2000, signal });
+    const law = await complexityOfLaw({ experiment: experiment as SampleComplexityExperiment, targetError, signal });
     return 'examples' in law ? law.examples : null;
   } catch (error) {
     if (error instanceof OptionRangeError || error instanceof ConvergenceError) return null;
@@ -183,7 +183,7 @@ export async function sampleComplexity(
     throw new StudyError('over.examples: it is what is looked for');
   const combinations = combinationsOf(over).map((factors) => ({ factors, at: experimentOf(experiment, factors) }));
   const file = new BatchFile(parsed.out);
-  const quantile = probit((1 + confidence) / 2);
+  const quantile = studentQuantile(Number.POSITIVE_INFINITY, (1 + confidence) / 2);
   const cells: SimulatedComplexityCell[] = [];
   for (const { factors, at } of combinations) {
     const sampler = new Sampler(at, { seed, threads, testDraws, signal }, file);
@@ -209,7 +209,12 @@ function answerOf(
 ): Pick<SimulatedComplexityCell, 'status' | 'examples' | 'interval'> {
   switch (found.kind) {
     case 'above':
-      return { status: 'unreachable', examples: Number.NaN, interval: [Number.NaN, Number.NaN] };
+    case 'failed':
+      return {
+        status: found.kind === 'above' ? 'unreachable' : 'failed',
+        examples: Number.NaN,
+        interval: [Number.NaN, Number.NaN],
+      };
     case 'below':
       return { status: 'one', examples: 1, interval: [1, 1] };
     case 'found':

@@ -1,8 +1,9 @@
 import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs';
 import { z } from 'zod';
 import { StudyError } from '../errors.js';
-import { hashKey, parseExperiment } from '../experiment.js';
-import { simulate } from '../simulate.js';
+import { type Experiment, hashKey, parseExperiment } from '../experiment.js';
+import { simulate, TrialStatus } from '../simulate.js';
+import { Moments } from '../study/statistics.js';
 
 /** What is known of the mean error at one n. */
 export interface SampledPoint {
@@ -18,18 +19,12 @@ export interface SampledPoint {
   readonly standardError: number;
 }
 
-const batchSchema = z.strictObject({
-  key: z.string(),
-  failed: z.number(),
-  count: z.number(),
-  mean: z.number(),
-  squares: z.number(),
-});
-type Batch = z.output<typeof batchSchema>;
+/** The test errors of a batch's trials that ran through. */
+const batchSchema = z.strictObject({ key: z.string(), errors: z.array(z.number()) });
 
 /** Finished batches by key, in a file of one JSON object per line; a last line that was cut off does not count. */
 export class BatchFile {
-  private readonly known = new Map<string, Batch>();
+  private readonly known = new Map<string, readonly number[]>();
 
   constructor(private readonly path: string | undefined) {
     if (path === undefined || !existsSync(path)) return;
@@ -40,17 +35,17 @@ export class BatchFile {
     for (const [index, line] of lines.entries()) {
       const batch = batchSchema.safeParse(parsed(line));
       if (!batch.success) throw new StudyError(`${path}: line ${index + 1} is no batch of a sample complexity`);
-      this.known.set(batch.data.key, batch.data);
+      this.known.set(batch.data.key, batch.data.errors);
     }
   }
 
-  async of(key: string, compute: () => Promise<Omit<Batch, 'key'>>): Promise<Batch> {
+  /** The errors under a key, computed where the file does not hold them. */
+  async errorsOf(key: string, compute: () => Promise<readonly number[]>): Promise<readonly number[]> {
     const found = this.known.get(key);
     if (found !== undefined) return found;
-    const batch = { key, ...(await compute()) };
-    this.known.set(key, batch);
-    if (this.path !== undefined) appendFileSync(this.path, `${JSON.stringify(batch)}\n`);
-    return batch;
+    const errors = await compute();
+    if (this.path !== undefined) appendFileSync(this.path, `${JSON.stringify({ key, errors })}\n`);
+    return errors;
   }
 }
 
@@ -70,14 +65,15 @@ export interface SamplerOptions {
   readonly signal: AbortSignal | undefined;
 }
 
+interface Trials {
+  total: number;
+  failed: number;
+  readonly errors: Moments;
+}
+
 /** Mean errors of an experiment at any n, from trials that are added batch by batch. */
 export class Sampler {
-  private readonly points = new Map<
-    number,
-    { trials: number; failed: number; count: number; mean: number; squares: number }
-  >();
-  /** Trials in all. */
-  trials = 0;
+  private readonly points = new Map<number, Trials>();
 
   constructor(
     private readonly experimentAt: (examples: number) => unknown,
@@ -85,50 +81,36 @@ export class Sampler {
     private readonly file: BatchFile,
   ) {}
 
-  /** Adds trials at n and tells what is known there. */
-  async add(examples: number, trials: number): Promise<SampledPoint> {
-    const point = this.points.get(examples) ?? { trials: 0, failed: 0, count: 0, mean: 0, squares: 0 };
-    const experiment = parseExperiment(this.experimentAt(examples), 'experiment');
-    const { seed, ...rest } = this.options;
-    const firstTrial = point.trials;
-    const identity = { experiment, seed: String(seed), testDraws: rest.testDraws ?? null, firstTrial, trials };
-    const batch = await this.file.of([...hashKey(identity)].join('-'), async () => {
-      const { metrics, status } = await simulate(experiment as never, { seed, ...rest, firstTrial, trials });
-      const errors = metrics.error.filter((_, i) => status[i] === 0);
-      const mean = errors.reduce((sum, error) => sum + error, 0) / Math.max(errors.length, 1);
-      const squares = errors.reduce((sum, error) => sum + (error - mean) ** 2, 0);
-      return { failed: trials - errors.length, count: errors.length, mean, squares };
-    });
-    const count = point.count + batch.count;
-    const change = batch.mean - point.mean;
-    if (batch.count > 0) {
-      point.squares += batch.squares + (change ** 2 * point.count * batch.count) / count;
-      point.mean += (change * batch.count) / count;
-      point.count = count;
-    }
-    point.trials += trials;
-    point.failed += batch.failed;
-    this.trials += trials;
-    this.points.set(examples, point);
-    return this.at(examples);
+  /** Trials in all. */
+  get trials(): number {
+    return [...this.points.values()].reduce((sum, { total }) => sum + total, 0);
   }
 
-  /** What is known at n. */
-  at(examples: number): SampledPoint {
-    const { trials, failed, count, mean, squares } = this.points.get(examples) as NonNullable<
-      ReturnType<typeof this.points.get>
-    >;
-    return {
-      examples,
-      trials,
-      failed,
-      error: count > 0 ? mean : Number.NaN,
-      standardError: count > 1 ? Math.sqrt(squares / (count - 1) / count) : Number.NaN,
-    };
+  /** Adds trials at n and tells what is known there. */
+  async add(examples: number, trials: number): Promise<SampledPoint> {
+    const point = this.points.get(examples) ?? { total: 0, failed: 0, errors: new Moments() };
+    const experiment = parseExperiment(this.experimentAt(examples), 'experiment');
+    const { seed, ...rest } = this.options;
+    const firstTrial = point.total;
+    const identity = { experiment, seed: String(seed), testDraws: rest.testDraws ?? null, firstTrial, trials };
+    const errors = await this.file.errorsOf([...hashKey(identity)].join('-'), async () => {
+      const { metrics, status } = await simulate(experiment as Experiment, { seed, ...rest, firstTrial, trials });
+      return [...metrics.error].filter((_, i) => status[i] === TrialStatus.ok);
+    });
+    for (const error of errors) point.errors.add(error);
+    point.total += trials;
+    point.failed += trials - errors.length;
+    this.points.set(examples, point);
+    return sampledPoint(examples, point);
   }
 
   /** All that is known, by n. */
   all(): readonly SampledPoint[] {
-    return [...this.points.keys()].sort((a, b) => a - b).map((examples) => this.at(examples));
+    return [...this.points].sort(([a], [b]) => a - b).map(([examples, point]) => sampledPoint(examples, point));
   }
+}
+
+function sampledPoint(examples: number, { total, failed, errors }: Trials): SampledPoint {
+  const { mean, standardError } = errors.estimate();
+  return { examples, trials: total, failed, error: mean, standardError };
 }

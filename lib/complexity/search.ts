@@ -19,10 +19,10 @@ export interface CrossingEstimate {
   readonly standardError: number;
 }
 
-/** The crossing, or on which side of it the end of the range is. */
+/** The crossing, or on which side of it the end of the range is, or that no trial at the largest n ran through. */
 export type SearchOutcome =
   | { readonly kind: 'found' | 'undecided'; readonly crossing: CrossingEstimate }
-  | { readonly kind: 'above' | 'below'; readonly point: SampledPoint };
+  | { readonly kind: 'above' | 'below' | 'failed' };
 
 /** Trials that tell the side of a point first. */
 const kFirstTrials = 32;
@@ -34,25 +34,36 @@ const kNarrowest = 0.03;
 /** How many standard errors of the crossing its neighbours are away. */
 const kReach = 5;
 
-/** Which side of the target a point is on; undefined if all trials that may be spent on it do not tell. */
-async function sideOf(sampler: Sampler, examples: number, target: number, most: number): Promise<-1 | 1 | undefined> {
+type Side = 'above' | 'below' | 'failed' | 'undecided';
+
+/** Which side of the target a point is on, if the trials that may be spent on it tell. */
+async function sideOf(sampler: Sampler, examples: number, target: number, most: number): Promise<Side> {
   for (let trials = kFirstTrials; ; trials *= 2) {
     const { error, standardError, trials: spent } = await sampler.add(examples, trials);
-    // Where every trial fails nothing is learned.
-    if (Number.isNaN(error)) return 1;
+    if (Number.isNaN(error)) return 'failed';
     const gap = error - target;
-    if (Math.abs(gap) > kSides * standardError) return gap > 0 ? 1 : -1;
-    if (spent >= most) return undefined;
+    if (Math.abs(gap) > kSides * standardError) return gap > 0 ? 'above' : 'below';
+    if (spent >= most) return 'undecided';
   }
 }
 
-/** Root of the weighted line through (ln n, error/target − 1), with what its points' noise and a bend of order one leave open. */
+/**
+ * Root of the line through (ln n, error/target − 1), with what its points' noise and a bend of order one leave open. Points count by their
+ * trials, with one variance for all: errors of trials are skewed, so that a mean that is too low has a standard error that is too small, and
+ * weights of its own would draw the line down.
+ */
 function rootOf(
   points: readonly SampledPoint[],
   target: number,
 ): (CrossingEstimate & { readonly steep: boolean }) | undefined {
   const used = points.filter(({ standardError }) => standardError > 0);
-  const weights = used.map(({ standardError }) => (target / standardError) ** 2);
+  const counts = used.map(({ trials, failed }) => trials - failed);
+  const freedom = counts.reduce((sum, count) => sum + count - 1, 0);
+  const variance = used.reduce((sum, { standardError }, i) => {
+    const count = counts[i] as number;
+    return sum + ((count - 1) / freedom) * count * (standardError / target) ** 2;
+  }, 0);
+  const weights = counts.map((count) => count / variance);
   const xs = used.map(({ examples }) => Math.log(examples));
   const ys = used.map(({ error }) => error / target - 1);
   const total = weights.reduce((sum, weight) => sum + weight, 0);
@@ -71,7 +82,7 @@ function rootOf(
 
 /**
  * The crossing by sequential simulation: doubling or halving from the start until both sides are told, then trials on either side of the
- * crossing of the line through what is known, in batches that double, ever closer to it, until the interval is narrow enough.
+ * crossing of the line through what is known, in batches that grow by half, ever closer to it, until the interval is narrow enough.
  */
 export async function searchCrossing(sampler: Sampler, options: SearchOptions): Promise<SearchOutcome> {
   const { target, quantile, precision, largest, mostTrials } = options;
@@ -81,19 +92,19 @@ export async function searchCrossing(sampler: Sampler, options: SearchOptions): 
   let below: number | undefined;
   while (above === undefined || below === undefined) {
     const side = await sideOf(sampler, n, target, most);
-    if (side === undefined) {
+    if (side === 'undecided') {
       above ??= Math.max(1, Math.floor(n / 1.2));
       below ??= Math.min(largest, Math.ceil(n * 1.2));
-    } else if (side > 0) {
-      above = n;
-      if (n === largest) return { kind: 'above', point: sampler.at(n) };
-      n = Math.min(2 * n, largest);
-    } else {
+    } else if (side === 'below') {
       below = n;
-      if (n === 1) return { kind: 'below', point: sampler.at(1) };
+      if (n === 1) return { kind: side };
       n = Math.max(Math.floor(n / 2), 1);
+    } else {
+      // What fails on few examples may not on more.
+      above = n;
+      if (n === largest) return { kind: side };
+      n = Math.min(2 * n, largest);
     }
-    if (above !== undefined && below !== undefined) break;
   }
   let center = 0.5 * (Math.log(above) + Math.log(below));
   let reach = Math.min(kWidest, Math.max(0.5 * Math.log(below / above), kNarrowest));
@@ -110,7 +121,11 @@ export async function searchCrossing(sampler: Sampler, options: SearchOptions): 
     // No further at a time than what was looked at.
     center = Math.min(Math.max(root.log, center - 2 * reach), center + 2 * reach);
     const width = 2 * quantile * root.standardError;
-    if (width <= precision && Math.abs(root.log - 0.5 * Math.log(left * right)) < 2 * reach)
+    // Between two whole n nothing is left to tell.
+    if (
+      width <= Math.max(precision, Math.exp(-root.log)) &&
+      Math.abs(root.log - 0.5 * Math.log(left * right)) < 2 * reach
+    )
       return { kind: 'found', crossing: root };
     reach = Math.min(kWidest, Math.max(kReach * root.standardError, kNarrowest));
   }

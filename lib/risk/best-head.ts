@@ -1,24 +1,22 @@
-import { z } from 'zod';
-import type { JobOptions } from '../job.js';
-import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
-import { finiteNumber, integerFrom, parseOptions, positiveNumber } from '../options.js';
-import { type KnownPromptRisk, knownPrompt, knownPromptRiskSchema, sampleRatioOf } from './known-prompt.js';
+import type { z } from 'zod';
+import type { ContextualMixture } from '../mixture.js';
+import { parseOptions } from '../options.js';
+import {
+  type KnownPromptRisk,
+  type KnownPromptRiskOptions,
+  knownPrompt,
+  knownPromptPointSchema,
+  sampleRatioOf,
+} from './known-prompt.js';
 import { optimal } from './optimal.js';
 
 /** Options of {@link bestPrompt}; those of {@link bestHead} but for the prompt scale. */
-export interface BestPromptOptions extends JobOptions {
-  /** The mixture; its noise must be Gaussian. */
-  readonly mixture: ContextualMixtureOptions | ContextualMixture;
+export interface BestPromptOptions
+  extends Pick<KnownPromptRiskOptions, 'mixture' | 'draws' | 'seed' | 'threads' | 'signal'> {
   /** n, or give `sampleRatio`. */
   readonly examples?: number | undefined;
   /** α = n/d, or give `examples`. */
   readonly sampleRatio?: number | undefined;
-  /** Draws over the scores of irrelevant tokens, as in {@link knownPrompt}. Default 20 000. */
-  readonly draws?: number | undefined;
-  /** Seed of the draws. Default 0. */
-  readonly seed?: number | bigint | undefined;
-  /** Threads to use: an integer in [1, 1024]. Default `os.availableParallelism()`. Results do not depend on it. */
-  readonly threads?: number | undefined;
 }
 
 /** Options of {@link bestHead}. */
@@ -58,17 +56,8 @@ export interface BestPrompt extends BestHead {
   readonly atLimit: boolean;
 }
 
-const shared = {
-  mixture: mixtureSchema,
-  examples: integerFrom(1, 2 ** 31 - 1).optional(),
-  sampleRatio: positiveNumber.optional(),
-  draws: knownPromptRiskSchema.draws,
-  seed: knownPromptRiskSchema.seed,
-  threads: knownPromptRiskSchema.threads,
-  signal: knownPromptRiskSchema.signal,
-};
-const headSchema = z.strictObject({ ...shared, inverseTemperature: finiteNumber });
-const promptSchema = z.strictObject(shared);
+const headSchema = knownPromptPointSchema.omit({ kind: true, solver: true, head: true });
+const promptSchema = headSchema.omit({ inverseTemperature: true });
 
 const head = { kind: 'weighted-averaging' } as const;
 

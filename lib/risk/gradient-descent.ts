@@ -131,7 +131,7 @@ function everyStep(name: string, sizes: number | readonly number[], steps: numbe
  * In the limit n, d → ∞ with n/d fixed one step is E[e Σ φ_t x_t] for the head and E[e Σ φ_t (a_t − f) x_t] for the prompt, on q⋆, w⋆ and
  * the directions of q and w, and a Gaussian vector of covariance (d/n) σ² E[e² Σ_t c_t c_tᵀ], c_t = (φ_t, φ_t(a_t − f)), elsewhere
  * (theory.md §13), with e the negative slope of the loss. With fluctuations the term of order 1/n is added, from small trials in
- * the same coordinates that are exact in distribution; up to n = draws/32 those trials are the ones of the experiment itself.
+ * the same coordinates that are exact in distribution; up to n = draws/64 those trials are the ones of the experiment itself.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option, if the noise is not Gaussian, for Adam, and if
  * fluctuations are asked for below dimension 8; {@link ConvergenceError} if the path overflows.

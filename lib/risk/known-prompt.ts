@@ -194,7 +194,8 @@ export const knownPromptRiskSchema = {
   threads: threadCount,
   signal: abortSignal,
 };
-const pointSchema = z.strictObject({
+/** The options of {@link knownPrompt}. */
+export const knownPromptPointSchema = z.strictObject({
   ...knownPromptRiskSchema,
   examples: integerFrom(1, 2 ** 31 - 1).optional(),
   sampleRatio: positiveNumber.optional(),
@@ -355,7 +356,7 @@ export async function knownPrompt(
     readonly sampleRatio?: number | undefined;
   },
 ): Promise<KnownPromptRisk> {
-  const { examples, sampleRatio, ...rest } = parseOptions(pointSchema, options, '');
+  const { examples, sampleRatio, ...rest } = parseOptions(knownPromptPointSchema, options, '');
   const point = {
     sampleRatio: sampleRatioOf({ examples, sampleRatio }, rest.mixture.dimension),
     ridge: ridgeOf(rest.head),

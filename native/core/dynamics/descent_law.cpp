@@ -45,7 +45,6 @@ class Paths {
     replicates_ = std::clamp(spec.draws / perReplicate_, kReplicates, kMostReplicates);
     dimensions_ = perReplicate_ * (mixture_.dimension / n);
     extrapolation_ = spec.fluctuations ? perReplicate_ / n : 0.0;
-    test_ = descent_;
     points_.resize(replicates_ + 1);
     for (int i = 0; i < runner.workers(); ++i) workspaces_.push_back(std::make_unique<Workspace>());
     labelTable(mixture_, table_);
@@ -82,19 +81,17 @@ class Paths {
     const double scale = descent_.initialScale;
     const double length = scale * std::sqrt(static_cast<double>(mixture_.dimension));
     for (int i = 0; i <= replicates_; ++i) {
-      auto& [q, w, promptVelocity, headVelocity] = points_[i].vectors;
-      w[2] = length;
-      if (descent_.model.kind == ModelKind::kMeanPooling) {
-        if (i < replicates_) startAlong(i, scale, w, w);
-        continue;
+      if (i < replicates_) {
+        drawStart(i, scale, points_[i]);
+      } else {
+        points_[i].vectors[kHeadVector][2] = length;
+        points_[i].vectors[kPromptVector][3] = length;
       }
-      q[2] = 0.0;
-      q[3] = length;
-      if (i < replicates_) startAlong(i, scale, w, q);
+      if (descent_.model.kind == ModelKind::kMeanPooling) points_[i].vectors[kPromptVector] = {};
     }
   }
-  // N_r d/n dimensions of the same squared norm.
-  void startAlong(int i, double scale, FrameCoordinates& w, FrameCoordinates& q) const {
+  // In N_r d/n dimensions, of the same squared norm.
+  void drawStart(int i, double scale, DescentPoint& point) const {
     const double deviation = scale * std::sqrt(mixture_.dimension / dimensions_);
     const Stream stream(descent_.key, Sample::kTraining, Field::kInitial, i);
     double z[8];
@@ -104,17 +101,10 @@ class Paths {
       return deviation * chi(beyond, Stream(descent_.key, Sample::kSecond, Field::kSummaryNorm, i),
                              Stream(descent_.key, Sample::kSecond, Field::kSummaryUniform, i), first);
     };
-    if (&w != &q) {
-      q = {};
-      q[0] = deviation * z[2];
-      q[1] = deviation * z[3];
-      q[2] = deviation * z[4];
-      q[3] = std::hypot(norm(kAttempts), deviation * z[5]);
-    }
-    w = {};
-    w[0] = deviation * z[0];
-    w[1] = deviation * z[1];
-    w[2] = std::hypot(norm(0), deviation * z[6], deviation * z[7]);
+    point.vectors[kHeadVector] = {deviation * z[0], deviation * z[1],
+                                  std::hypot(norm(0), deviation * z[6], deviation * z[7])};
+    point.vectors[kPromptVector] = {deviation * z[2], deviation * z[3], deviation * z[4],
+                                    std::hypot(norm(kAttempts), deviation * z[5])};
   }
 
   // χ of a number of degrees that need not be whole.
@@ -177,7 +167,7 @@ class Paths {
   std::array<double, kDescentFields> valuesAt(const DescentPoint& point, double loss, int draws,
                                               uint64_t stream, PoolingWorkspace& pooling,
                                               TestAccuracy* accuracy) const {
-    DescentSpec spec = test_;
+    DescentSpec spec = descent_;
     spec.testDraws = draws;
     const double* q =
         descent_.model.kind == ModelKind::kMeanPooling ? nullptr : point.vectors[kPromptVector].data();
@@ -265,7 +255,6 @@ class Paths {
   const std::atomic<bool>& cancelled_;
   const std::vector<LabelTerm> terms_;
   std::vector<LabelTerm> table_;
-  DescentSpec test_;
   int perReplicate_;  // N_r
   int replicates_;
   double dimensions_;                 // N_r d/n

@@ -3,7 +3,7 @@
 //
 // The limit n, d → ∞ with n/d fixed is one path: each step's gradient (descent_step.h) is a mean over draws,
 // to which new directions add their Gaussian part, of squared norm (d/n) σ² E[e² Σ u_t u_tᵀ]. Beside it go
-// kReplicates paths with an n-th share of the draws each, as trials of N_r examples in N_r d/n dimensions, in
+// kReplicates paths with their share of the draws each, as trials of N_r examples in N_r d/n dimensions, in
 // which nothing is left out: labels, noise along the frame and the norms of new directions fluctuate. What
 // they differ by from the path on all draws is the term of order 1/N_r; times N_r/n it is that of order 1/n,
 //
