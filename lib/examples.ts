@@ -31,8 +31,10 @@ export interface Examples {
   readonly examples: number;
   /** X, n×T×d. */
   readonly tokens: OwnFloat64Array;
-  /** y, length n, ±1. */
+  /** The labels that training sees, length n, ±1. */
   readonly labels: OwnFloat64Array;
+  /** y, length n, ±1: other than `labels` with probability `mixture.labelNoise`. */
+  readonly trueLabels: OwnFloat64Array;
   /** n×T, 1 where a token is relevant. */
   readonly relevance: OwnUint8Array;
   /** Length n, index of each example's atom in `mixture.confusion`. */

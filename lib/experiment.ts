@@ -248,11 +248,18 @@ function coordinatesNeededBy(experiment: ResolvedExperiment): string | undefined
   return undefined;
 }
 
+/** Options of a mixture that came later: with 0 the numbers are those from before. */
+const kZeroIsAbsent: ReadonlySet<string> = new Set(['labelNoise']);
+
 /** JSON with sorted keys, so that equal values have equal text. Values must be plain JSON. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) =>
     part !== null && typeof part === 'object' && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      ? Object.fromEntries(
+          Object.entries(part)
+            .filter(([name, option]) => option !== 0 || !kZeroIsAbsent.has(name))
+            .sort(([a], [b]) => (a < b ? -1 : 1)),
+        )
       : part,
   );
 }

@@ -40,6 +40,8 @@ export interface ContextualMixtureOptions {
   readonly noise?: NoiseKind | undefined;
   /** π = P(y = +1), in [0, 1]. Default 1/2. */
   readonly positiveRate?: number | undefined;
+  /** ε, probability that a label which training sees is the wrong one, in [0, 1/2). Test errors are against the true label. Default 0. */
+  readonly labelNoise?: number | undefined;
   /** Distribution of the confusion pair (δq, δw). Default: the single atom (0, 0). */
   readonly confusion?: readonly ConfusionAtom[] | undefined;
   /** `'fixed'`: the first k tokens are relevant. `'random'`: a uniformly random k-subset per example. Default `'fixed'`. */
@@ -65,6 +67,7 @@ const structure = z.strictObject(
     noiseLevel: nonNegativeNumber.default(1),
     noise: oneOf(['gaussian', 'rademacher', 'uniform']).default('gaussian'),
     positiveRate: fraction.default(0.5),
+    labelNoise: numberIn('a number in [0, 1/2)', (value) => value >= 0 && value < 0.5).default(0),
     confusion: z
       .array(
         z.strictObject(
@@ -144,7 +147,7 @@ export const mixtureSchema: z.ZodType<ContextualMixture> = structure.transform((
  *
  * An example has a label y = ±1 and T tokens in R^d; k = ζT of them are relevant, x_t = q⋆ + y w⋆, the others are
  * x_t = −δq q⋆ − δw y w⋆ + z_t with independent noise z_t of covariance σ²I
- * (Oymak, Rawat, Soltanolkotabi, Thrampoulidis 2023, section 2).
+ * (Oymak, Rawat, Soltanolkotabi, Thrampoulidis 2023, section 2). Training sees −y in place of y with probability ε (theory.md §12).
  *
  * @returns A frozen mixture, accepted wherever plain options are.
  * @throws {@link OptionTypeError} or {@link OptionRangeError} naming the option, what was expected and what came.

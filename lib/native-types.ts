@@ -13,6 +13,7 @@ export interface NativeMixture {
   readonly noiseLevel: number;
   readonly noise: 'gaussian' | 'rademacher' | 'uniform';
   readonly positiveRate: number;
+  readonly labelNoise: number;
   /** Three numbers per atom: δq, δw, probability. */
   readonly confusion: Float64Array;
   readonly randomRelevance: boolean;
@@ -132,6 +133,7 @@ export type NativeDescentRisk = Readonly<
 export interface NativeExamples {
   readonly tokens: OwnFloat64Array;
   readonly labels: OwnFloat64Array;
+  readonly trueLabels: OwnFloat64Array;
   readonly relevance: OwnUint8Array;
   readonly confusion: OwnUint32Array;
 }

@@ -289,6 +289,7 @@ export function toNativeMixture(mixture: ContextualMixture): NativeMixture {
     noiseLevel: mixture.noiseLevel,
     noise: mixture.noise,
     positiveRate: mixture.positiveRate,
+    labelNoise: mixture.labelNoise,
     confusion: Float64Array.from(mixture.confusion.flatMap((atom) => [atom.deltaQ, atom.deltaW, atom.probability])),
     randomRelevance: mixture.relevance === 'random',
   };

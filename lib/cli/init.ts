@@ -21,6 +21,7 @@ experiment:
     signalNorm: 0.6 # W, what carries the label
     # correlation: 0 # ρ of the two directions
     # noiseLevel: 1 # σ
+    # labelNoise: 0 # ε, the share of training labels that are wrong
   head: { kind: least-squares } # or averaging; logistic or hinge, with a ridge
 # Every combination of these levels is a cell. Paths are dotted and start below experiment, as in mixture.dimension.
 factors:

@@ -19,6 +19,7 @@ const kLabels: Readonly<Record<string, OptionLabel>> = {
   'mixture.correlation': { symbol: 'ρ', words: 'correlation of context and signal' },
   'mixture.noiseLevel': { symbol: 'σ', words: 'noise level' },
   'mixture.positiveRate': { symbol: 'π', words: 'share of positive labels' },
+  'mixture.labelNoise': { symbol: 'ε', words: 'share of wrong labels' },
   stepSizes: { symbol: 'η', words: 'step sizes' },
   'mixture.confusion': { symbol: '(δq, δw, probability)', words: 'confusion' },
   'head.ridge': { symbol: 'λ', words: 'ridge penalty' },

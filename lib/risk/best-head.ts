@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { OptionRangeError } from '../errors.js';
 import type { ContextualMixture } from '../mixture.js';
 import { parseOptions } from '../options.js';
 import {
@@ -77,7 +78,7 @@ function isOptimal({ correlation, positiveRate, confusion, relevantTokens }: Con
  * error at any n and d. docs/limits.md has the argument and what holds elsewhere.
  *
  * @param options Give exactly one of `examples` and `sampleRatio`; the first stands for α = n/d.
- * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option, and if the noise is not Gaussian.
+ * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option, if the noise is not Gaussian and if labels are wrong.
  * @example
  * ```ts
  * import { risk } from 'prompt-attention';
@@ -91,9 +92,15 @@ export async function bestHead(options: BestHeadOptions): Promise<BestHead> {
   return bestHeadAt({ ...rest, sampleRatio: sampleRatioOf({ examples, sampleRatio }, rest.mixture.dimension) });
 }
 
+/** Which labels are wrong the average does not know, but another function of the features might. */
+function requireTrueLabels({ labelNoise }: ContextualMixture): void {
+  if (labelNoise > 0) throw new OptionRangeError('mixture.labelNoise', '0 for the limit of all heads', labelNoise);
+}
+
 async function bestHeadAt(
   options: Omit<z.output<typeof headSchema>, 'examples' | 'sampleRatio'> & { readonly sampleRatio: number },
 ): Promise<BestHead> {
+  requireTrueLabels(options.mixture);
   const law = await knownPrompt({ ...options, head });
   return {
     error: law.error,
@@ -125,6 +132,7 @@ async function bestHeadAt(
  */
 export async function bestPrompt(options: BestPromptOptions): Promise<BestPrompt> {
   const { examples, sampleRatio: given, ...rest } = parseOptions(promptSchema, options, '');
+  requireTrueLabels(rest.mixture);
   const sampleRatio = sampleRatioOf({ examples, sampleRatio: given }, rest.mixture.dimension);
   const { inverseTemperature, inverseTemperatureStandardError, atLimit } = await optimal({
     ...rest,

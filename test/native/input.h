@@ -72,6 +72,7 @@ class Input {
     mixture.noiseLevel = positive();
     mixture.noise = noise;
     mixture.positiveRate = share();
+    mixture.labelNoise = 0.499 * share();
     const double first = share();
     mixture.confusion.push_back({number(), number(), first});
     if (first < 1.0) mixture.confusion.push_back({number(), number(), 1.0 - first});

@@ -68,6 +68,7 @@ class ExamplesJob final : public PromiseJob {
         givenRelevance_(std::move(givenRelevance)),
         tokens_(tokenCount),
         labels_(examples),
+        trueLabels_(examples),
         confusion_(examples),
         relevance_(examples * mixture_.tokens) {
     units = (examples + kExamplesPerUnit - 1) / kExamplesPerUnit;
@@ -81,7 +82,8 @@ class ExamplesJob final : public PromiseJob {
     for (size_t i = begin; i < end && !cancelled; ++i) {
       ExampleLabel label;
       labels.draw(firstExample_ + i, 1, &label);
-      labels_[i] = label.y;
+      labels_[i] = label.observed;
+      trueLabels_[i] = label.y;
       confusion_[i] = static_cast<uint32_t>(label.atom);
       tokens.draw(firstExample_ + i, label,
                   givenRelevance_.empty() ? nullptr : givenRelevance_.data() + i * T,
@@ -93,6 +95,7 @@ class ExamplesJob final : public PromiseJob {
     Napi::Object result = Napi::Object::New(env);
     result.Set("tokens", environment.float64Array(env, tokens_.data(), tokens_.size()));
     result.Set("labels", environment.float64Array(env, labels_.data(), labels_.size()));
+    result.Set("trueLabels", environment.float64Array(env, trueLabels_.data(), trueLabels_.size()));
     result.Set("confusion", environment.uint32Array(env, confusion_.data(), confusion_.size()));
     result.Set("relevance", environment.uint8Array(env, relevance_.data(), relevance_.size()));
     return result;
@@ -110,6 +113,7 @@ class ExamplesJob final : public PromiseJob {
   const std::vector<uint8_t> givenRelevance_;  // [n×T] or empty
   ResultArray<double> tokens_;                 // [n×T×d]
   ResultArray<double> labels_;                 // [n]
+  ResultArray<double> trueLabels_;             // [n]
   ResultArray<uint32_t> confusion_;            // [n]
   ResultArray<uint8_t> relevance_;             // [n×T]
 };

@@ -173,6 +173,7 @@ Mixture readMixture(const Request& request) {
   else
     fields.failRange("noise", "'gaussian', 'rademacher' or 'uniform'");
   mixture.positiveRate = fields.numberIn("positiveRate", 0.0, 1.0);
+  mixture.labelNoise = fields.numberIn("labelNoise", 0.0, 0.5);
   const std::vector<double> atoms = fields.finiteFloat64Array("confusion", Request::kAnyLength);
   if (atoms.empty() || atoms.size() % 3 != 0) fields.failRange("confusion", "three numbers per atom");
   double total = 0.0;

@@ -38,7 +38,7 @@ class Paths {
         mixture_(spec.descent.mixture),
         runner_(runner),
         cancelled_(cancelled),
-        terms_(labelTerms(mixture_)) {
+        terms_(trainingTerms(mixture_)) {
     const double n = descent_.examples;
     const int share = std::max(2, spec.draws / kReplicates);
     perReplicate_ = spec.fluctuations ? static_cast<int>(std::min<double>(n, share)) : share;
@@ -47,7 +47,7 @@ class Paths {
     extrapolation_ = spec.fluctuations ? perReplicate_ / n : 0.0;
     points_.resize(replicates_ + 1);
     for (int i = 0; i < runner.workers(); ++i) workspaces_.push_back(std::make_unique<Workspace>());
-    labelTable(mixture_, table_);
+    trainingTable(mixture_, table_);
     if (descent_.initialScale > 0.0) begin();
   }
 

@@ -154,7 +154,7 @@ void StepView::add(const LabelTerm& term, const TokenSums& sums, int i, double w
   }
   double slope;
   LossSums loss;
-  addLoss(spec_.loss, 1, &f, term.y, loss, &slope);
+  addLoss(spec_.loss, 1, &f, term.observed, loss, &slope);
   const double e = -slope;
   const double sigma = mixture.noiseLevel;
   const double mass = scale * linear(E, ofHead[0], ofHead[1], ofHead[2]);

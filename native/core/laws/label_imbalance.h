@@ -1,8 +1,9 @@
 // The O(1/n) term that label imbalance leaves in every head (theory.md §10, "Laws").
 //
-// With n examples the share of positive labels is N₊/n, N₊ binomial, not π: the head has a component of order
-// Q/√n along q⋆, which the limit n → ∞ forgets. Conditional on N₊ the law of theory.md §6 holds with N₊/n in
-// place of π in the training means and π in the test error; what is wanted is its mean over N₊.
+// With n examples the share of observed positive labels is N₊/n, N₊ binomial, not π (its rate here): the head
+// has a component of order Q/√n along q⋆, which the limit n → ∞ forgets. Conditional on N₊ the law of
+// theory.md §6 holds with N₊/n in place of π in the training means and π in the test error; what is wanted is
+// its mean over N₊.
 //
 // The head is smooth in the share, but the error can be a step of it (Q² ≫ W²√n), where few nodes return
 // their own weights. So heads are solved at the few nodes of labelNodes and interpolated by polynomials, and

@@ -22,15 +22,18 @@ LongContextRisk longContextRisk(const Mixture& mixture, double sampleRatio, doub
   const double S = signal / sigma2;
   const double alpha = sampleRatio;
 
-  if (head.kind == HeadKind::kAveraging) return {misclassification(S, std::sqrt(S + 1.0 / alpha)), S};
+  // E ỹy: what is left of the mean of y v; its square is that of the features, which know no labels.
+  const double c = 1.0 - 2.0 * mixture.labelNoise;
+  if (head.kind == HeadKind::kAveraging)
+    return {misclassification(c * S, std::sqrt(c * c * S + 1.0 / alpha)), S};
   // With one noise variance s² for all examples, a = s·w₂ and b = s·r; x = s²χ solves αℓx² + (α + αℓ − 1)x −
   // 1 = 0 for ℓ = λ/s².
   double a = 0.0;
   double b = 0.0;
-  const auto residual = [&] { return 1.0 - 2.0 * a * std::sqrt(S) + a * a * (S + 1.0); };
+  const auto residual = [&] { return 1.0 - 2.0 * c * a * std::sqrt(S) + a * a * (S + 1.0); };
   if (head.ridge == 0.0 && alpha <= 1.0) {
     if (alpha == 1.0) return {0.5, S};
-    a = std::sqrt(S) / (S + 1.0 / alpha);
+    a = c * std::sqrt(S) / (S + 1.0 / alpha);
     b = std::sqrt(alpha * residual() / (1.0 - alpha));
   } else {
     // s² = σ² m e^{2σ²c²} / (k e^{τQ²} + m e^{σ²c²/2})²
@@ -41,7 +44,7 @@ LongContextRisk longContextRisk(const Mixture& mixture, double sampleRatio, doub
     const double root = std::sqrt(linear * linear + 4.0 * alpha * ell);
     const double x = linear > 0.0 ? 2.0 / (linear + root) : (root - linear) / (2.0 * alpha * ell);
     const double kappa = 1.0 / (1.0 + x);
-    a = kappa * std::sqrt(S) / (kappa * (S + 1.0) + ell);
+    a = c * kappa * std::sqrt(S) / (kappa * (S + 1.0) + ell);
     b = std::sqrt(x * x * kappa * kappa * residual() / (x * kappa * kappa + ell * x));
   }
   return {misclassification(a * std::sqrt(S), std::sqrt(a * a + b * b)), S};

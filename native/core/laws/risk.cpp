@@ -30,7 +30,7 @@ class CurveSolver {
     const double alpha = spec_.sampleRatios[i];
     const double ridge = spec_.ridges[i];
     const double n = spec_.examples.empty() ? 0.0 : spec_.examples[i];
-    const double rate = spec_.mixture.positiveRate;
+    const double rate = spec_.mixture.observedPositiveRate();
     if (n == 0.0 || rate == 0.0 || rate == 1.0) return solveAt(points_, alpha, ridge, threshold_, runner);
     return averaged(alpha, ridge, n, runner);
   }
@@ -38,7 +38,7 @@ class CurveSolver {
  private:
   // The mean over the share of positive labels among n examples.
   RiskPoint averaged(double alpha, double ridge, double n, PartRunner& runner) const {
-    const double rate = spec_.mixture.positiveRate;
+    const double rate = spec_.mixture.observedPositiveRate();
     const std::vector<double> nodes = labelNodes(n, rate);
     std::vector<Solution> solutions;
     std::vector<double> solved;
@@ -83,7 +83,7 @@ class CurveSolver {
 
   // Where nothing is drawn: without noise, or at the peak of least squares.
   RiskPoint meanOfPoints(double n, double alpha, double ridge, PartRunner& runner) const {
-    const double rate = spec_.mixture.positiveRate;
+    const double rate = spec_.mixture.observedPositiveRate();
     const auto pointAt = [&](double share) {
       const RiskPoints points = withTrainingRates(points_, labelRates(rate, share));
       return solveAt(points, alpha, ridge, threshold_, runner);
@@ -126,11 +126,13 @@ class CurveSolver {
         const PlaneVector b = (1.0 - B) * segment.relevant + PlaneVector{points.eta1[at], points.eta2[at]};
         sum += misclassification(dot({state.w1, state.w2}, b), std::sqrt(points.variances[at]) * R);
       }
-      const size_t label = segment.y > 0.0 ? 0 : 1;
+      if (segment.testProbability == 0.0) continue;
+      const size_t label = segment.observed > 0.0 ? 0 : 1;
       errors[label] += segment.testProbability * sum / count;
       probabilities[label] += segment.testProbability;
     }
-    for (size_t label = 0; label < errors.size(); ++label) errors[label] /= probabilities[label];
+    for (size_t label = 0; label < errors.size(); ++label)
+      if (probabilities[label] > 0.0) errors[label] /= probabilities[label];
     return errors;
   }
 

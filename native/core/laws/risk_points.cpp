@@ -32,7 +32,7 @@ double poolPointsOf(const Mixture& mixture, const LabelTerm& term, double scoreG
   const auto sigma = hn::Set(d, mixture.noiseLevel);
   const bool relevant = mixture.relevantTokens > 0;
   const auto perRelevant = hn::Set(d, relevant ? 1.0 / mixture.relevantTokens : 0.0);
-  const auto y = hn::Set(d, term.y);
+  const auto y = hn::Set(d, term.observed);
   HWY_ALIGN double in[4][hn::MaxLanes(d)];
   HWY_ALIGN double out[5][hn::MaxLanes(d)];
   double attention = 0.0;
@@ -112,8 +112,12 @@ void addMoments(RiskPoints& points) {
     }
 }
 
-RiskSegment segmentOf(const LabelTerm& term, size_t begin, size_t normals, int count) {
-  return {begin, normals, count, term.probability, term.probability, term.y * term.r, 1.0, term.y};
+RiskSegment segmentOf(const Mixture& mixture, const LabelTerm& term, size_t begin, size_t normals,
+                      int count) {
+  const double testProbability =
+      term.observed == term.y ? term.probability / (1.0 - mixture.labelNoise) : 0.0;
+  return {begin, normals,      count, term.probability, testProbability, term.observed * term.r,
+          1.0,   term.observed};
 }
 
 RiskPoints undrawnPoints(const Mixture& mixture, PlaneVector q, bool withNormals) {
@@ -124,7 +128,7 @@ RiskPoints undrawnPoints(const Mixture& mixture, PlaneVector q, bool withNormals
   const double share = static_cast<double>(mixture.relevantTokens) / mixture.tokens;
   const bool quadrature = withNormals && !points.noiseless;
   const int nodes = quadrature ? 2 * kNodesPerUnit * kNodeRange + 1 : 1;
-  for (const LabelTerm& term : labelTerms(mixture)) {
+  for (const LabelTerm& term : trainingTerms(mixture)) {
     // Without noise every irrelevant score is its mean; at τ = 0 every weight is 1/T.
     const double odds = std::exp(dot(term.mu, q) - dot(term.r, q)) * mixture.irrelevantTokens();
     const bool oneKind = mixture.relevantTokens == 0 || mixture.irrelevantTokens() == 0;
@@ -133,9 +137,9 @@ RiskPoints undrawnPoints(const Mixture& mixture, PlaneVector q, bool withNormals
     const double variance =
         points.noiseless ? 0.0 : mixture.noiseLevel * mixture.noiseLevel * (1.0 - share) / mixture.tokens;
     points.relevantAttention += term.probability * A;
-    points.batches[0].push_back(segmentOf(term, points.eta1.size(), 0, nodes));
-    points.eta1.insert(points.eta1.end(), nodes, term.y * (1.0 - A) * term.mu.e1);
-    points.eta2.insert(points.eta2.end(), nodes, term.y * (1.0 - A) * term.mu.e2);
+    points.batches[0].push_back(segmentOf(mixture, term, points.eta1.size(), 0, nodes));
+    points.eta1.insert(points.eta1.end(), nodes, term.observed * (1.0 - A) * term.mu.e1);
+    points.eta2.insert(points.eta2.end(), nodes, term.observed * (1.0 - A) * term.mu.e2);
     points.irrelevantMasses.insert(points.irrelevantMasses.end(), nodes, 1.0 - A);
     points.variances.insert(points.variances.end(), nodes, variance);
   }
@@ -151,7 +155,7 @@ RiskPoints undrawnPoints(const Mixture& mixture, PlaneVector q, bool withNormals
 RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamKey key, bool withNormals,
                        PartRunner& runner, const std::atomic<bool>& cancelled) {
   RiskPoints points{};
-  const std::vector<LabelTerm> terms = labelTerms(mixture);
+  const std::vector<LabelTerm> terms = trainingTerms(mixture);
   const int perBatch = primeFrom(draws / kRiskBatches + (draws % kRiskBatches > 0));
   const size_t size = terms.size() * kRiskBatches * static_cast<size_t>(perBatch);
   for (std::vector<double>* values :
@@ -173,7 +177,7 @@ RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamK
     }
     for (size_t i = 0; i < terms.size(); ++i) {
       const size_t begin = (batch * terms.size() + i) * perBatch;
-      points.batches[batch].push_back(segmentOf(terms[i], begin, normals, perBatch));
+      points.batches[batch].push_back(segmentOf(mixture, terms[i], begin, normals, perBatch));
       const double total = HWY_DYNAMIC_DISPATCH(poolPointsOf)(
           mixture, terms[i], dot(terms[i].mu, q) - dot(terms[i].r, q), sums, points.eta1.data() + begin,
           points.eta2.data() + begin, points.irrelevantMasses.data() + begin,
@@ -246,13 +250,13 @@ RiskPoints withNoiseTimes(RiskPoints points, double unit) {
   return points;
 }
 
-LabelRates labelRates(double positiveRate, double share) {
-  return {share / positiveRate, (1.0 - share) / (1.0 - positiveRate)};
+LabelRates labelRates(double observedRate, double share) {
+  return {share / observedRate, (1.0 - share) / (1.0 - observedRate)};
 }
 
 RiskPoints withTrainingRates(RiskPoints points, LabelRates rates) {
   for (std::vector<RiskSegment>& batch : points.batches)
-    for (RiskSegment& segment : batch) segment.probability *= rates.of(segment.y);
+    for (RiskSegment& segment : batch) segment.probability *= rates.of(segment.observed);
   addMoments(points);
   return points;
 }

@@ -1,17 +1,17 @@
 // What the risk of a known prompt (risk.h) averages over: one point per draw of the scores and value of (y,
-// δ).
+// δ, ỹ); examples to come have ỹ = y.
 //
 // Given (y, δ) and the scores, the feature of an example has plane coordinates u = (u1, u2 + s z), z ~ N(0,
-// 1), and noise of variance s² in every orthogonal direction (theory.md §5, §6). With β = y r the margin
+// 1), and noise of variance s² in every orthogonal direction (theory.md §5, §6). With β = ỹ r the margin
 // coordinates of the relevant tokens and B = 1 − A the attention mass on the others, the margin coordinates
 // without the noise are
 //
-//   b = y u = (1 − B) β + η,   η = B y μ + y t̃ e1.
+//   b = ỹ u = (1 − B) β + η,   η = B ỹ μ + ỹ t̃ e1.
 //
 // Points hold η, B and s². Where attention is heavy-tailed, B, η and s of a draw fall below all rounding of b
 // together, and 1 − wᵀb = (1 − B)(1 − wᵀβ) + B − wᵀη keeps its digits only in this form. For the same reason
-// heads are held with their distance from `origin`, where wᵀβ = 1 for both labels, or for the shorter β where
-// both are on one line (RiskState of risk_sums.h).
+// heads are held with their distance from `origin`, where wᵀβ = 1 for both labels that are true, or for the
+// shorter β where both are on one line (RiskState of risk_sums.h).
 //
 // At τ = 0 the scores do not matter: t̃ is then noise of variance s² along e1 too (`uniform`), and a single
 // draw says all.
@@ -33,7 +33,7 @@ constexpr int kRiskBatches = 32;
 // Student's t of kRiskBatches − 1 degrees of freedom over the normal law, at 97.5 %.
 constexpr double kRiskStudent = 2.0395134 / 1.9599640;
 
-// Points begin … begin + count − 1 stand for one value of (y, δ).
+// Points begin … begin + count − 1 stand for one value of (y, δ, ỹ).
 struct RiskSegment {
   size_t begin;
   size_t normals;  // where in RiskPoints::normals and ::weights theirs begin
@@ -42,7 +42,7 @@ struct RiskSegment {
   double testProbability;  // among examples to come
   PlaneVector relevant;    // β
   double originGap;        // 1 − originᵀβ, exactly 0 where the origin was made so
-  double y;
+  double observed;         // ỹ
 };
 
 struct RiskPoints {
@@ -80,14 +80,14 @@ double noiseUnit(const RiskPoints& points);
 // The same points with B, η and s times `unit`.
 RiskPoints withNoiseTimes(RiskPoints points, double unit);
 
-// How many times as likely as among examples to come the labels are among training examples.
+// How many times as likely as in the limit the observed labels are among training examples.
 struct LabelRates {
   double positive = 1.0;
   double negative = 1.0;
-  double of(double y) const { return y > 0.0 ? positive : negative; }
+  double of(double observed) const { return observed > 0.0 ? positive : negative; }
 };
-// Where the share of label +1 among training examples is `share`; 0 < positiveRate < 1.
-LabelRates labelRates(double positiveRate, double share);
+// Where the share of observed labels +1 is `share`; 0 < observedRate < 1.
+LabelRates labelRates(double observedRate, double share);
 
 // The same points among training examples with these rates.
 RiskPoints withTrainingRates(RiskPoints points, LabelRates rates);

@@ -357,7 +357,7 @@ ErrorSums errorSums(const RiskPoints& points, int batch, const RiskState& state,
       points, batch, INT32_MAX, state, [&](const RiskSegment& segment, const RiskColumns& columns) {
         HWY_DYNAMIC_DISPATCH(errorSumsOf)(columns, state, R, slopeAtZero, part.data());
         add(segment.testProbability, columns.count, {kError, kErrorBy1, kErrorBy2, kErrorByR, kErrorSquares});
-        add(segment.probability * rates.of(segment.y), columns.count,
+        add(segment.probability * rates.of(segment.observed), columns.count,
             {kTrainingError, kTrainingBy1, kTrainingBy2, kTrainingByR, kTrainingByChi, kTrainingSquares});
       });
   return average;

@@ -108,7 +108,7 @@ class StateErrors {
       : spec_(spec),
         workspace_(workspace),
         prompt_(spec.inverseTemperature * spec.mixture.contextVector()),
-        terms_(labelTerms(spec.mixture)) {}
+        terms_(trainingTerms(spec.mixture)) {}
 
   int tokens() const { return spec_.mixture.irrelevantTokens(); }
   // The scores are c g, and t̃ is along e1: a negative τ has the sign of c.
@@ -116,12 +116,13 @@ class StateErrors {
 
   void values(const ScoreSums& sums, int count, double* out) {
     std::fill_n(out, kPooledBlock, 0.0);
-    forEach(sums, count, [&](const Pooled& pooled, const LabelTerm& term, double) {
+    forEach(sums, count, [&](const Pooled& pooled, const LabelTerm& term, const RiskSegment& segment) {
+      if (segment.testProbability == 0.0) return;
       for (const TailHead& head : spec_.heads) {
         const PlaneVector w{head.state.w1, head.state.w2};
         const Margin margin{
             term.y, dot(term.r, w), dot(term.mu, w), w.e1, noiseNorm(spec_.points, head.state), 0.0};
-        addErrors(pooled, count, margin, head.probability * term.probability, out);
+        addErrors(pooled, count, margin, head.probability * segment.testProbability, out);
       }
     });
   }
@@ -132,21 +133,22 @@ class StateErrors {
            std::vector<StateSlopes>& testBy, std::vector<StateSlopes>& trainingBy) {
     std::fill_n(test, count, 0.0);
     std::fill_n(training, count, 0.0);
-    forEach(sums, count, [&](const Pooled& pooled, const LabelTerm& term, double trainingProbability) {
+    forEach(sums, count, [&](const Pooled& pooled, const LabelTerm& term, const RiskSegment& segment) {
       for (size_t h = 0; h < spec_.heads.size(); ++h) {
         const TailHead& head = spec_.heads[h];
-        TailMargin margin{.relevant = term.y * term.r,
-                          .irrelevant = term.y * term.mu,
-                          .y = term.y,
+        TailMargin margin{.relevant = term.observed * term.r,
+                          .irrelevant = term.observed * term.mu,
+                          .y = term.observed,
                           .w = {head.state.w1, head.state.w2},
                           .R = noiseNorm(spec_.points, head.state),
                           .shift = 0.0,
                           .slopeAtZero = 0.0,
-                          .probability = head.probability * term.probability};
-        HWY_DYNAMIC_DISPATCH(addTailErrorsOf)(pooled, count, margin, weights, test, testBy[h].data());
+                          .probability = head.probability * segment.testProbability};
+        if (segment.testProbability > 0.0)
+          HWY_DYNAMIC_DISPATCH(addTailErrorsOf)(pooled, count, margin, weights, test, testBy[h].data());
         margin.shift = head.slopeAtZero * head.state.chi;
         margin.slopeAtZero = head.slopeAtZero;
-        margin.probability = head.probability * head.rates.of(term.y) * trainingProbability;
+        margin.probability = head.probability * head.rates.of(term.observed) * segment.probability;
         HWY_DYNAMIC_DISPATCH(addTailErrorsOf)
         (pooled, count, margin, weights, training, trainingBy[h].data());
       }
@@ -154,15 +156,14 @@ class StateErrors {
   }
 
  private:
-  // visit(pooled, term, probability among training examples) for every (y, δ).
+  // visit(pooled, term, its segment) for every (y, δ, ỹ).
   template <class Visit>
   void forEach(const ScoreSums& sums, int count, Visit visit) {
     for (size_t j = 0; j < terms_.size(); ++j) {
       const LabelTerm& term = terms_[j];
-      if (term.probability == 0.0) continue;
       std::fill_n(workspace_.gaps, kPooledBlock, dot(term.mu, prompt_) - dot(term.r, prompt_));
       pool(spec_.mixture, workspace_.gaps, count, sums, workspace_.pooled);
-      visit(workspace_.pooled, term, spec_.points.batches[0][j].probability);
+      visit(workspace_.pooled, term, spec_.points.batches[0][j]);
     }
   }
 

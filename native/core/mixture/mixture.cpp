@@ -25,21 +25,50 @@ void labelTable(const Mixture& mixture, std::vector<LabelTerm>& table) {
   for (const double y : {1.0, -1.0}) {
     const double rate = y > 0 ? mixture.positiveRate : 1.0 - mixture.positiveRate;
     for (const ConfusionAtom& atom : mixture.confusion)
-      table.push_back({y, rate * atom.probability, mixture.relevantMean(y), mixture.irrelevantMean(y, atom)});
+      table.push_back(
+          {y, y, rate * atom.probability, mixture.relevantMean(y), mixture.irrelevantMean(y, atom)});
   }
 }
+
+void trainingTable(const Mixture& mixture, std::vector<LabelTerm>& table) {
+  labelTable(mixture, table);
+  if (mixture.labelNoise == 0.0) return;
+  const size_t count = table.size();
+  for (size_t i = 0; i < count; ++i) {
+    LabelTerm flipped = table[i];
+    flipped.observed = -flipped.y;
+    flipped.probability *= mixture.labelNoise;
+    table[i].probability *= 1.0 - mixture.labelNoise;
+    table.push_back(flipped);
+  }
+}
+
+namespace {
+
+std::vector<LabelTerm> possible(std::vector<LabelTerm> terms) {
+  std::erase_if(terms, [](const LabelTerm& term) { return !(term.probability > 0.0); });
+  return terms;
+}
+
+}  // namespace
 
 std::vector<LabelTerm> labelTerms(const Mixture& mixture) {
   std::vector<LabelTerm> terms;
   labelTable(mixture, terms);
-  std::erase_if(terms, [](const LabelTerm& term) { return !(term.probability > 0.0); });
-  return terms;
+  return possible(std::move(terms));
+}
+
+std::vector<LabelTerm> trainingTerms(const Mixture& mixture) {
+  std::vector<LabelTerm> terms;
+  trainingTable(mixture, terms);
+  return possible(std::move(terms));
 }
 
 LabelSampler::LabelSampler(const Mixture& mixture, StreamKey key, Sample sample, uint64_t trial)
     : mixture_(mixture),
       labels_(key, sample, Field::kLabel, trial),
-      confusion_(key, sample, Field::kConfusion, trial) {}
+      confusion_(key, sample, Field::kConfusion, trial),
+      flips_(key, besides(sample), Field::kLabel, trial) {}
 
 void LabelSampler::draw(uint64_t first, size_t count, ExampleLabel* out) const {
   constexpr size_t kGroup = 256;
@@ -52,19 +81,28 @@ void LabelSampler::draw(uint64_t first, size_t count, ExampleLabel* out) const {
     for (size_t i = 0; i < size; ++i) {
       // Without a branch: nothing could predict it.
       const int negative = static_cast<int>(!(uniforms[i] < mixture_.positiveRate));
-      out[i] = {1.0 - 2.0 * negative, 0, negative * (last + 1)};
+      const double y = 1.0 - 2.0 * negative;
+      out[i] = {y, y, 0, negative * (last + 1)};
     }
-    if (last == 0) continue;
-    confusion_.uniforms(first, size, uniforms);
-    for (size_t i = 0; i < size; ++i) {
-      double remaining = uniforms[i];
-      int atom = 0;
-      while (atom < last && remaining >= mixture_.confusion[atom].probability) {
-        remaining -= mixture_.confusion[atom].probability;
-        ++atom;
+    if (last > 0) {
+      confusion_.uniforms(first, size, uniforms);
+      for (size_t i = 0; i < size; ++i) {
+        double remaining = uniforms[i];
+        int atom = 0;
+        while (atom < last && remaining >= mixture_.confusion[atom].probability) {
+          remaining -= mixture_.confusion[atom].probability;
+          ++atom;
+        }
+        out[i].atom = atom;
+        out[i].term += atom;
       }
-      out[i].atom = atom;
-      out[i].term += atom;
+    }
+    if (mixture_.labelNoise == 0.0) continue;
+    flips_.uniforms(first, size, uniforms);
+    for (size_t i = 0; i < size; ++i) {
+      if (!(uniforms[i] < mixture_.labelNoise)) continue;
+      out[i].observed = -out[i].y;
+      out[i].term += 2 * (last + 1);
     }
   }
 }

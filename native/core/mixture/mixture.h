@@ -45,6 +45,7 @@ struct Mixture {
   double noiseLevel;   // σ
   NoiseKind noise;
   double positiveRate;  // π
+  double labelNoise;    // ε, probability that a training label is flipped
   std::vector<ConfusionAtom> confusion;
   bool randomRelevance;
 
@@ -57,30 +58,41 @@ struct Mixture {
   PlaneVector relevantMean(double y) const;
   // μ = −δq q⋆ − δw y w⋆
   PlaneVector irrelevantMean(double y, const ConfusionAtom& atom) const;
+  // P(ỹ = +1) of the labels that training sees.
+  double observedPositiveRate() const {
+    return positiveRate * (1.0 - labelNoise) + (1.0 - positiveRate) * labelNoise;
+  }
 };
 
-// One value of (y, δ) and the token means it leads to.
+// One value of (y, δ), or of (y, δ, ỹ), and the token means it leads to.
 struct LabelTerm {
   double y;
+  double observed;  // ỹ, what training sees of y
   double probability;
   PlaneVector r;
   PlaneVector mu;
 };
 
-// Every (y, δ) of positive probability.
+// Every (y, δ) of positive probability, with ỹ = y: of examples to come.
 std::vector<LabelTerm> labelTerms(const Mixture& mixture);
+// Every (y, δ, ỹ) of positive probability: of training examples.
+std::vector<LabelTerm> trainingTerms(const Mixture& mixture);
 
 // What an example draws before any noise.
 struct ExampleLabel {
-  double y;  // ±1
-  int atom;  // index into Mixture::confusion
-  int term;  // index into labelTable
+  double y;         // ±1
+  double observed;  // ỹ
+  int atom;         // index into Mixture::confusion
+  int term;         // index into trainingTable
 };
 
 // Every (y, δ), also those of probability 0: y = +1 with each atom, then y = −1.
 void labelTable(const Mixture& mixture, std::vector<LabelTerm>& table);
+// With label noise every (y, δ) once more behind them, with ỹ = −y.
+void trainingTable(const Mixture& mixture, std::vector<LabelTerm>& table);
 
-// Labels of the examples of one sample of one trial; example i does not depend on how many there are.
+// Labels of the examples of one sample of one trial, true and observed ones; example i does not depend on how
+// many there are.
 class LabelSampler {
  public:
   LabelSampler(const Mixture& mixture, StreamKey key, Sample sample, uint64_t trial);
@@ -91,6 +103,7 @@ class LabelSampler {
   const Mixture& mixture_;
   Stream labels_;
   Stream confusion_;
+  Stream flips_;
 };
 
 // Vectors that replace the canonical frame and the isotropic noise; an empty one is not used.

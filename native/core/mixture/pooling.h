@@ -84,7 +84,7 @@ struct PoolingWorkspace {
   alignas(64) double gaps[kPooledBlock];
   alignas(64) double values[kPooledBlock];
   ExampleLabel labels[kPooledBlock];
-  std::vector<LabelTerm> terms;  // of labelTable
+  std::vector<LabelTerm> terms;  // of a table of labels
 };
 
 // Pools examples first … first+count−1 of a sample of a trial under a prompt with plane coordinates `prompt`
@@ -97,7 +97,7 @@ void forEachPooled(const Mixture& mixture, PlaneVector prompt, double c, StreamK
                    PoolingWorkspace& workspace, Visit visit) {
   LabelSampler labels(mixture, key, sample, trial);
   const Stream scores(key, sample, Field::kScore, trial);
-  labelTable(mixture, workspace.terms);
+  trainingTable(mixture, workspace.terms);
   const int end = first + count;
   for (int begin = first, size; begin < end && !cancelled; begin += size) {
     size = std::min(kPooledBlock, end - begin);

@@ -16,12 +16,12 @@ void populationGradient(const Mixture& mixture, const double* w, double* headGra
   PlaneVector headPlane{0.0, 0.0};
   PlaneVector promptPlane{0.0, 0.0};
   double alongHead = 0.0;
-  for (const LabelTerm& term : labelTerms(mixture)) {
+  for (const LabelTerm& term : trainingTerms(mixture)) {
     const PlaneVector u = zeta * term.r + (1.0 - zeta) * term.mu;
     const PlaneVector difference = term.r + -1.0 * term.mu;
     const double D = dot(difference, head);
-    const double e = term.y - dot(u, head);
-    headPlane = headPlane + (term.probability * term.y) * u;
+    const double e = term.observed - dot(u, head);
+    headPlane = headPlane + (term.probability * term.observed) * u;
     promptPlane =
         promptPlane +
         (term.probability * (e * zeta * (1.0 - zeta) * D + zeta * pooledVariance * squaredNorm)) * difference;

@@ -15,7 +15,8 @@ double norm(const double* x, size_t count) {
   return std::sqrt(dot(x, x, static_cast<int>(count)));
 }
 
-// Examples first … first+count−1 of a sample: tokens, labels and, unless null, relevance masks.
+// Examples first … first+count−1 of a sample: tokens, labels (observed ones, but of the test) and, unless
+// null, relevance masks.
 void drawExamples(const DescentSpec& spec, Sample sample, uint64_t trial, uint64_t first, int count,
                   double* X, double* y, uint8_t* relevance, const std::atomic<bool>& cancelled,
                   TokenScratch& scratch) {
@@ -27,7 +28,7 @@ void drawExamples(const DescentSpec& spec, Sample sample, uint64_t trial, uint64
   for (int i = 0; i < count && !cancelled; ++i) {
     ExampleLabel label;
     labels.draw(first + i, 1, &label);
-    y[i] = label.y;
+    y[i] = sample == Sample::kTest ? label.y : label.observed;
     tokens.draw(first + i, label, nullptr, X + i * T * spec.mixture.dimension,
                 relevance == nullptr ? mask.data() : relevance + i * T);
   }

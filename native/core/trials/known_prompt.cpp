@@ -58,7 +58,7 @@ class ProjectedFeatures final : public FeatureSource {
                              v[0] = inPlane.e1;
                              for (int j = 1; j < d; ++j) v[j] = deviation * h[j - 1];
                              if (d > 1) v[1] += inPlane.e2;
-                             y[begin + i - first] = term.y;
+                             y[begin + i - first] = term.observed;
                            }
                          });
   }
@@ -93,7 +93,7 @@ class DenseFeatures final : public FeatureSource {
       tokens_.draw(first + i, label, nullptr, example_.X.data(), example_.mask.data());
       attend(example_.X.data(), spec_.mixture.tokens, d, q_, example_.phi.data(),
              V + static_cast<size_t>(i) * d);
-      y[i] = label.y;
+      y[i] = label.observed;
       if (spec_.head.kind == HeadKind::kWeightedAveraging) addWeight(i);
     }
   }
@@ -152,7 +152,7 @@ HeadInFrame averageProjected(const KnownPromptSpec& spec, uint64_t trial, const 
   forEachTrainingBlock(spec, trial, 0, n, cancelled, workspace.pooling, [&](int, int size) {
     for (int i = 0; i < size; ++i) {
       const LabelTerm& term = pooling.terms[pooling.labels[i].term];
-      sum = sum + term.y * inPlaneFeature(term, pooling.pooled, i);
+      sum = sum + term.observed * inPlaneFeature(term, pooling.pooled, i);
       variance += pooling.pooled.variance[i];
     }
   });
@@ -179,7 +179,7 @@ HeadInFrame averageWeighted(const KnownPromptSpec& spec, uint64_t trial, const s
       const double shrunk = unit.include(weight);
       const double omega = unit.of(weight);
       total = shrunk * total + omega;
-      across = shrunk * across + omega * term.y * inPlaneFeature(term, pooled, i).e2;
+      across = shrunk * across + omega * term.observed * inPlaneFeature(term, pooled, i).e2;
       deviation = std::hypot(shrunk * deviation, omega * std::sqrt(variance));
     }
   });
@@ -202,7 +202,7 @@ void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, const std
     for (int i = 0; i < size; ++i) {
       const LabelTerm& term = pooling.terms[pooling.labels[i].term];
       visit(begin + i,
-            {term.y, inPlaneFeature(term, pooling.pooled, i), std::sqrt(pooling.pooled.variance[i])});
+            {term.observed, inPlaneFeature(term, pooling.pooled, i), std::sqrt(pooling.pooled.variance[i])});
     }
   });
 }

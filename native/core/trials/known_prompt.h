@@ -77,7 +77,8 @@ struct KnownPromptWorkspace {
   LazyNoise lazyNoise;
 };
 
-// The pooled feature of a training example: y, and all of v but the noise s h on the complement of q̂.
+// The pooled feature of a training example: its observed label, and all of v but the noise s h on the
+// complement of q̂.
 struct PooledExample {
   double y;
   PlaneVector inPlane;  // A r + (1−A) μ + t̃ e1

@@ -115,7 +115,7 @@ class LazyTrial {
     if (kind_ == ModelKind::kMeanPooling) {
       const double noise = rows_ > 0 ? lazy_.head[i] : 0.0;
       const double f = (k_ * relevantHead + m_ * irrelevantHead) / T_ + noise;
-      addLoss(spec_.loss, 1, &f, label.y, sums, &g);
+      addLoss(spec_.loss, 1, &f, label.observed, sums, &g);
       if (rows_ > 0) lazy_.head[i] = g;
       inHead_ = inHead_ + (g * k_ / T_) * r + (g * m_ / T_) * mu;
       return;
@@ -136,7 +136,7 @@ class LazyTrial {
                                       : linear(relevantScore, irrelevantScore, tokens, c);
     double f = k_ * relevantWeight * relevantHead;
     for (int t = 0; t < tokens; ++t) f += each * c[t] * a[t];
-    addLoss(spec_.loss, 1, &f, label.y, sums, &g);
+    addLoss(spec_.loss, 1, &f, label.observed, sums, &g);
     // a becomes the coefficients of ∂/∂w, c those of ∂/∂q.
     const bool isSoftmax = kind_ == ModelKind::kPromptAttention;
     double headSum = 0.0;

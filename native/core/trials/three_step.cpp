@@ -25,7 +25,7 @@ class SampledExamples final : public ExampleSource {
     ExampleLabel label;
     labels_.draw(i, 1, &label);
     tokens_.draw(i, label, nullptr, example_.X.data(), example_.mask.data());
-    y = label.y;
+    y = label.observed;
     return example_.X.data();
   }
 

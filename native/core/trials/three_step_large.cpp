@@ -33,7 +33,7 @@ double LargeSampleSteps::remainderNorm(Sample sample, int j, uint64_t trial, boo
 FrameVector LargeSampleSteps::firstHead(uint64_t trial, bool fluctuates) const {
   JointMoments<2> moments;
   for (const LabelTerm& term : terms_) {
-    const PlaneVector u = (term.y * k_ / T_) * term.r + (term.y * m_ / T_) * term.mu;
+    const PlaneVector u = (term.observed * k_ / T_) * term.r + (term.observed * m_ / T_) * term.mu;
     moments.add(term.probability, {u.e1, u.e2});
   }
   const double n = spec_.examples[0];
@@ -65,7 +65,7 @@ FrameVector LargeSampleSteps::firstPrompt(uint64_t trial, const FrameVector& w1,
     for (size_t node = 0; node < kNormalNodes.size(); ++node) {
       const double sum = std::sqrt(static_cast<double>(m_)) * kNormalNodes[node];
       const double pooled = (k_ * relevant + m_ * irrelevant + scale * sum) / T_;
-      const double e = term.y - pooled;
+      const double e = term.observed - pooled;
       for (const double side : {-1.0, 1.0}) {
         const double S = m_ > 0 ? m_ - 1 + side * std::sqrt(2.0 * (m_ - 1)) : 0.0;
         const double offset = (irrelevant - pooled) / T_;
@@ -121,7 +121,7 @@ LargeSampleSteps::Statistics LargeSampleSteps::statistics(const Point& point, co
   FrameVector v{};
   add(pooled.relevantMass[i] * term.r + pooled.irrelevantMass[i] * term.mu, v);
   add(pooled.alongPrompt[i], point.promptUnit, v);
-  double p = term.y;
+  double p = term.observed;
   if (residual) {
     add(std::sqrt(variance) * kResidualNodes[node], point.headUnit, v);
     p -= dot(v, point.w1);

@@ -54,7 +54,7 @@ class LargeSampleSteps {
       : spec_(spec),
         mixture_(spec.mixture),
         cancelled_(cancelled),
-        terms_(labelTerms(spec.mixture)),
+        terms_(trainingTerms(spec.mixture)),
         k_(spec.mixture.relevantTokens),
         m_(spec.mixture.irrelevantTokens()),
         T_(spec.mixture.tokens) {}

@@ -34,7 +34,7 @@ class ProjectedTrial {
     const int n = spec_.examples[0];
     PlaneVector sum{0.0, 0.0};
     forEachLabel(Sample::kTraining, n, [&](int, const LabelTerm& term) {
-      sum = sum + (term.y * relevantShare_) * term.r + (term.y * irrelevantShare_) * term.mu;
+      sum = sum + (term.observed * relevantShare_) * term.r + (term.observed * irrelevantShare_) * term.mu;
     });
     const double rate = spec_.options.stepSizes[0] / n;
     const double deviation = rate * mixture_.noiseLevel * std::sqrt(static_cast<double>(m_) * n) * perToken_;
@@ -66,7 +66,7 @@ class ProjectedTrial {
       const double irrelevant = dot(term.mu, planeOf(w1));
       const double g1 = normalSum[inBlock];
       const double pooled = relevantShare_ * relevant + irrelevantShare_ * irrelevant + slope * g1;
-      const double e = term.y - pooled;
+      const double e = term.observed - pooled;
       // Irrelevant c_t = center + slope (g_t − ḡ): Σ c_t, Σ c_t g_t and Σ c_t² follow from Σ g_t and Σ g_t².
       const double mean = perIrrelevant * g1;
       const double deviations = std::max(0.0, squareSum[inBlock] - g1 * mean);
@@ -118,7 +118,7 @@ class ProjectedTrial {
             pooling.pooled.relevantMass[i] * term.r + pooling.pooled.irrelevantMass[i] * term.mu;
         const double alongFirst = pooling.pooled.alongPrompt[i];
         const double tokenVariance = pooling.pooled.variance[i];
-        double p = term.y;
+        double p = term.observed;
         double across = 0.0;  // s ξ
         if (residual) {
           across = std::sqrt(tokenVariance) * residualNormals[i];
@@ -198,7 +198,7 @@ class ProjectedTrial {
   void forEachLabel(Sample sample, int n, Visit visit) {
     const LabelSampler labels(mixture_, spec_.key, sample, trial_);
     PoolingWorkspace& pooling = workspace_.pooling;
-    labelTable(mixture_, pooling.terms);
+    trainingTable(mixture_, pooling.terms);
     for (int first = 0, count; first < n && !cancelled_; first += count) {
       count = std::min(kPooledBlock, n - first);
       labels.draw(first, count, pooling.labels);
