@@ -8,7 +8,7 @@ import {
   imageRiskSchema,
   imageTransferSchema,
 } from './images/experiments/schemas.js';
-import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from './mixture.js';
+import { type ContextualMixture, type ContextualMixtureOptions, hasScalarNoise, mixtureSchema } from './mixture.js';
 import { finiteNumber, integerFrom, nonNegativeNumber, oneOf, parseOptions, positiveNumber } from './options.js';
 import { type OptimizerOptions, optimizerSchema } from './training/optimizer.js';
 
@@ -223,9 +223,12 @@ export function resolveMethod(experiment: ResolvedExperiment, method: Simulation
     if (method === 'projected') throw new OptionRangeError('method', "'dense' for an experiment on images", method);
     return 'dense';
   }
-  const gaussian = experiment.mixture.noise === 'gaussian';
-  if (method === 'projected' && !gaussian)
-    throw new OptionRangeError('method', `'dense' if the noise is ${experiment.mixture.noise}`, method);
+  const scalar = hasScalarNoise(experiment.mixture);
+  if (method === 'projected' && !scalar) {
+    const { noise } = experiment.mixture;
+    const reason = noise === 'gaussian' ? 'relevant tokens have noise' : `the noise is ${noise}`;
+    throw new OptionRangeError('method', `'dense' if ${reason}`, method);
+  }
   const { dimension } = experiment.mixture;
   const small = experiment.kind === 'three-step' && dimension < kLeastThreeStepDimension;
   if (method === 'projected' && small)
@@ -237,7 +240,7 @@ export function resolveMethod(experiment: ResolvedExperiment, method: Simulation
   const coordinates = coordinatesNeededBy(experiment);
   if (method === 'projected' && coordinates !== undefined)
     throw new OptionRangeError('method', `'dense' for ${coordinates}`, method);
-  return method ?? (gaussian && !small && coordinates === undefined ? 'projected' : 'dense');
+  return method ?? (scalar && !small && coordinates === undefined ? 'projected' : 'dense');
 }
 
 /** What in a gradient-descent experiment works on coordinates, and so has no projected method. */
@@ -249,7 +252,7 @@ function coordinatesNeededBy(experiment: ResolvedExperiment): string | undefined
 }
 
 /** Options of a mixture that came later: with 0 the numbers are those from before. */
-const kZeroIsAbsent: ReadonlySet<string> = new Set(['labelNoise']);
+const kZeroIsAbsent: ReadonlySet<string> = new Set(['labelNoise', 'relevantNoiseLevel']);
 
 /** JSON with sorted keys, so that equal values have equal text. Values must be plain JSON. */
 export function canonicalJson(value: unknown): string {

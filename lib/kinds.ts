@@ -10,6 +10,7 @@ import { imageKinds } from './images/experiments/run.js';
 import { runJob } from './job.js';
 import { type ExperimentKind, errorOf, type TrialRequest } from './kind.js';
 import { memoryLimit } from './memory.js';
+import { hasScalarNoise } from './mixture.js';
 import { type NativeModel, native, toNativeHead, toNativeMixture, toNativeThreeStep } from './native.js';
 import { gradientDescent, kLeastDescentDimension } from './risk/gradient-descent.js';
 import { knownPrompt } from './risk/known-prompt.js';
@@ -87,7 +88,7 @@ const kKinds: Kinds = {
       };
     },
     async theory(experiment, options) {
-      if (experiment.mixture.noise !== 'gaussian') return null;
+      if (!hasScalarNoise(experiment.mixture)) return null;
       const law = await knownPrompt({ ...experiment, ...options });
       return {
         error: errorOf(law),
@@ -109,7 +110,7 @@ const kKinds: Kinds = {
         request,
       ),
     async theory(experiment, options) {
-      if (experiment.mixture.noise !== 'gaussian') return null;
+      if (!hasScalarNoise(experiment.mixture)) return null;
       const fluctuations = experiment.mixture.dimension >= kLeastThreeStepDimension;
       const law = await threeStep({ ...experiment, ...options, fluctuations });
       const others = [...kPromptMetrics, 'relevantAttention'] as const;
@@ -145,7 +146,7 @@ const kKinds: Kinds = {
       ),
     async theory(experiment, options) {
       const { mixture, data, model, optimizer, steps } = experiment;
-      if (mixture.noise !== 'gaussian' || data !== 'fresh' || model === 'self-attention' || optimizer.kind === 'adam')
+      if (!hasScalarNoise(mixture) || data !== 'fresh' || model === 'self-attention' || optimizer.kind === 'adam')
         return null;
       const fluctuations = mixture.dimension >= kLeastDescentDimension;
       const recordEvery = Math.max(steps, 1);

@@ -36,6 +36,11 @@ export interface ContextualMixtureOptions {
   readonly correlation?: number | undefined;
   /** σ ≥ 0, standard deviation of every coordinate of the noise. Default 1. */
   readonly noiseLevel?: number | undefined;
+  /**
+   * σ_R ≥ 0, standard deviation of every coordinate of the noise of relevant tokens. Default 0, the paper's model. Above 0 trials are dense,
+   * test errors are counted on fresh examples, and there are no laws.
+   */
+  readonly relevantNoiseLevel?: number | undefined;
   /** Distribution of the noise. Default `'gaussian'`. */
   readonly noise?: NoiseKind | undefined;
   /** π = P(y = +1), in [0, 1]. Default 1/2. */
@@ -65,6 +70,7 @@ const structure = z.strictObject(
     signalNorm: nonNegativeNumber,
     correlation: numberIn('a number in [−1, 1]', (value) => value >= -1 && value <= 1).default(0),
     noiseLevel: nonNegativeNumber.default(1),
+    relevantNoiseLevel: nonNegativeNumber.default(0),
     noise: oneOf(['gaussian', 'rademacher', 'uniform']).default('gaussian'),
     positiveRate: fraction.default(0.5),
     labelNoise: numberIn('a number in [0, 1/2)', (value) => value >= 0 && value < 0.5).default(0),
@@ -147,7 +153,8 @@ export const mixtureSchema: z.ZodType<ContextualMixture> = structure.transform((
  *
  * An example has a label y = ±1 and T tokens in R^d; k = ζT of them are relevant, x_t = q⋆ + y w⋆, the others are
  * x_t = −δq q⋆ − δw y w⋆ + z_t with independent noise z_t of covariance σ²I
- * (Oymak, Rawat, Soltanolkotabi, Thrampoulidis 2023, section 2). Training sees −y in place of y with probability ε (theory.md §12).
+ * (Oymak, Rawat, Soltanolkotabi, Thrampoulidis 2023, section 2). Beyond the paper, training sees −y in place of y with probability ε, and
+ * relevant tokens have noise of covariance σ_R²I (theory.md §12).
  *
  * @returns A frozen mixture, accepted wherever plain options are.
  * @throws {@link OptionTypeError} or {@link OptionRangeError} naming the option, what was expected and what came.
@@ -160,4 +167,16 @@ export const mixtureSchema: z.ZodType<ContextualMixture> = structure.transform((
  */
 export function contextualMixture(options: ContextualMixtureOptions): ContextualMixture {
   return parseOptions(mixtureSchema, options, 'mixture');
+}
+
+/** Whether all that matters of the noise is a Gaussian number per irrelevant token: what projected trials, laws and exact test errors need. */
+export function hasScalarNoise({ noise, relevantNoiseLevel, relevantTokens }: ContextualMixture): boolean {
+  return noise === 'gaussian' && (relevantNoiseLevel === 0 || relevantTokens === 0);
+}
+
+/** An error for a mixture without {@link hasScalarNoise}; `path` is that of the mixture, `use` what needs it. */
+export function requireScalarNoise(mixture: ContextualMixture, path: string, use: string): void {
+  if (hasScalarNoise(mixture)) return;
+  if (mixture.noise !== 'gaussian') throw new OptionRangeError(`${path}.noise`, `'gaussian' for ${use}`, mixture.noise);
+  throw new OptionRangeError(`${path}.relevantNoiseLevel`, `0 for ${use}`, mixture.relevantNoiseLevel);
 }

@@ -11,6 +11,7 @@ export interface NativeMixture {
   readonly signalNorm: number;
   readonly correlation: number;
   readonly noiseLevel: number;
+  readonly relevantNoiseLevel: number;
   readonly noise: 'gaussian' | 'rademacher' | 'uniform';
   readonly positiveRate: number;
   readonly labelNoise: number;

@@ -287,6 +287,7 @@ export function toNativeMixture(mixture: ContextualMixture): NativeMixture {
     signalNorm: mixture.signalNorm,
     correlation: mixture.correlation,
     noiseLevel: mixture.noiseLevel,
+    relevantNoiseLevel: mixture.relevantNoiseLevel,
     noise: mixture.noise,
     positiveRate: mixture.positiveRate,
     labelNoise: mixture.labelNoise,

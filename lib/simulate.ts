@@ -12,6 +12,7 @@ import {
 import type { JobOptions } from './job.js';
 import type { TrialAccuracy } from './kind.js';
 import { kindOf } from './kinds.js';
+import { hasScalarNoise } from './mixture.js';
 import { abortSignal, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from './options.js';
 import { type HeadSolver, resolveSolver } from './solver.js';
 
@@ -212,7 +213,7 @@ function meanAccuracy(
   const isCounted =
     experiment.kind === 'gradient-descent' && experiment.model === 'self-attention'
       ? true
-      : 'mixture' in experiment && experiment.mixture.noise !== 'gaussian';
+      : 'mixture' in experiment && !hasScalarNoise(experiment.mixture);
   return {
     effectiveDraws: draws,
     reliable: isCounted ? draws >= kLeastErrorsSeen : doubtful <= kUnreliableShare * total,

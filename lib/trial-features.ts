@@ -3,6 +3,7 @@ import type { OwnFloat64Array } from './arrays.js';
 import { OptionRangeError } from './errors.js';
 import { cellKey, type KnownPromptExperiment, parseExperiment } from './experiment.js';
 import { type JobOptions, runJob } from './job.js';
+import { requireScalarNoise } from './mixture.js';
 import { native, toNativeMixture } from './native.js';
 import { abortSignal, integerFrom, parseOptions, seedSchema } from './options.js';
 
@@ -50,7 +51,7 @@ export async function trialFeatures(
   const resolved = parseExperiment(experiment, 'experiment');
   if (resolved.kind !== 'known-prompt') throw new OptionRangeError('experiment.kind', "'known-prompt'", resolved.kind);
   const { mixture, examples, inverseTemperature } = resolved;
-  if (mixture.noise !== 'gaussian') throw new OptionRangeError('experiment.mixture.noise', "'gaussian'", mixture.noise);
+  requireScalarNoise(mixture, 'experiment.mixture', 'projected features');
   const { seed, trial, signal } = parseOptions(optionsSchema, options, '');
   return runJob(
     () =>

@@ -66,7 +66,13 @@ for (const noise of ['gaussian', 'rademacher', 'uniform'] as const)
     test(`dense trial equals the reference on the same tokens: ${noise} noise, n = ${n}, ${JSON.stringify(head)}`, async (t) => {
       const experiment: KnownPromptExperiment = {
         kind: 'known-prompt',
-        mixture: { ...rich, noise, relevance: 'random' },
+        mixture: {
+          ...rich,
+          noise,
+          relevance: 'random',
+          labelNoise: 0.3,
+          relevantNoiseLevel: noise === 'uniform' && head.kind !== 'weighted-averaging' ? 0.4 : 0,
+        },
         examples: n,
         inverseTemperature: 0.7,
         head,

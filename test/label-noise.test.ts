@@ -180,8 +180,8 @@ test('a limit of three steps is that of many examples', async (t) => {
   t.true(Math.abs(z) < 4, `${law.error} ± ${law.standardError}, ${limit.error} ± ${limit.standardError}`);
 });
 
-test('population gradients are means over examples with wrong labels', async (t) => {
-  const mixture = contextualMixture({ ...rich, dimension: 4 });
+test('population gradients are means over examples with wrong labels and noise on relevant tokens', async (t) => {
+  const mixture = contextualMixture({ ...rich, dimension: 4, relevantNoiseLevel: 1.3 });
   const w = Float64Array.of(0.3, -0.5, 0.2, 0.4);
   const exact = risk.populationGradient({ mixture, head: w });
   const n = 60_000;

@@ -18,6 +18,7 @@ const kLabels: Readonly<Record<string, OptionLabel>> = {
   'mixture.signalNorm': { symbol: 'W', words: 'norm of the signal vector' },
   'mixture.correlation': { symbol: 'ρ', words: 'correlation of context and signal' },
   'mixture.noiseLevel': { symbol: 'σ', words: 'noise level' },
+  'mixture.relevantNoiseLevel': { symbol: 'σ_R', words: 'noise level of relevant tokens' },
   'mixture.positiveRate': { symbol: 'π', words: 'share of positive labels' },
   'mixture.labelNoise': { symbol: 'ε', words: 'share of wrong labels' },
   stepSizes: { symbol: 'η', words: 'step sizes' },

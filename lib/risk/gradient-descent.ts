@@ -4,6 +4,7 @@ import type { OwnFloat64Array } from '../arrays.js';
 import { ConvergenceError, OptionRangeError } from '../errors.js';
 import { type GradientDescentExperiment, gradientDescentSchema, hashKey } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
+import { requireScalarNoise } from '../mixture.js';
 import { native, toNativeMixture } from '../native.js';
 import { abortSignal, integerFrom, nonNegativeNumber, parseOptions, seedSchema, threadCount } from '../options.js';
 import { toNativeOptimizer } from '../training/optimizer.js';
@@ -148,7 +149,7 @@ function everyStep(name: string, sizes: number | readonly number[], steps: numbe
 export async function gradientDescent(options: GradientDescentRiskOptions): Promise<GradientDescentRisk> {
   const parsed = parseOptions(schema, options, '');
   const { mixture, model, fluctuations, steps, optimizer, initial, signal } = parsed;
-  if (mixture.noise !== 'gaussian') throw new OptionRangeError('mixture.noise', "'gaussian' for a risk", mixture.noise);
+  requireScalarNoise(mixture, 'mixture', 'a risk');
   if (optimizer.kind === 'adam')
     throw new OptionRangeError('optimizer.kind', "'gradient-descent' or 'momentum' for a law", optimizer.kind);
   if (fluctuations && mixture.dimension < kLeastDescentDimension)

@@ -5,7 +5,12 @@ import { ConvergenceError, OptionRangeError, OptionTypeError } from '../errors.j
 import { hashKey } from '../experiment.js';
 import { type HeadOptions, headSchema } from '../head.js';
 import { type JobOptions, runJob } from '../job.js';
-import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
+import {
+  type ContextualMixture,
+  type ContextualMixtureOptions,
+  mixtureSchema,
+  requireScalarNoise,
+} from '../mixture.js';
 import { type NativeKnownPromptRisk, native, toNativeMixture } from '../native.js';
 import {
   abortSignal,
@@ -223,7 +228,7 @@ export const ridgeOf = (head: ResolvedKnownPromptRisk['head']): number => ('ridg
 
 /** Throws unless the laws cover the mixture and head. */
 export function requireKnownPromptLaw({ mixture, head }: Pick<ResolvedKnownPromptRisk, 'mixture' | 'head'>): void {
-  if (mixture.noise !== 'gaussian') throw new OptionRangeError('mixture.noise', "'gaussian' for a risk", mixture.noise);
+  requireScalarNoise(mixture, 'mixture', 'a risk');
   const noiseless = mixture.noiseLevel === 0 || mixture.relevantTokens === mixture.tokens;
   if (noiseless && (head.kind === 'logistic' || head.kind === 'hinge') && head.ridge === 0)
     throw new OptionRangeError('head.ridge', 'above 0 for a mixture without noise', head.ridge);

@@ -1,7 +1,12 @@
 import { z } from 'zod';
 import { OptionRangeError } from '../errors.js';
 import { type AveragingHead, headSchema, type LeastSquaresHead } from '../head.js';
-import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
+import {
+  type ContextualMixture,
+  type ContextualMixtureOptions,
+  mixtureSchema,
+  requireScalarNoise,
+} from '../mixture.js';
 import { native, toNativeHead, toNativeMixture } from '../native.js';
 import { finiteNumber, parseOptions, positiveNumber } from '../options.js';
 
@@ -46,7 +51,7 @@ function requireLongContextForm(mixture: ContextualMixture): void {
     throw new OptionRangeError('mixture.correlation', '0 for the long-context law', mixture.correlation);
   if (mixture.positiveRate !== 0.5)
     throw new OptionRangeError('mixture.positiveRate', '1/2 for the long-context law', mixture.positiveRate);
-  if (mixture.noise !== 'gaussian') throw new OptionRangeError('mixture.noise', "'gaussian' for a risk", mixture.noise);
+  requireScalarNoise(mixture, 'mixture', 'a risk');
 }
 
 /**

@@ -27,10 +27,10 @@ const schema = z.strictObject({ mixture: mixtureSchema, head: finiteVector });
  * Expected negative gradients of the square loss ½(y − f)² of softmax prompt-attention at the prompt q = 0: what the first
  * two steps of {@link simulate}'s three-step trajectory follow on average. Exact, no draws.
  *
- * With Δ = r − μ (relevant minus irrelevant mean), D = Δᵀw, f0 = ζ rᵀw + (1−ζ) μᵀw and v1 = σ²(1−ζ)/T,
+ * With Δ = r − μ (relevant minus irrelevant mean), D = Δᵀw, f0 = ζ rᵀw + (1−ζ) μᵀw, V = ζσ_R² + (1−ζ)σ² and v1 = (σ² − σ_R²)(1−ζ)/T,
  *
- * - −∇_w L(0, 0) = (2π−1)(ζ − (1−ζ)E δq) q⋆ + (ζ − (1−ζ)E δw) w⋆,
- * - −∇_q L(w, 0) = E[(y − f0)(ζ(1−ζ)D Δ + σ²(1−ζ)(1 − 1/T) w) + ζ v1 (‖w‖² Δ + D w)] over y and (δq, δw).
+ * - −∇_w L(0, 0) = (1 − 2ε)((2π−1)(ζ − (1−ζ)E δq) q⋆ + (ζ − (1−ζ)E δw) w⋆),
+ * - −∇_q L(w, 0) = E[((1−2ε) y − f0)(ζ(1−ζ)D Δ + V(1 − 1/T) w) + ζ v1 (‖w‖² Δ + D w)] over y and (δq, δw).
  *
  * Derived for this package from the model of Oymak et al. 2023.
  *

@@ -4,7 +4,7 @@ import { ConvergenceError, OptionRangeError } from '../errors.js';
 import type { Experiment, KnownPromptExperiment, ThreeStepExperiment } from '../experiment.js';
 import { kLeastThreeStepDimension, threeStepSchema } from '../experiment.js';
 import type { JobOptions } from '../job.js';
-import type { ContextualMixture } from '../mixture.js';
+import { type ContextualMixture, requireScalarNoise } from '../mixture.js';
 import { abortSignal, integerFrom, numberIn, parseOptions, seedSchema } from '../options.js';
 import { type Certificate, type CertifyOptions, certify } from './certificate.js';
 import {
@@ -291,8 +291,7 @@ async function neighbour(
  */
 export async function sampleComplexity(options: SampleComplexityOptions): Promise<SampleComplexity> {
   const { experiment, targetError: target, certify: check, ...rest } = parseOptions(schema, options, '');
-  if (experiment.mixture.noise !== 'gaussian')
-    throw new OptionRangeError('experiment.mixture.noise', "'gaussian' for a risk", experiment.mixture.noise);
+  requireScalarNoise(experiment.mixture, 'experiment.mixture', 'a risk');
   const search =
     experiment.kind === 'known-prompt'
       ? knownPromptSearch(experiment, rest, target)

@@ -63,7 +63,7 @@ const schema = z.strictObject({ mixture: mixtureSchema });
  * training of a model at noise level 0 can beat its ceiling (where `method` is not `'lower-bound'`).
  *
  * Accuracy is over the law of (y, δ), not over a sample. It depends on ζ, π and the confusion, and on Q, W and ρ only if q⋆ and w⋆
- * are linearly dependent (a norm is 0 or ρ = ±1). `noiseLevel` and `labelNoise` are ignored. Softmax prompt-attention reaches 1 whenever
+ * are linearly dependent (a norm is 0 or ρ = ±1). `noiseLevel`, `relevantNoiseLevel` and `labelNoise` are ignored. Softmax prompt-attention reaches 1 whenever
  * ζ > 0, every δq > −1 and q⋆, w⋆ are independent. Infinite parameters add nothing to finite ones, with one exception: attention
  * that underflows to 0 can turn scores that only tend to 0 into ties.
  *

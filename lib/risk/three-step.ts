@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ConvergenceError, OptionRangeError } from '../errors.js';
 import { hashKey, kLeastThreeStepDimension, type ThreeStepExperiment, threeStepSchema } from '../experiment.js';
 import { type JobOptions, runJob } from '../job.js';
+import { requireScalarNoise } from '../mixture.js';
 import { native, toNativeMixture, toNativeThreeStep } from '../native.js';
 import { abortSignal, integerFrom, parseOptions, seedSchema } from '../options.js';
 
@@ -88,7 +89,7 @@ const schema = z.strictObject({
 export async function threeStep(options: ThreeStepRiskOptions): Promise<ThreeStepRisk> {
   const parsed = parseOptions(schema, options, '');
   const { mixture, examples, fluctuations, draws, seed, signal } = parsed;
-  if (mixture.noise !== 'gaussian') throw new OptionRangeError('mixture.noise', "'gaussian' for a risk", mixture.noise);
+  requireScalarNoise(mixture, 'mixture', 'a risk');
   if (fluctuations && mixture.dimension < kLeastThreeStepDimension)
     throw new OptionRangeError(
       'fluctuations',

@@ -70,6 +70,7 @@ class Input {
     mixture.signalNorm = positive();
     mixture.correlation = 2.0 * share() - 1.0;
     mixture.noiseLevel = positive();
+    if (noise != NoiseKind::kGaussian && boolean()) mixture.relevantNoiseLevel = positive();
     mixture.noise = noise;
     mixture.positiveRate = share();
     mixture.labelNoise = 0.499 * share();

@@ -173,7 +173,8 @@ Napi::Value descentRisk(const Napi::CallbackInfo& info) {
   DescentLawSpec spec{};
   DescentSpec& descent = spec.descent;
   descent.mixture = readMixture(request);
-  if (descent.mixture.noise != NoiseKind::kGaussian) request.failRange("mixture.noise", "'gaussian'");
+  if (!descent.mixture.hasScalarNoise())
+    request.failRange("mixture.noise", "'gaussian', on irrelevant tokens only");
   descent.model = readModel(request);
   if (descent.model.kind == ModelKind::kMatrixAttention)
     request.failRange("model", "a model without attention weights");

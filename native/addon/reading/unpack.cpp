@@ -163,6 +163,7 @@ Mixture readMixture(const Request& request) {
   mixture.signalNorm = fields.numberIn("signalNorm", 0.0, kLargest);
   mixture.correlation = fields.numberIn("correlation", -1.0, 1.0);
   mixture.noiseLevel = fields.numberIn("noiseLevel", 0.0, kLargest);
+  mixture.relevantNoiseLevel = fields.numberIn("relevantNoiseLevel", 0.0, kLargest);
   const std::string noise = fields.text("noise");
   if (noise == "gaussian")
     mixture.noise = NoiseKind::kGaussian;
@@ -214,8 +215,8 @@ Method readMethod(const Request& request, const Mixture& mixture) {
   const std::string method = request.text("method");
   if (method == "dense") return Method::kDense;
   if (method != "projected") request.failRange("method", "'projected' or 'dense'");
-  if (mixture.noise != NoiseKind::kGaussian)
-    request.failRange("method", "'dense' for noise that is not Gaussian");
+  if (!mixture.hasScalarNoise())
+    request.failRange("method", "'dense' for noise that is not Gaussian, or on relevant tokens");
   return Method::kProjected;
 }
 

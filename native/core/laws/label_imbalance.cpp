@@ -43,6 +43,12 @@ double eigenvalue(const JacobiMatrix& matrix, int index, double low, double high
   return 0.5 * (low + high);
 }
 
+// P(count) of n at this rate; n and count need not be whole.
+double binomial(double n, double rate, double count) {
+  return std::exp(std::lgamma(n + 1.0) - std::lgamma(count + 1.0) - std::lgamma(n - count + 1.0) +
+                  count * std::log(rate) + (n - count) * std::log1p(-rate));
+}
+
 // Counts of positive labels on which errors are averaged.
 class ShareNodes {
  public:
@@ -101,10 +107,7 @@ class ShareNodes {
   };
 
   Node nodeAt(double count) const {
-    const double logarithm = std::lgamma(examples_ + 1.0) - std::lgamma(count + 1.0) -
-                             std::lgamma(examples_ - count + 1.0) + count * std::log(positiveRate_) +
-                             (examples_ - count) * std::log1p(-positiveRate_);
-    return {count, std::exp(logarithm), errorsOf_(count / examples_)};
+    return {count, binomial(examples_, positiveRate_, count), errorsOf_(count / examples_)};
   }
 
   double sizeOf(const LabelErrors& errors) const {
@@ -165,6 +168,15 @@ LabelShares labelShares(double examples, double positiveRate, const LabelErrorsO
     nodes.refine();
   }
   return {nodes.shares(), jumps ? kAccuracyBesideJumps : 0.0};
+}
+
+std::array<WrongShare, 2> wrongShares(double examples, double labelNoise) {
+  const double deviation = std::sqrt(labelNoise * (1.0 - labelNoise) / examples);
+  const double skewness = (1.0 - 2.0 * labelNoise) / (examples * deviation);
+  const double root = std::hypot(1.0, 0.5 * skewness);
+  const double more = 0.5 * (1.0 - 0.5 * skewness / root);
+  return {{{std::max(0.0, labelNoise + deviation * (0.5 * skewness - root)), 1.0 - more},
+           {std::min(1.0, labelNoise + deviation * (0.5 * skewness + root)), more}}};
 }
 
 std::vector<double> lagrangeWeights(const std::vector<double>& nodes, double x) {

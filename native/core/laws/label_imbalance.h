@@ -43,6 +43,15 @@ using LabelErrorsOf = std::function<LabelErrors(double positive)>;
 std::vector<double> labelNodes(double examples, double positiveRate);
 LabelShares labelShares(double examples, double positiveRate, const LabelErrorsOf& errorsOf);
 
+// Two shares of n labels that are wrong, each with probability ε, 0 < ε < 1, and how likely they are: Gauss
+// quadrature of the binomial distribution. The margins of a head are proportional to 1 − 2 times the share,
+// so that small errors depend on it exponentially, and no few shares tell their mean.
+struct WrongShare {
+  double share;
+  double probability;
+};
+std::array<WrongShare, 2> wrongShares(double examples, double labelNoise);
+
 // What the values at the nodes are multiplied by to interpolate them at x.
 std::vector<double> lagrangeWeights(const std::vector<double>& nodes, double x);
 

@@ -30,12 +30,51 @@ class CurveSolver {
     const double alpha = spec_.sampleRatios[i];
     const double ridge = spec_.ridges[i];
     const double n = spec_.examples.empty() ? 0.0 : spec_.examples[i];
+    if (n > 0.0 && spec_.mixture.labelNoise > 0.0 && !fixesWrongShare_)
+      return averagedOverWrong(i, n, runner);
     const double rate = spec_.mixture.observedPositiveRate();
     if (n == 0.0 || rate == 0.0 || rate == 1.0) return solveAt(points_, alpha, ridge, threshold_, runner);
     return averaged(alpha, ridge, n, runner);
   }
 
  private:
+  // The mean over the share of wrong labels among n examples, by two shares; where it is another than what
+  // the expected share leads to, more would have to be known of its tail.
+  RiskPoint averagedOverWrong(int i, double n, PartRunner& runner) const {
+    constexpr double kLargestChange = 0.1;
+    const double noise = spec_.mixture.labelNoise;
+    const RiskPoint expected = withWrong(noise, i, runner);
+    RiskPoint mean = expected;
+    for (RiskValue& field : mean.fields) field = {0.0, 0.0};
+    for (const WrongShare& wrong : wrongShares(n, noise)) {
+      const RiskPoint at = withWrong(wrong.share, i, runner);
+      if (at.status != RiskStatus::kOk || cancelled_) return at;
+      // On the same draws: standard errors add up.
+      for (int field = 0; field < kRiskFields; ++field) {
+        mean.fields[field].value += wrong.probability * at.fields[field].value;
+        mean.fields[field].standardError += wrong.probability * at.fields[field].standardError;
+      }
+      for (size_t j = 0; j < mean.residuals.size(); ++j)
+        mean.residuals[j] = std::max(mean.residuals[j], std::abs(at.residuals[j]));
+      mean.effectiveDraws = std::min(mean.effectiveDraws, at.effectiveDraws);
+      mean.reliable = mean.reliable && at.reliable;
+    }
+    RiskValue& error = mean.fields[kRiskError];
+    const double change = std::abs(error.value - expected.fields[kRiskError].value);
+    error.standardError = std::hypot(error.standardError, kLargestChange * change);
+    mean.reliable = mean.reliable && change <= kLargestChange * error.value;
+    return mean;
+  }
+  // Where this share of the labels is wrong.
+  RiskPoint withWrong(double share, int i, PartRunner& runner) const {
+    RiskSpec spec = spec_;
+    spec.mixture.labelNoise = share;
+    const RiskPoints points = withWrongShare(points_, spec_.mixture.labelNoise, share);
+    CurveSolver solver(spec, points, runner, cancelled_);
+    solver.fixesWrongShare_ = true;
+    return solver.solve(i, runner);
+  }
+
   // The mean over the share of positive labels among n examples.
   RiskPoint averaged(double alpha, double ridge, double n, PartRunner& runner) const {
     const double rate = spec_.mixture.observedPositiveRate();
@@ -210,6 +249,7 @@ class CurveSolver {
   const RiskPoints& points_;
   const std::atomic<bool>& cancelled_;
   RiskValue threshold_{kNaN, kNaN};
+  bool fixesWrongShare_ = false;  // what is left is the share of positive labels
 };
 
 }  // namespace

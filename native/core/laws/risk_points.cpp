@@ -261,5 +261,14 @@ RiskPoints withTrainingRates(RiskPoints points, LabelRates rates) {
   return points;
 }
 
+RiskPoints withWrongShare(RiskPoints points, double labelNoise, double share) {
+  for (std::vector<RiskSegment>& batch : points.batches)
+    for (RiskSegment& segment : batch)
+      segment.probability *=
+          segment.testProbability > 0.0 ? (1.0 - share) / (1.0 - labelNoise) : share / labelNoise;
+  addMoments(points);
+  return points;
+}
+
 }  // namespace prompt_attention
 #endif  // HWY_ONCE

@@ -92,4 +92,7 @@ LabelRates labelRates(double observedRate, double share);
 // The same points among training examples with these rates.
 RiskPoints withTrainingRates(RiskPoints points, LabelRates rates);
 
+// The points of a mixture with label noise where the share of training labels that are wrong is another.
+RiskPoints withWrongShare(RiskPoints points, double labelNoise, double share);
+
 }  // namespace prompt_attention

@@ -113,6 +113,7 @@ TokenSampler::TokenSampler(const Mixture& mixture, const TokenFrame& frame, Stre
       frame_(frame),
       relevance_(key, sample, Field::kRelevance, trial),
       noise_(key, sample, Field::kNoise, trial),
+      relevantNoise_(key, besides(sample), Field::kNoise, trial),
       scratch_(scratch) {
   scratch_.relevantMean.assign(mixture.dimension, 0.0);
   scratch_.irrelevantMean.assign(mixture.dimension, 0.0);
@@ -162,28 +163,36 @@ void TokenSampler::setMeans(ExampleLabel label) {
   }
 }
 
-void TokenSampler::drawNoise(uint64_t first, size_t count) {
-  const bool isotropic = frame_.noiseFactor.empty();
-  const double sigma = isotropic ? mixture_.noiseLevel : 1.0;
+void TokenSampler::drawNoise(const Stream& stream, double sigma, uint64_t first, size_t count) {
   scratch_.noise.resize(count);
   double* noise = scratch_.noise.data();
   switch (mixture_.noise) {
     case NoiseKind::kGaussian:
       scratch_.normals.resize(count);
-      noise_.normals(first, count, scratch_.normals.data());
+      stream.normals(first, count, scratch_.normals.data());
       for (size_t i = 0; i < count; ++i) noise[i] = sigma * scratch_.normals[i];
       break;
     case NoiseKind::kRademacher:
-      noise_.signs(first, count, noise);
+      stream.signs(first, count, noise);
       for (size_t i = 0; i < count; ++i) noise[i] *= sigma;
       break;
     case NoiseKind::kUniform:
-      noise_.uniforms(first, count, noise);
+      stream.uniforms(first, count, noise);
       for (size_t i = 0; i < count; ++i) noise[i] = sigma * std::sqrt(3.0) * (2.0 * noise[i] - 1.0);
       break;
   }
-  if (!isotropic)
-    multiplyRowsByLower(frame_.noiseFactor.data(), mixture_.dimension, noise, mixture_.irrelevantTokens());
+}
+
+void TokenSampler::addRelevantNoise(uint64_t example, const uint8_t* mask, double* X) {
+  const size_t d = mixture_.dimension;
+  const size_t count = mixture_.relevantTokens * d;
+  drawNoise(relevantNoise_, mixture_.relevantNoiseLevel, example * count, count);
+  const double* noise = scratch_.noise.data();
+  for (int t = 0; t < mixture_.tokens; ++t) {
+    if (mask[t] == 0) continue;
+    for (size_t j = 0; j < d; ++j) X[t * d + j] += noise[j];
+    noise += d;
+  }
 }
 
 template <class Number>
@@ -216,9 +225,14 @@ void TokenSampler::draw(uint64_t example, ExampleLabel label, const uint8_t* giv
     noise_.normals(first, count, scratch_.normals.data());
     addMeans(mask, mixture_.noiseLevel, scratch_.normals.data(), X);
   } else {
-    drawNoise(first, count);
+    const bool isotropic = frame_.noiseFactor.empty();
+    drawNoise(noise_, isotropic ? mixture_.noiseLevel : 1.0, first, count);
+    if (!isotropic)
+      multiplyRowsByLower(frame_.noiseFactor.data(), mixture_.dimension, scratch_.noise.data(),
+                          mixture_.irrelevantTokens());
     addMeans(mask, 1.0, scratch_.noise.data(), X);
   }
+  if (mixture_.hasRelevantNoise()) addRelevantNoise(example, mask, X);
 }
 
 }  // namespace prompt_attention

@@ -36,13 +36,14 @@ inline PlaneVector operator*(double scale, PlaneVector a) {
 }
 
 struct Mixture {
-  int tokens;          // T ≥ 1
-  int relevantTokens;  // k in [0, T]
-  int dimension;       // d ≥ 1
-  double contextNorm;  // Q
-  double signalNorm;   // W
-  double correlation;  // ρ
-  double noiseLevel;   // σ
+  int tokens;                 // T ≥ 1
+  int relevantTokens;         // k in [0, T]
+  int dimension;              // d ≥ 1
+  double contextNorm;         // Q
+  double signalNorm;          // W
+  double correlation;         // ρ
+  double noiseLevel;          // σ
+  double relevantNoiseLevel;  // σ_R, the same of relevant tokens
   NoiseKind noise;
   double positiveRate;  // π
   double labelNoise;    // ε, probability that a training label is flipped
@@ -50,8 +51,12 @@ struct Mixture {
   bool randomRelevance;
 
   int irrelevantTokens() const { return tokens - relevantTokens; }
-  // No irrelevant token or no noise: features are points of the plane.
-  bool isNoiseless() const { return irrelevantTokens() == 0 || noiseLevel == 0.0; }
+  bool hasRelevantNoise() const { return relevantTokens > 0 && relevantNoiseLevel > 0.0; }
+  // No token has noise: features are points of the plane.
+  bool isNoiseless() const { return (irrelevantTokens() == 0 || noiseLevel == 0.0) && !hasRelevantNoise(); }
+  // What is known of the noise is known of one Gaussian number an irrelevant token: what projected trials,
+  // laws and exact test errors are made for.
+  bool hasScalarNoise() const { return noise == NoiseKind::kGaussian && !hasRelevantNoise(); }
   PlaneVector contextVector() const { return {contextNorm, 0.0}; }
   PlaneVector signalVector() const;
   // r = q⋆ + y w⋆
@@ -118,7 +123,7 @@ struct TokenScratch {
   std::vector<double> relevantMean;    // [d]
   std::vector<double> irrelevantMean;  // [d]
   std::vector<float> normals;          // [m×d]
-  std::vector<double> noise;           // [m×d]
+  std::vector<double> noise;           // [m×d] or [k×d]
   std::vector<double> uniforms;        // [k]
   std::vector<int> positions;          // [T]
 };
@@ -135,8 +140,9 @@ class TokenSampler {
  private:
   void drawMask(uint64_t example, uint8_t* mask);
   void setMeans(ExampleLabel label);
-  // Numbers first … first+count−1 of the noise into scratch_.noise.
-  void drawNoise(uint64_t first, size_t count);
+  // Numbers first … first+count−1 of the stream, of standard deviation sigma, into scratch_.noise.
+  void drawNoise(const Stream& stream, double sigma, uint64_t first, size_t count);
+  void addRelevantNoise(uint64_t example, const uint8_t* mask, double* X);
   // Tokens X[T×d]: the means, plus scale·noise[m×d] at the irrelevant ones.
   template <class Number>
   void addMeans(const uint8_t* mask, double scale, const Number* noise, double* X) const;
@@ -145,6 +151,7 @@ class TokenSampler {
   const TokenFrame& frame_;
   Stream relevance_;
   Stream noise_;
+  Stream relevantNoise_;
   TokenScratch& scratch_;
 };
 

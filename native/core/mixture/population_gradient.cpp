@@ -10,7 +10,9 @@ void populationGradient(const Mixture& mixture, const double* w, double* headGra
   const double T = mixture.tokens;
   const double zeta = mixture.relevantTokens / T;
   const double sigma2 = mixture.noiseLevel * mixture.noiseLevel;
-  const double pooledVariance = sigma2 * (1.0 - zeta) / T;
+  const double relevant2 = mixture.relevantNoiseLevel * mixture.relevantNoiseLevel;
+  const double tokenVariance = zeta * relevant2 + (1.0 - zeta) * sigma2;  // mean over the tokens
+  const double difference2 = (sigma2 - relevant2) * (1.0 - zeta) / T;
   const PlaneVector head{w[0], d > 1 ? w[1] : 0.0};
   const double squaredNorm = dot(w, w, d);
   PlaneVector headPlane{0.0, 0.0};
@@ -24,8 +26,8 @@ void populationGradient(const Mixture& mixture, const double* w, double* headGra
     headPlane = headPlane + (term.probability * term.observed) * u;
     promptPlane =
         promptPlane +
-        (term.probability * (e * zeta * (1.0 - zeta) * D + zeta * pooledVariance * squaredNorm)) * difference;
-    alongHead += term.probability * (e * sigma2 * (1.0 - zeta) * (1.0 - 1.0 / T) + zeta * pooledVariance * D);
+        (term.probability * (e * zeta * (1.0 - zeta) * D + zeta * difference2 * squaredNorm)) * difference;
+    alongHead += term.probability * (e * tokenVariance * (1.0 - 1.0 / T) + zeta * difference2 * D);
   }
   for (int j = 0; j < d; ++j) {
     headGradient[j] = 0.0;

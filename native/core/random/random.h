@@ -37,7 +37,8 @@ StreamKey deriveKey(uint64_t seed, const uint32_t* cellKey);
 // What a stream is for: the sample it belongs to and the field of that sample.
 // kTraining is the first training sample; the three-step trajectory has two more.
 enum class Sample : uint32_t { kTraining = 0, kSecond = 1, kThird = 2, kTest = 8, kRisk = 9 };
-// More of the same sample, where a field has two meanings: kLabel says which labels are flipped.
+// More of the same sample, where a field has two meanings: kLabel says which labels are flipped, kNoise is
+// that of relevant tokens (k·d numbers per example).
 constexpr Sample besides(Sample sample) {
   return static_cast<Sample>(static_cast<uint32_t>(sample) + 4);
 }

@@ -85,7 +85,7 @@ TestError countedError(const DescentSpec& spec, uint64_t trial, const std::atomi
 }
 
 bool hasGaussianMetrics(const DescentSpec& spec) {
-  return spec.mixture.noise == NoiseKind::kGaussian && spec.model.kind != ModelKind::kMatrixAttention;
+  return spec.mixture.hasScalarNoise() && spec.model.kind != ModelKind::kMatrixAttention;
 }
 
 // The law of f needs only this of q (null for 0) and w.

@@ -102,14 +102,18 @@ class DenseFeatures final : public FeatureSource {
  private:
   // Of the example whose attention has just been computed.
   void addWeight(size_t i) {
+    // s² in the unit of the larger noise.
+    const Mixture& mixture = spec_.mixture;
+    const double largest = std::max(mixture.noiseLevel, mixture.relevantNoiseLevel);
+    const double ofRelevant = largest > 0.0 ? std::pow(mixture.relevantNoiseLevel / largest, 2) : 0.0;
+    const double ofOthers = largest > 0.0 ? std::pow(mixture.noiseLevel / largest, 2) : 1.0;
     double relevant = 0.0;
     double purity = 0.0;
     for (size_t t = 0; t < example_.phi.size(); ++t) {
       const double phi = example_.phi[t];
-      if (example_.mask[t] != 0)
-        relevant += phi;
-      else
-        purity += phi * phi;
+      const bool isRelevant = example_.mask[t] != 0;
+      if (isRelevant) relevant += phi;
+      purity += (isRelevant ? ofRelevant : ofOthers) * phi * phi;
     }
     weights_.resize(std::max(weights_.size(), i + 1));
     weights_[i] = exampleWeight(relevant, purity);
@@ -271,7 +275,7 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
     if (outcome.status != TrialStatus::kOk) return outcome.status;
     if (weighted) w[0] = 0.0;
     head = {{w[0], d > 1 ? w[1] : 0.0}, d > 2 ? std::sqrt(dot(w.data() + 2, w.data() + 2, d - 2)) : 0.0};
-    if (spec.mixture.noise != NoiseKind::kGaussian) {
+    if (!spec.mixture.hasScalarNoise()) {
       const TestError test = countedTestError(spec.mixture, q, w.data(), 0.0, spec.key, trial, spec.testDraws,
                                               cancelled, workspace.example);
       metrics.error = test.error;
