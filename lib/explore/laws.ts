@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { canonicalJson, parseExperiment, type ResolvedExperiment } from '../experiment.js';
 import type { Estimate } from '../kind.js';
 import { kindOf } from '../kinds.js';
-import { integerFrom, parseOptions, seedSchema } from '../options.js';
-import { knownPrompt, requireKnownPromptLaw, ridgeOf } from '../risk/known-prompt.js';
+import { parseOptions, seedSchema } from '../options.js';
+import { knownPrompt, knownPromptCurve, requireKnownPromptLaw, ridgeOf } from '../risk/known-prompt.js';
 import { lawPoints } from '../risk/law-points.js';
 import { type FactorValue, withOption } from '../study/factors.js';
 
@@ -27,7 +27,7 @@ const schema = z.strictObject({
       { error: 'an array of curves { experiment, points }' },
     )
     .max(kMostCurves, { error: `at most ${kMostCurves} curves` }),
-  draws: integerFrom(64, 100_000).optional(),
+  quick: z.boolean({ error: 'true or false' }).default(false),
   seed: seedSchema.default(0),
 });
 
@@ -49,26 +49,66 @@ export function experimentAt(
 
 type KnownPrompt = Extract<ResolvedExperiment, { kind: 'known-prompt' }>;
 
+/** Draws of laws while a slider moves, and when it rests. */
+const kDraws = {
+  knownPrompt: { quick: 1000, full: 5000 },
+  others: { quick: 128, full: 4000 },
+} as const;
+
 interface LawOptions {
-  readonly draws: number | undefined;
+  /**
+   * For a slider that moves: fewer draws, and of known prompts the limit itself, without the average over label imbalance that takes most of
+   * the time.
+   */
+  readonly quick: boolean;
   readonly seed: number | bigint;
   readonly signal: AbortSignal;
+}
+
+const drawsOf = (kind: keyof typeof kDraws, quick: boolean) => kDraws[kind][quick ? 'quick' : 'full'];
+
+const kUnsolved = { problem: 'the equations of the law were not solved here' };
+
+/** The limits of experiments that differ in n only. */
+async function limitCurve(
+  experiments: readonly KnownPrompt[],
+  shared: Omit<Parameters<typeof knownPromptCurve>[0], 'head' | 'sampleRatios'>,
+  head: KnownPrompt['head'],
+): Promise<readonly PointLaw[]> {
+  const sampleRatios = experiments.map(({ examples, mixture }) => examples / mixture.dimension);
+  const curve = await knownPromptCurve({ ...shared, head, sampleRatios });
+  const relevantAttention = { mean: curve.relevantAttention, standardError: curve.relevantAttentionStandardError };
+  return experiments.map((_, i) =>
+    curve.converged[i] === true
+      ? {
+          error: {
+            mean: curve.error[i] as number,
+            standardError: curve.standardError[i] as number,
+            reliable: curve.reliable[i] === true,
+          },
+          relevantAttention,
+        }
+      : kUnsolved,
+  );
 }
 
 /** The laws of experiments that differ in n and λ only, which share their draws and so their cost. */
 async function knownPromptLaws(
   experiments: readonly KnownPrompt[],
-  { draws = 20_000, seed, signal }: LawOptions,
+  { quick, seed, signal }: LawOptions,
 ): Promise<readonly PointLaw[]> {
   const [{ mixture, inverseTemperature, head }] = experiments as readonly [KnownPrompt];
   for (const experiment of experiments) requireKnownPromptLaw(experiment);
-  const shared = { mixture, inverseTemperature, draws, seed, signal };
+  const shared = { mixture, inverseTemperature, draws: drawsOf('knownPrompt', quick), seed, signal };
+  const [ridge, ...ridges] = experiments.map((experiment) => ridgeOf(experiment.head));
+  // In one go, with the attention, where nothing but n differs.
+  if (quick && ridges.every((other) => other === ridge)) return limitCurve(experiments, shared, head);
   const laws = await lawPoints(
     { ...shared, head: head.kind, threads: availableParallelism() },
     experiments.map((experiment) => ({
       sampleRatio: experiment.examples / mixture.dimension,
       ridge: ridgeOf(experiment.head),
-      examples: experiment.examples,
+      examples: quick ? undefined : experiment.examples,
     })),
   );
   // The attention does not depend on the head; this one needs no equations.
@@ -79,15 +119,16 @@ async function knownPromptLaws(
   };
   return laws.map((law) =>
     law === undefined
-      ? { problem: 'the equations of the law were not solved here' }
+      ? kUnsolved
       : { error: { mean: law.error, standardError: law.standardError, reliable: law.reliable }, relevantAttention },
   );
 }
 
 async function lawOf(experiment: ResolvedExperiment, options: LawOptions): Promise<PointLaw> {
+  const { quick, seed, signal } = options;
   if (experiment.kind === 'known-prompt' && experiment.mixture.noise === 'gaussian')
     return (await knownPromptLaws([experiment], options))[0] as PointLaw;
-  return kindOf(experiment).theory(experiment, options);
+  return kindOf(experiment).theory(experiment, { draws: drawsOf('others', quick), seed, signal });
 }
 
 /** What an error of one point says; the others go on. */
@@ -137,6 +178,6 @@ async function curveLaws(
 
 /** The laws of some settings along their points; a point that has none, or whose options are wrong, says so for itself. */
 export async function answerLaws(question: unknown, signal: AbortSignal): Promise<unknown> {
-  const { curves, draws, seed } = parseOptions(schema, question, '');
-  return { curves: await Promise.all(curves.map((curve) => curveLaws(curve, { draws, seed, signal }))) };
+  const { curves, quick, seed } = parseOptions(schema, question, '');
+  return { curves: await Promise.all(curves.map((curve) => curveLaws(curve, { quick, seed, signal }))) };
 }

@@ -30,8 +30,8 @@ const signal = new AbortController().signal;
 
 type Law = (Readonly<Record<string, Estimate>> & { readonly problem?: string }) | null;
 
-async function laws(experiment: object, points: readonly object[], draws = 1000): Promise<readonly Law[]> {
-  const answer = await answerLaws({ curves: [{ experiment, points }], draws }, signal);
+async function laws(experiment: object, points: readonly object[], quick = false): Promise<readonly Law[]> {
+  const answer = await answerLaws({ curves: [{ experiment, points }], quick }, signal);
   return (answer as { readonly curves: readonly (readonly Law[])[] }).curves[0] as readonly Law[];
 }
 
@@ -46,15 +46,19 @@ test('laws along n, λ and τ are those of risk.knownPrompt', async (t) => {
   for (const { points, at } of cases) {
     const found = await laws(knownPrompt, points);
     for (const [i, point] of points.entries()) {
-      const law = await risk.knownPrompt({ ...at(point), draws: 1000 });
+      const law = await risk.knownPrompt({ ...at(point), draws: 5000 });
       const { error, relevantAttention } = found[i] as Record<string, Estimate>;
       t.deepEqual([error?.mean, error?.standardError, error?.reliable], [law.error, law.standardError, law.reliable]);
       t.is(relevantAttention?.mean, law.relevantAttention);
     }
   }
   const [ridged] = await laws(knownPrompt, [{ 'head.ridge': 1 }]);
-  const law = await risk.knownPrompt({ ...knownPrompt, head: { kind: 'logistic', ridge: 1 }, draws: 1000 });
+  const law = await risk.knownPrompt({ ...knownPrompt, head: { kind: 'logistic', ridge: 1 }, draws: 5000 });
   t.is(ridged?.error?.mean, law.error);
+  // While a slider moves: the limit itself.
+  const { examples, ...others } = knownPrompt;
+  const limit = await risk.knownPrompt({ ...others, sampleRatio: examples / mixture.dimension, draws: 1000 });
+  t.is((await laws(knownPrompt, [{}], true))[0]?.error?.mean, limit.error);
 });
 
 test('laws along the steps are the path of risk.gradientDescent; what has no law is null', async (t) => {
@@ -64,7 +68,7 @@ test('laws along the steps are the path of risk.gradientDescent; what has no law
     data: 'fresh',
     model: 'prompt-attention',
     steps: 3,
-    draws: 1000,
+    draws: 4000,
   });
   t.deepEqual(
     found.map((law) => law?.error?.mean),
@@ -82,7 +86,7 @@ test('a point whose options are wrong says so for itself', async (t) => {
   const noiseless = { ...knownPrompt, mixture: { ...mixture, noiseLevel: 0 }, head: { kind: 'logistic' } };
   t.regex((await laws(noiseless, [{}]))[0]?.problem ?? '', /^head.ridge must be above 0/);
   const many = new Array(9).fill({ experiment: knownPrompt, points: [] });
-  for (const question of [undefined, {}, { curves: [{}] }, { curves: [], draws: 1e9 }, { curves: many }]) {
+  for (const question of [undefined, {}, { curves: [{}] }, { curves: [], quick: 1 }, { curves: many }]) {
     const error = await t.throwsAsync(answerLaws(question, signal));
     t.regex((error as { readonly code?: string } | undefined)?.code ?? '', /^ERR_OPTION/, JSON.stringify(question));
   }
@@ -118,7 +122,7 @@ test('the attention of the picture is that of the law', async (t) => {
     t.is(picture.points.length, 1600);
     const total = picture.points.reduce((sum, { attention }) => sum + (attention ?? 0), 0);
     t.true(Math.abs(total - picture.examples) < 1e-9);
-    const [law] = await laws(experiment, [{}], 5000);
+    const [law] = await laws(experiment, [{}]);
     const expected = law?.relevantAttention?.mean ?? Number.NaN;
     t.true(Math.abs(mass(picture) - expected) < 0.05, `${mass(picture)} ${expected}`);
   }

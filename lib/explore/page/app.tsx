@@ -416,7 +416,8 @@ function Figures({ results, selected }: { results: Results; selected: number }) 
         />
         <div aria-live="polite" class="quiet">
           <p>
-            Lines: laws{isRefined ? '' : ', coarse'}. Points: means over {state.trials} trials with 95 % intervals.
+            Lines: laws{isRefined ? '' : ', in the limit and from few draws while this changes'}. Points: means over{' '}
+            {state.trials} trials with 95 % intervals.
             {state.difference ? '' : rows.best.map(({ text }) => ` Lowest of ${text}.`).join('')}
           </p>
           {remarks(results).map((remark) => (

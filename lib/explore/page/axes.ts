@@ -22,6 +22,9 @@ export interface Axis {
   places(experiment: Experiment, values: readonly number[]): readonly Place[];
 }
 
+/** So many places or fewer are evenly spaced. */
+const kFewPlaces = 9;
+
 const numberAt = (experiment: Experiment, path: string) => Number(optionAt(experiment, path));
 
 function greatestDivisor(a: number, b: number): number {
@@ -52,7 +55,11 @@ export const kAxes: Readonly<Record<string, Axis>> = {
     places: (experiment, values) => {
       const d = numberAt(experiment, 'mixture.dimension');
       const counts = values.map((value) => Math.max(1, Math.round(value * d)));
-      return distinct(counts.map((examples) => ({ x: examples / d, point: { examples } })));
+      const ends = [counts[0], counts.at(-1)] as [number, number];
+      // Where least squares interpolates the error peaks; a curve of many places does not miss it.
+      const peak = values.length > kFewPlaces && ends[0] < d && d < ends[1] ? [d] : [];
+      const all = [...counts, ...peak].toSorted((a, b) => a - b);
+      return distinct(all.map((examples) => ({ x: examples / d, point: { examples } })));
     },
   },
   inverseTemperature: {

@@ -2,10 +2,10 @@ import { ask, type PointLaw } from './requests.js';
 import { placesOf, type Results, type SettingResults, trialPlacesOf } from './results.js';
 import type { State } from './state.js';
 
-/** Points and draws of the curves that follow a slider … */
-const kCoarse = { points: 13, draws: 1000 };
+/** Points of the curves that follow a slider … */
+const kCoarsePoints = 13;
 /** … and of those that stay. */
-const kFine = { points: 61 };
+const kFinePoints = 41;
 /** Milliseconds without a change before anything but coarse laws is computed. */
 const kQuiet = 120;
 /** Trials of every point before any point has more. */
@@ -39,13 +39,13 @@ export class Computation {
     if (!this.isUnderWay) void this.follow();
   }
 
-  private async laws(state: State, count: number, draws?: number, signal?: AbortSignal): Promise<Results> {
-    const places = state.settings.map((experiment) => placesOf(state, experiment, count));
+  private async laws(state: State, quick: boolean, signal?: AbortSignal): Promise<Results> {
+    const places = state.settings.map((experiment) => placesOf(state, experiment, quick ? kCoarsePoints : kFinePoints));
     const curves = state.settings.map((experiment, i) => ({
       experiment,
       points: (places[i] ?? []).map(({ point }) => point),
     }));
-    const answer = await ask('laws', draws === undefined ? { curves } : { curves, draws }, signal);
+    const answer = await ask('laws', { curves, quick }, signal);
     const settings = state.settings.map((experiment, i): SettingResults => {
       const trialPlaces = trialPlacesOf(state, experiment);
       return {
@@ -55,7 +55,7 @@ export class Computation {
         trials: trialPlaces.map(() => undefined),
       };
     });
-    return { state, isRefined: draws === undefined, settings, picture: null };
+    return { state, isRefined: !quick, settings, picture: null };
   }
 
   private async follow(): Promise<void> {
@@ -65,7 +65,7 @@ export class Computation {
       this.wanted = undefined;
       const { signal } = this.slow;
       try {
-        const results = await this.laws(state, kCoarse.points, kCoarse.draws);
+        const results = await this.laws(state, true);
         this.audience.complain('');
         this.audience.show(results);
         if (this.wanted === undefined) this.timer = window.setTimeout(() => void this.refine(results, signal), kQuiet);
@@ -88,7 +88,7 @@ export class Computation {
     const experiment = state.settings[state.selected];
     if (signal.aborted || experiment === undefined) return;
     try {
-      const fine = await this.laws(state, kFine.points, undefined, signal);
+      const fine = await this.laws(state, false, signal);
       this.audience.show(fine);
       // A wrong option has been told by the laws.
       const picture = await ask('tokens', { experiment, seed: state.seed }, signal).catch(() => null);

@@ -49,7 +49,8 @@ interface Questions {
   laws: {
     readonly question: {
       readonly curves: readonly { readonly experiment: Experiment; readonly points: readonly Point[] }[];
-      readonly draws?: number;
+      /** Of a slider that moves. */
+      readonly quick: boolean;
     };
     readonly answer: { readonly curves: readonly (readonly PointLaw[])[] };
   };
