@@ -89,7 +89,13 @@ export const figures = [
     from: ['examples/benefit-of-context.yaml'],
     commands: [
       [cli, 'run', 'examples/benefit-of-context.yaml', '--out', `${results}/benefit-of-context.sqlite`],
-      ['scripts/pictures-of-explorer.mjs', `${results}/benefit-of-context.sqlite`, 'docs'],
+      [
+        'scripts/pictures-of-explorer.mjs',
+        `${results}/benefit-of-context.sqlite`,
+        'docs/explorer.png',
+        'docs/explorer-narrow.png',
+        'docs/explorer-study.png',
+      ],
     ],
     seconds: 20,
   },

@@ -1,10 +1,10 @@
-// Pictures of the explorer and of a study that it shows: node scripts/pictures-of-explorer.mjs STUDY.sqlite FOLDER. Needs Chromium.
+// Pictures of the explorer, wide and narrow, and of a study that it shows. Needs Chromium.
+// node scripts/pictures-of-explorer.mjs STUDY.sqlite WIDE.png NARROW.png STUDY.png
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const [study, folder] = process.argv.slice(2);
+const [study, wide, narrow, picture] = process.argv.slice(2);
 const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 if (executablePath === undefined) throw new Error('Chromium is not installed (apt-get install chromium)');
 
@@ -25,15 +25,15 @@ const browser = await chromium.launch({ executablePath, chromiumSandbox: process
 const explorer = await serve();
 const watched = await serve(study);
 try {
-  for (const [name, url, ready, width, height, colorScheme] of [
-    ['explorer', explorer.url, '#error[data-drawn$="fine 14 896"]', 1280, 1000],
-    ['explorer-narrow', explorer.url, '#error[data-drawn$="fine 14 896"]', 390, 844, 'dark'],
-    ['explorer-study', watched.url, '#now', 1120, 1000],
+  for (const [path, url, ready, width, height, colorScheme] of [
+    [wide, explorer.url, '#error[data-drawn$="fine 14 896"]', 1280, 1000],
+    [narrow, explorer.url, '#error[data-drawn$="fine 14 896"]', 390, 844, 'dark'],
+    [picture, watched.url, '#now', 1120, 1000],
   ]) {
     const tab = await browser.newPage({ viewport: { width, height }, colorScheme: colorScheme ?? 'light' });
     await tab.goto(url);
     await tab.waitForSelector(ready, { timeout: 300_000 });
-    await tab.screenshot({ path: join(folder, `${name}.png`) });
+    await tab.screenshot({ path });
     await tab.close();
   }
 } finally {

@@ -56,7 +56,8 @@ async function opened(
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('request', (request) => {
     const asked = request.url();
-    if (!asked.startsWith(url) && !/^(data|blob):/.test(asked)) complaints.push(`asked for ${asked}`);
+    if (!asked.startsWith(url.split('#', 1)[0] as string) && !/^(data|blob):/.test(asked))
+      complaints.push(`asked for ${asked}`);
   });
   await page.goto(url);
   return { page, complaints };
