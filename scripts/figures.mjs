@@ -84,6 +84,22 @@ export const figures = [
     seconds: 12,
   },
   {
+    name: 'explorer',
+    makes: ['docs/explorer.png', 'docs/explorer-narrow.png', 'docs/explorer-study.png'],
+    from: ['examples/benefit-of-context.yaml'],
+    commands: [
+      [cli, 'run', 'examples/benefit-of-context.yaml', '--out', `${results}/benefit-of-context.sqlite`],
+      [
+        'scripts/pictures-of-explorer.mjs',
+        `${results}/benefit-of-context.sqlite`,
+        'docs/explorer.png',
+        'docs/explorer-narrow.png',
+        'docs/explorer-study.png',
+      ],
+    ],
+    seconds: 20,
+  },
+  {
     name: 'real-data',
     makes: [
       'docs/images-bag.svg',

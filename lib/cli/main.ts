@@ -6,6 +6,7 @@ import { completionCommand } from './completion.js';
 import { complexityCommand } from './complexity.js';
 import { doctorCommand } from './doctor.js';
 import { errorLine, exitCodeOf } from './errors.js';
+import { exploreCommand } from './explore.js';
 import { exportCommand } from './export.js';
 import { imagesCommand } from './images.js';
 import { initCommand } from './init.js';
@@ -45,6 +46,7 @@ const commands = [
   workerCommand(),
   riskCommand(),
   separationCommand(),
+  exploreCommand(),
   complexityCommand(),
   imagesCommand(),
   doctorCommand(),

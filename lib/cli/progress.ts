@@ -1,3 +1,4 @@
+import { durationText } from '../report/progress-text.js';
 import type { StudyProgress } from '../study/progress.js';
 
 /** How progress can be shown. */
@@ -14,13 +15,6 @@ export interface ProgressDisplay {
 
 const kLineMilliseconds = 5000;
 const kJsonMilliseconds = 1000;
-
-/** A duration as short text: `45 s`, `12 min`, `3.5 h`. */
-export function durationText(seconds: number): string {
-  if (seconds < 99.5) return `${Math.ceil(seconds)} s`;
-  if (seconds < 99.5 * 60) return `${Math.round(seconds / 60)} min`;
-  return `${(seconds / 3600).toFixed(1)} h`;
-}
 
 /** Trials per second of this run, and how many seconds the rest will take at that rate; null while nothing is known. */
 function pace({ completedTrials, storedTrials, expectedTrials }: StudyProgress, seconds: number) {

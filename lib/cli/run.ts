@@ -1,7 +1,9 @@
 import { statSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { OptionRangeError, StoreError } from '../errors.js';
+import { OptionRangeError, OptionTypeError, StoreError } from '../errors.js';
+import type { PageServer } from '../explore/server.js';
+import type { WatchedStudy } from '../explore/watch.js';
 import type { Shard, StudyResult } from '../study/index.js';
 import { ExitCode } from './errors.js';
 import { checkFigureName, writeFigure } from './figure.js';
@@ -16,6 +18,7 @@ interface RunFlags {
   readonly cluster?: string;
   readonly detach?: boolean;
   readonly dryRun?: boolean;
+  readonly open?: boolean;
   readonly expire?: string;
   readonly mixedEngines?: boolean;
   readonly progress?: ProgressKind;
@@ -78,15 +81,32 @@ async function runStudy(study: string, flags: RunFlags): Promise<void> {
   const out = flags.out ?? `${spec.name}${part}.sqlite`;
   const figure = flags.figure ?? `${out.slice(0, out.length - extname(out).length)}.svg`;
   await checkFigurePath(figure, [out, study]);
+  if (flags.open === true && flags.detach === true)
+    throw new OptionTypeError('open', 'left out together with --detach', flags.open);
   const signal = interruption();
   const display = await progressDisplay(flags.progress);
   const onProgress = display.update;
+  let page: PageServer | undefined;
+  const open = async (watched: WatchedStudy) => {
+    if (flags.open !== true) return;
+    const { serveStudies } = await import('../explore/studies.js');
+    page = await serveStudies([watched], 0);
+    process.stderr.write(`page: ${page.url}\n`);
+  };
+  /** The page stays for as long as somebody wants to look at it. */
+  const stay = async () => {
+    if (page === undefined || signal.aborted) return;
+    process.stderr.write('The study is finished. The page stays; Ctrl-C ends it.\n');
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  };
   try {
     if (flags.cluster === undefined) {
       const threads = flags.threads === undefined ? undefined : Number(flags.threads);
+      if (flags.open === true) await open((await import('../explore/studies.js')).studyOfFile(out));
       const result = await run(spec, { out, signal, shard, threads, onProgress });
       display.stop();
       await showResults(result, figure);
+      await stay();
       return;
     }
     const { collect, submit } = await import('../cluster/index.js');
@@ -99,9 +119,11 @@ async function runStudy(study: string, flags: RunFlags): Promise<void> {
       );
       return;
     }
+    if (flags.open === true) await open((await import('./cluster-study.js')).studyOfCluster(url, id));
     const result = await collect(spec, { url, out, mixedEngines: flags.mixedEngines, signal, onProgress });
     display.stop();
     await showResults(result, figure);
+    await stay();
   } catch (error) {
     display.stop();
     if (!signal.aborted) throw error;
@@ -112,6 +134,8 @@ async function runStudy(study: string, flags: RunFlags): Promise<void> {
     process.stderr.write(`prompt-attention: interrupted; ${kept}\n`);
     for (const warning of pendingWarning(out)) process.stderr.write(`warning: ${warning}\n`);
     process.exitCode = ExitCode.interrupted;
+  } finally {
+    await page?.close();
   }
 }
 
@@ -126,6 +150,7 @@ export function runCommand(): Command {
     .option('--shard <i/n>', 'run only the i-th of n parts of the cells; merge joins the result files')
     .option('--cluster <url>', 'postgres://… of a database whose workers run the study; waits and collects the results')
     .option('--dry-run', 'only print what the study takes: cells, trials, time, size, and which cells have no law')
+    .option('--open', 'serve a page to this machine that shows the study while it runs, and after until Ctrl-C')
     .option('--detach', 'with --cluster: only submit the study')
     .option('--mixed-engines', 'with --cluster: accept results of different engines, which agree up to rounding only')
     .option(

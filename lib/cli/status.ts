@@ -1,22 +1,11 @@
 import { Command } from 'commander';
 import { OptionTypeError } from '../errors.js';
-import type { StoredProgress } from '../study/index.js';
+import { progressText } from '../report/progress-text.js';
 import { toJson } from './json.js';
-import { durationText } from './progress.js';
 
 interface StatusFlags {
   readonly cluster?: string;
   readonly json?: boolean;
-}
-
-/** `3 of 24 cells finished, 1200 trials`, and while somebody is at work ` of about 5000, 250 trials/s, about 16 s left`. */
-function progressText(progress: StoredProgress): string {
-  const { cells, finishedCells, completedTrials, expectedTrials, trialsPerSecond } = progress;
-  const trials = expectedTrials === 0 ? 'the law alone' : `${completedTrials} trials`;
-  const text = `${finishedCells} of ${cells} cells finished, ${trials}`;
-  if (finishedCells === cells || trialsPerSecond === 0) return text;
-  const left = durationText((expectedTrials - completedTrials) / trialsPerSecond);
-  return `${text} of about ${expectedTrials}, ${trialsPerSecond.toPrecision(3)} trials/s, about ${left} left`;
 }
 
 async function fileStatus(file: string, asJson: boolean): Promise<string> {

@@ -59,24 +59,23 @@ dl.details dd { margin: 0; overflow-wrap: anywhere; }
 
 /** Sorts a table by the column whose heading is pressed: by number where the cells are numbers, missing values last. */
 export const kScript = `
-for (const table of document.querySelectorAll('table[data-sortable]')) {
-  const headings = [...table.tHead.rows[0].cells];
-  headings.forEach((heading, column) => {
-    heading.querySelector('button').addEventListener('click', () => {
-      const down = heading.getAttribute('aria-sort') === 'ascending';
-      for (const other of headings) other.setAttribute('aria-sort', 'none');
-      heading.setAttribute('aria-sort', down ? 'descending' : 'ascending');
-      const body = table.tBodies[0];
-      const key = (row) => {
-        const cell = row.cells[column];
-        return cell.dataset.value === undefined ? cell.textContent : Number(cell.dataset.value);
-      };
-      const missing = (value) => value === '–' || Number.isNaN(value);
-      const compare = (a, b) => (typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b)));
-      const rows = [...body.rows].map((row) => [key(row), row]);
-      rows.sort(([a], [b]) => missing(a) - missing(b) || (down ? compare(b, a) : compare(a, b)));
-      body.append(...rows.map(([, row]) => row));
-    });
-  });
-}
+document.addEventListener('click', (event) => {
+  const heading = event.target.closest('table[data-sortable] th');
+  if (heading === null) return;
+  const table = heading.closest('table');
+  const column = heading.cellIndex;
+  const down = heading.getAttribute('aria-sort') === 'ascending';
+  for (const other of table.tHead.rows[0].cells) other.setAttribute('aria-sort', 'none');
+  heading.setAttribute('aria-sort', down ? 'descending' : 'ascending');
+  const body = table.tBodies[0];
+  const key = (row) => {
+    const cell = row.cells[column];
+    return cell.dataset.value === undefined ? cell.textContent : Number(cell.dataset.value);
+  };
+  const missing = (value) => value === '–' || Number.isNaN(value);
+  const compare = (a, b) => (typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b)));
+  const rows = [...body.rows].map((row) => [key(row), row]);
+  rows.sort(([a], [b]) => missing(a) - missing(b) || (down ? compare(b, a) : compare(a, b)));
+  body.append(...rows.map(([, row]) => row));
+});
 `;

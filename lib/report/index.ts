@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { StoreError } from '../errors.js';
 import { parseOptions } from '../options.js';
-import { compare } from '../study/compare.js';
+import { compare, type PairedDifference } from '../study/compare.js';
 import { open } from '../study/read.js';
+import type { StudyResult } from '../study/rows.js';
 import { reportFigures } from './figures.js';
 import { narrowed } from './narrow.js';
 import { type PageFigure, reportPage } from './page.js';
@@ -32,17 +33,26 @@ const optionsSchema = z.strictObject({
     .refine((path) => path !== '' && path !== '-', { error: 'the path of a directory' }),
 });
 
+/** The figures of a report, drawn for wide and for narrow pages. */
+export async function drawnFigures(
+  result: StudyResult,
+  differences: readonly PairedDifference[],
+): Promise<readonly PageFigure[]> {
+  const figures: PageFigure[] = [];
+  for (const figure of reportFigures(result, differences)) {
+    const svg = await renderSvg(figure.spec);
+    figures.push({ figure, svg, narrow: await renderSvg(narrowed(figure.spec)) });
+  }
+  return figures;
+}
+
 /** What `study.report` does. */
 export async function writeReport(file: string, options: ReportOptions): Promise<Report> {
   const { out } = parseOptions(optionsSchema, options, '');
   const result = await open(file);
   const differences = await compare(file);
   const png = await loadPngRenderer();
-  const figures: PageFigure[] = [];
-  for (const figure of reportFigures(result, differences)) {
-    const svg = await renderSvg(figure.spec);
-    figures.push({ figure, svg, narrow: await renderSvg(narrowed(figure.spec)) });
-  }
+  const figures = await drawnFigures(result, differences);
   const write = (name: string, content: string | Uint8Array) => {
     const path = join(out, name);
     writeFileSync(path, content);

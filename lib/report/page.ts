@@ -53,17 +53,18 @@ function inlineSvg(svg: string, prefix: string): string {
     );
 }
 
-function figureSection({ figure: { name, title, caption }, svg, narrow }: PageFigure): string {
+function figureSection({ figure: { name, title, caption }, svg, narrow }: PageFigure, hasFiles: boolean): string {
   const image = (kind: string, content: string) => {
     const width = /\bwidth="([\d.]+)"/.exec(content)?.[1] ?? '600';
     return `<div class="${kind}" style="--width:${width}px" role="img" aria-label="${escapeHtml(title)}">${inlineSvg(content, `${name}-${kind}`)}</div>`;
   };
+  const files = hasFiles ? ` Files: <a href="${name}.svg">${name}.svg</a>, <a href="${name}.png">${name}.png</a>.` : '';
   return `<section id="${name}">
 <h2>${escapeHtml(title)}</h2>
 <figure>
 ${image('wide', svg)}
 ${image('narrow', narrow)}
-<figcaption>${escapeHtml(caption)} Files: <a href="${name}.svg">${name}.svg</a>, <a href="${name}.png">${name}.png</a>.</figcaption>
+<figcaption>${escapeHtml(caption)}${files}</figcaption>
 </figure>
 </section>`;
 }
@@ -202,8 +203,12 @@ export interface PageContent {
   readonly figures: readonly PageFigure[];
 }
 
-/** A page that needs nothing but itself: it may not load anything, and says so to the browser. */
-export function reportPage({ result, differences, figures }: PageContent): string {
+/**
+ * What a report says, without the page around it.
+ *
+ * @param now What is said, as HTML, of a study that is looked at while it runs; its figures are in no files.
+ */
+export function reportBody({ result, differences, figures }: PageContent, now = ''): string {
   const { spec, specHash, runs, warnings } = result;
   const sections = [
     ...figures.map(({ figure }) => [figure.name, figure.title] as const),
@@ -211,27 +216,15 @@ export function reportPage({ result, differences, figures }: PageContent): strin
     ['study', 'Study'] as const,
     ['provenance', 'Provenance'] as const,
   ];
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
-<link rel="icon" href="data:,">
-<title>${escapeHtml(spec.name)}</title>
-<meta name="color-scheme" content="light dark">
-<style>${kFigureColors}${kStyleSheet}</style>
-</head>
-<body>
-<main>
-<header>
+  return `<header>
 <h1>${escapeHtml(spec.name)}</h1>
 <p class="quiet">Study ${specHash.slice(0, 16)}, seed ${spec.seed}, by prompt-attention ${escapeHtml(runs.at(-1)?.version ?? '')}</p>
 ${factsHtml(result)}
+${now}
 ${warnings.map((warning) => `<p class="warning">${escapeHtml(warning)}</p>`).join('\n')}
 <nav aria-label="Sections"><ul>${sections.map(([name, title]) => `<li><a href="#${name}">${escapeHtml(title)}</a></li>`).join('')}</ul></nav>
 </header>
-${figures.map(figureSection).join('\n')}
+${figures.map((figure) => figureSection(figure, now === '')).join('\n')}
 ${differencesSection(differences)}
 ${resultsSection(result)}
 <section id="study">
@@ -242,7 +235,28 @@ ${resultsSection(result)}
 <h2>Provenance</h2>
 <p class="quiet">Results are bit-identical for one engine fingerprint. Study hash: ${specHash}</p>
 ${runs.map(runHtml).join('\n')}
-</section>
+</section>`;
+}
+
+/** The style sheet of reports, the colours of their figures among it. */
+export const kReportStyle = `${kFigureColors}${kStyleSheet}`;
+
+/** A page that needs nothing but itself: it may not load anything, and says so to the browser. */
+export function reportPage(content: PageContent): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:">
+<link rel="icon" href="data:,">
+<title>${escapeHtml(content.result.spec.name)}</title>
+<meta name="color-scheme" content="light dark">
+<style>${kReportStyle}</style>
+</head>
+<body>
+<main>
+${reportBody(content)}
 </main>
 <script>${kScript}</script>
 </body>

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { doctorReport, slowBlasAdvice } from '../../lib/cli/doctor.js';
-import { durationText } from '../../lib/cli/progress.js';
+import { durationText } from '../../lib/report/progress-text.js';
 import { open } from '../../lib/study/index.js';
 import { smallStudy, temporaryDirectory } from '../study/support.js';
 import { command } from './support.js';

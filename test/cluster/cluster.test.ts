@@ -59,6 +59,21 @@ test('submitted, detached, worked on and collected, a study has the rows of the 
   t.regex(collected.stdout, /results: small.sqlite\nfigure: +small.svg\n$/);
   const result = await run(smallStudy, { out: join(directory, 'small.sqlite') });
   t.deepEqual(timeless(result.rows), timeless(local.rows));
+  const [id = ''] = /[0-9a-f]{16}/.exec(submitted.stdout) ?? [];
+  const shown = start(['explore', '--cluster', url, id], directory);
+  const [said] = await once(shown.child.stdout as Readable, 'data');
+  const [, page = ''] = /page: (\S+)/.exec(String(said)) ?? [];
+  const looked = await fetch(`${page}look-all`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: '{"version":""}',
+  });
+  t.regex(
+    ((await looked.json()) as { readonly html: string }).html,
+    /<p role="status" class="progress-text">4 of 4 cells finished, /,
+  );
+  shown.child.kill('SIGINT');
+  t.is((await shown.finished).code, 0);
   for (const output of [submitted, worked, collected])
     for (const secret of t.context.postgres.secrets) t.false((output.stdout + output.stderr).includes(secret));
 });

@@ -52,6 +52,21 @@ export const elsewhere: readonly ElsewhereCommand[] = [
     ranBy: ['test/lifecycle/server.test.ts', 'examples/server.mjs'],
     reason: 'listens until it is told to end',
   },
+  ...[
+    ['npx prompt-attention explore', "'explore')"],
+    ['npx prompt-attention run node_modules/prompt-attention/examples/benefit-of-context.yaml --open', "'--open'"],
+    ['npx prompt-attention explore benefit-of-context.sqlite', "'explore', 'x.sqlite'"],
+    ['npx prompt-attention explore benefit-of-context.sqlite heads.sqlite', "'explore', 'a.sqlite', 'b.sqlite'"],
+  ].map(([command = '', text = '']) => ({
+    command,
+    ranBy: ['test/explore/page.test.ts', text] as const,
+    reason: 'serves a page until it is told to end',
+  })),
+  {
+    command: 'npx prompt-attention explore --cluster postgres://me@db/studies 0123456789abcdef',
+    ranBy: cluster("'explore', '--cluster'"),
+    reason: 'needs a PostgreSQL server',
+  },
   { command: 'node examples/separation.mjs', ranBy: figures("'examples/separation.mjs'"), reason: 'takes a minute' },
   {
     command: 'node examples/long-training.mjs',

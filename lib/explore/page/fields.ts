@@ -1,0 +1,316 @@
+import { type Experiment, kBeginnings, optionAt, withOptionAt } from './state.js';
+
+/** A number that a slider moves. */
+export interface NumberField {
+  readonly path: string;
+  readonly symbol: string;
+  readonly words: string;
+  readonly from: number;
+  readonly to: number;
+  readonly scale: 'linear' | 'log';
+  readonly isInteger?: boolean;
+  /** Of a slider that is linear. */
+  readonly step?: number;
+  /** What it is where the experiment does not say. */
+  readonly otherwise?: number;
+  /** Whether the lower end of a logarithmic slider stands for 0. */
+  readonly hasZero?: boolean;
+}
+
+/** A choice between names. */
+export interface ChoiceField {
+  readonly path: string;
+  readonly words: string;
+  readonly choices: readonly string[];
+  readonly otherwise: string;
+}
+
+export type Field = NumberField | ChoiceField;
+
+/** Fields under a heading. */
+export interface FieldGroup {
+  readonly title: string;
+  readonly fields: readonly Field[];
+}
+
+const isKind = (experiment: Experiment, kind: string) => experiment.kind === kind;
+
+const examples = (words: string): NumberField => ({
+  path: 'examples',
+  symbol: 'n',
+  words,
+  from: 10,
+  to: 100_000,
+  scale: 'log',
+  isInteger: true,
+});
+
+const mixture = (experiment: Experiment): readonly Field[] => [
+  { path: 'mixture.tokens', symbol: 'T', words: 'tokens per example', from: 1, to: 256, scale: 'log', isInteger: true },
+  {
+    path: 'mixture.relevantTokens',
+    symbol: 'k',
+    words: 'relevant tokens',
+    from: 0,
+    to: Number(optionAt(experiment, 'mixture.tokens')),
+    scale: 'linear',
+    step: 1,
+    isInteger: true,
+  },
+  {
+    path: 'mixture.dimension',
+    symbol: 'd',
+    words: 'token dimension',
+    from: 5,
+    to: 5000,
+    scale: 'log',
+    isInteger: true,
+  },
+  {
+    path: 'mixture.contextNorm',
+    symbol: 'Q',
+    words: 'norm of the context vector',
+    from: 0,
+    to: 6,
+    scale: 'linear',
+    step: 0.05,
+  },
+  {
+    path: 'mixture.signalNorm',
+    symbol: 'W',
+    words: 'norm of the signal vector',
+    from: 0,
+    to: 4,
+    scale: 'linear',
+    step: 0.05,
+  },
+  {
+    path: 'mixture.correlation',
+    symbol: 'ρ',
+    words: 'correlation of the two',
+    from: -1,
+    to: 1,
+    scale: 'linear',
+    step: 0.05,
+    otherwise: 0,
+  },
+  {
+    path: 'mixture.noiseLevel',
+    symbol: 'σ',
+    words: 'noise level',
+    from: 0,
+    to: 3,
+    scale: 'linear',
+    step: 0.05,
+    otherwise: 1,
+  },
+  {
+    path: 'mixture.positiveRate',
+    symbol: 'π',
+    words: 'share of positive labels',
+    from: 0,
+    to: 1,
+    scale: 'linear',
+    step: 0.01,
+    otherwise: 0.5,
+  },
+  { path: 'mixture.noise', words: 'noise', choices: ['gaussian', 'rademacher', 'uniform'], otherwise: 'gaussian' },
+];
+
+const confusion: readonly Field[] = [
+  {
+    path: 'mixture.confusion.0.deltaQ',
+    symbol: 'δq',
+    words: 'of the context',
+    from: -2,
+    to: 2,
+    scale: 'linear',
+    step: 0.05,
+    otherwise: 0,
+  },
+  {
+    path: 'mixture.confusion.0.deltaW',
+    symbol: 'δw',
+    words: 'of the signal',
+    from: -2,
+    to: 2,
+    scale: 'linear',
+    step: 0.05,
+    otherwise: 0,
+  },
+];
+
+const kHeads = ['averaging', 'weighted-averaging', 'least-squares', 'logistic', 'hinge'];
+
+const ridge = (experiment: Experiment): readonly Field[] => {
+  const head = optionAt(experiment, 'head.kind');
+  if (head !== 'least-squares' && head !== 'logistic' && head !== 'hinge') return [];
+  const hasZero = head !== 'hinge';
+  const otherwise = hasZero ? 0 : 0.1;
+  return [
+    { path: 'head.ridge', symbol: 'λ', words: 'ridge penalty', from: 1e-4, to: 100, scale: 'log', hasZero, otherwise },
+  ];
+};
+
+const step = (path: string, symbol: string, words: string): NumberField => ({
+  path,
+  symbol,
+  words,
+  from: 0,
+  to: 20,
+  scale: 'linear',
+  step: 0.1,
+});
+
+function training(experiment: Experiment): readonly FieldGroup[] {
+  if (isKind(experiment, 'known-prompt'))
+    return [
+      {
+        title: 'Prompt and head',
+        fields: [
+          examples('training examples'),
+          {
+            path: 'inverseTemperature',
+            symbol: 'τ',
+            words: 'prompt scale: the prompt is τ q⋆',
+            from: -1,
+            to: 4,
+            scale: 'linear',
+            step: 0.02,
+          },
+          { path: 'head.kind', words: 'head', choices: kHeads, otherwise: 'least-squares' },
+          ...ridge(experiment),
+        ],
+      },
+    ];
+  if (isKind(experiment, 'three-step'))
+    return [
+      {
+        title: 'Three steps',
+        fields: [
+          examples('examples in each of three samples'),
+          step('stepSizes.0', 'η₁', 'step of the head'),
+          step('stepSizes.1', 'η₂', 'step of the prompt'),
+          step('stepSizes.2', 'η₃', 'second step of the head'),
+          { path: 'head', words: 'third step from', choices: ['fresh', 'restarted', 'continued'], otherwise: 'fresh' },
+          { path: 'debias', words: 'debias', choices: ['none', 'intercept'], otherwise: 'none' },
+        ],
+      },
+    ];
+  return [
+    {
+      title: 'Gradient descent',
+      fields: [
+        examples('examples, of each step if fresh'),
+        {
+          path: 'model',
+          words: 'model',
+          choices: ['prompt-attention', 'linear-attention', 'mean-pooling', 'self-attention'],
+          otherwise: 'prompt-attention',
+        },
+        { path: 'data', words: 'data', choices: ['fresh', 'reused'], otherwise: 'reused' },
+        { path: 'steps', symbol: 'S', words: 'steps', from: 0, to: 64, scale: 'linear', step: 1, isInteger: true },
+        step('stepSizes.head', 'η', 'step of the head'),
+        step('stepSizes.prompt', 'η', 'step of the prompt'),
+        { path: 'loss', words: 'loss', choices: ['square', 'logistic'], otherwise: 'square' },
+        {
+          path: 'optimizer.kind',
+          words: 'optimizer',
+          choices: ['gradient-descent', 'momentum', 'adam'],
+          otherwise: 'gradient-descent',
+        },
+        ...(optionAt(experiment, 'optimizer.kind') === 'momentum'
+          ? [
+              {
+                path: 'optimizer.momentum',
+                symbol: 'μ',
+                words: 'momentum',
+                from: 0,
+                to: 0.99,
+                scale: 'linear',
+                step: 0.01,
+                otherwise: 0.9,
+              } as const,
+            ]
+          : []),
+      ],
+    },
+  ];
+}
+
+/** The names of the kinds of experiments. */
+export const kKinds = Object.keys(kBeginnings);
+
+/** Everything of an experiment that can be changed on the page; the kind comes before all of it. */
+export function fieldsOf(experiment: Experiment): readonly FieldGroup[] {
+  const atoms = optionAt(experiment, 'mixture.confusion');
+  const isOne = !Array.isArray(atoms) || atoms.length === 1;
+  return [
+    ...training(experiment),
+    { title: 'Mixture', fields: mixture(experiment) },
+    ...(isOne ? [{ title: 'Confusion of irrelevant tokens', fields: confusion }] : []),
+  ];
+}
+
+/** What a field shows of an experiment. */
+export function fieldValue(field: Field, experiment: Experiment): number | string {
+  const value = optionAt(experiment, field.path) ?? field.otherwise;
+  return 'choices' in field ? String(value) : Number(value);
+}
+
+/** An experiment in which the relevant tokens are the same share of another number of tokens, as far as integers can be. */
+function withTokens(experiment: Experiment, tokens: number): Experiment {
+  const share = Number(optionAt(experiment, 'mixture.relevantTokens')) / Number(optionAt(experiment, 'mixture.tokens'));
+  const changed = withOptionAt(experiment, 'mixture.tokens', tokens);
+  return withOptionAt(changed, 'mixture.relevantTokens', Math.min(tokens, Math.round(share * tokens)));
+}
+
+/** An experiment after a field has been changed, with what depends on it. */
+export function changed(field: Field, experiment: Experiment, value: number | string): Experiment {
+  const { path } = field;
+  if (path === 'mixture.tokens') return withTokens(experiment, Number(value));
+  if (path === 'head.kind') {
+    const ridge = optionAt(experiment, 'head.ridge');
+    if (value === 'averaging' || value === 'weighted-averaging')
+      return withOptionAt(experiment, 'head', { kind: value });
+    const kept = value === 'hinge' && !(Number(ridge) > 0) ? 0.1 : ridge;
+    return withOptionAt(experiment, 'head', { kind: value, ...(kept === undefined ? {} : { ridge: kept }) });
+  }
+  if (path === 'optimizer.kind') return withOptionAt(experiment, 'optimizer', { kind: value });
+  // The gradient of linear attention vanishes at zero.
+  if (path === 'model' && value === 'linear-attention' && experiment.initial === undefined)
+    return withOptionAt(withOptionAt(experiment, path, value), 'initial', { scale: 0.1 });
+  if (path.startsWith('mixture.confusion') && optionAt(experiment, 'mixture.confusion') === undefined)
+    return changed(
+      field,
+      withOptionAt(experiment, 'mixture.confusion', [{ deltaQ: 0, deltaW: 0, probability: 1 }]),
+      value,
+    );
+  return withOptionAt(experiment, path, value);
+}
+
+/** Another kind of experiment on the same mixture. */
+export function withKind(experiment: Experiment, kind: string): Experiment {
+  const beginning = kBeginnings[kind] as Experiment;
+  return { ...beginning, mixture: experiment.mixture, examples: experiment.examples };
+}
+
+/** Stops of a logarithmic slider. */
+export const kStops = 400;
+
+const limited = (value: number, { from, to }: NumberField) => Math.min(to, Math.max(from, value));
+
+/** Where the slider of a field stands, on its own scale. */
+export function sliderOf(field: NumberField, value: number): number {
+  if (field.scale === 'linear') return limited(value, field);
+  if (value === 0) return 0;
+  return Math.round((kStops * Math.log(limited(value, field) / field.from)) / Math.log(field.to / field.from));
+}
+
+/** The value that a slider stands for. */
+export function sliderValue(field: NumberField, slider: number): number {
+  if (field.scale === 'linear') return slider;
+  if (slider === 0 && field.hasZero === true) return 0;
+  const value = field.from * (field.to / field.from) ** (slider / kStops);
+  return field.isInteger === true ? Math.round(value) : Number(value.toPrecision(3));
+}
