@@ -55,8 +55,6 @@ function script({ name, study, tasks, cpus, partition, cells, seconds, megabytes
     .map(quoted)
     .join(' ');
   const where = partition === undefined ? [] : [`#SBATCH --partition=${partition}`];
-  // Names of jobs are cut from the command line again by some tools.
-  const job = name.replaceAll(/[^\w.-]/g, '_');
   const core = /^avx/.test(engineInfo().cpuSimd)
     ? [
         '# The same OpenBLAS kernels on all nodes, so that results are bit-identical and may be merged.',
@@ -68,7 +66,7 @@ function script({ name, study, tasks, cpus, partition, cells, seconds, megabytes
     tasks > kLargestIndex ? [`# The cluster has to allow arrays of ${tasks}: scontrol show config, MaxArraySize.`] : [];
   return [
     '#!/usr/bin/env bash',
-    `# Study ${job} as a Slurm array of ${tasks} tasks with ${cpus} processors each, and a job that merges and reports when all are done.`,
+    `# Study ${name} as a Slurm array of ${tasks} tasks with ${cpus} processors each, and a job that merges and reports when all are done.`,
     '# Run it with bash, in a directory that all nodes see; what it is given goes to the sbatch of the array:',
     '#   --array=2,7-9 submits a part of it, for example tasks that reached their time limit, which then go on where they were.',
     `# Predicted on this machine: at most ${durationText(seconds)} for the ${cells} cells of a task. The time limit is ${kTimeFactor} times that and ten minutes.`,
@@ -76,7 +74,7 @@ function script({ name, study, tasks, cpus, partition, cells, seconds, megabytes
     'set -euo pipefail',
     'array=$(sbatch --parsable "$@" <<\'SHARD\'',
     '#!/usr/bin/env bash',
-    `#SBATCH --job-name=${job}`,
+    `#SBATCH --job-name=${name}`,
     `#SBATCH --array=1-${tasks}`,
     `#SBATCH --cpus-per-task=${cpus}`,
     `#SBATCH --mem=${megabytes}M`,
@@ -93,14 +91,14 @@ function script({ name, study, tasks, cpus, partition, cells, seconds, megabytes
     ')',
     'merge=$(sbatch --parsable --dependency="afterok:$array" --kill-on-invalid-dep=yes <<\'MERGE\'',
     '#!/usr/bin/env bash',
-    `#SBATCH --job-name=${job}-merge`,
+    `#SBATCH --job-name=${name}-merge`,
     '#SBATCH --cpus-per-task=1',
     `#SBATCH --mem=${megabytes}M`,
     '#SBATCH --time=0-01:00:00',
     ...where,
     'set -euo pipefail',
-    `${command} merge ${quoted(name)}.shard-*-of-${tasks}.sqlite --out ${quoted(`${name}.sqlite`)}`,
-    `${command} report ${quoted(`${name}.sqlite`)} --out ${quoted(`${name}-report`)}`,
+    `${command} merge ${name}.shard-*-of-${tasks}.sqlite --out ${name}.sqlite`,
+    `${command} report ${name}.sqlite --out ${name}-report`,
     'MERGE',
     ')',
     'echo "array $array, then merge $merge"',

@@ -11,7 +11,9 @@ const kJob = `${kQueueSchema}.job`;
 const kRetries = 10;
 const kRetrySeconds = 1;
 /** How often a worker looks for jobs that have expired, unless another one has just done so. */
-const kMaintenanceSeconds = 5;
+const kMaintenanceSeconds = 10;
+/** Every so many times jobs that were done long ago are moved away too. */
+const kTidyEvery = 360;
 /** A failed job is kept for so long as one that can be looked at and tried again. */
 const kFailedSeconds = 366 * 86_400;
 const kJobsPerInsert = 500;
@@ -42,22 +44,17 @@ const queueOf = (study: string) => kPrefix + study;
 /** The study of a queue. */
 export const studyOf = (queue: string): string => queue.slice(kPrefix.length);
 
-async function openBoss(
-  { runner }: ClusterConnection,
-  options: { readonly supervise: boolean; readonly migrate: boolean },
-  onError: (error: Error) => void = () => {},
-): Promise<PgBoss> {
+async function openBoss({ runner }: ClusterConnection, options: { readonly migrate: boolean }): Promise<PgBoss> {
   const { default: Boss } = await import('pg-boss');
   const boss = new Boss({
     db: runner,
     schema: kQueueSchema,
     schedule: false,
-    maintenanceIntervalSeconds: kMaintenanceSeconds,
+    // Its own maintenance tidies up each time that it looks for expired jobs.
+    supervise: false,
     archiveFailedAfterSeconds: kFailedSeconds,
     ...options,
   });
-  // Maintenance fails while the server is away, and is repeated.
-  boss.on('error', onError);
   await boss.start();
   return boss;
 }
@@ -66,13 +63,14 @@ const closeBoss = (boss: PgBoss) => boss.stop({ graceful: false, close: false, w
 
 /** Make the tables of the job engine, or bring them to its version. */
 export async function installQueues(connection: ClusterConnection): Promise<void> {
-  await closeBoss(await openBoss(connection, { supervise: false, migrate: true }));
+  await closeBoss(await openBoss(connection, { migrate: true }));
 }
 
 /** The jobs of the studies of a cluster: pg-boss, one queue per study. */
 export class JobQueue {
-  /** Whether it is not known what became of the last attempt to take a job. */
-  private unheard = false;
+  /** Studies of which it is not known what became of the last attempt to take a job. */
+  private readonly unheard = new Set<string>();
+  private timer: NodeJS.Timeout | undefined;
 
   private constructor(
     private readonly boss: PgBoss,
@@ -85,10 +83,10 @@ export class JobQueue {
    * @param onMaintenanceError Workers give it, and give jobs of dead workers to others; it is called when that fails.
    */
   static async open(connection: ClusterConnection, onMaintenanceError?: (error: Error) => void): Promise<JobQueue> {
-    const supervise = onMaintenanceError !== undefined;
     try {
-      const boss = await openBoss(connection, { supervise, migrate: false }, onMaintenanceError);
-      return new JobQueue(boss, connection.runner);
+      const queue = new JobQueue(await openBoss(connection, { migrate: false }), connection.runner);
+      if (onMaintenanceError !== undefined) queue.maintain(onMaintenanceError);
+      return queue;
     } catch (cause) {
       if (cause instanceof StoreError) throw cause;
       throw new StoreError(
@@ -96,6 +94,22 @@ export class JobQueue {
         { cause },
       );
     }
+  }
+
+  /** Give jobs of dead workers to others, from now on. */
+  private maintain(onError: (error: Error) => void): void {
+    let round = 0;
+    const look = async () => {
+      // One worker does it for all.
+      const { rows } = await this.runner.executeSql(
+        `update ${kQueueSchema}.version set maintained_on = now()
+         where maintained_on is null or maintained_on < now() - interval '${0.9 * kMaintenanceSeconds} s' returning 1`,
+        [],
+      );
+      if (rows.length === 0) return;
+      await (round++ % kTidyEvery > 0 ? this.boss.expire() : this.boss.maintain());
+    };
+    this.timer = setInterval(() => void look().catch(onError), 1000 * kMaintenanceSeconds);
   }
 
   /** Make the queue of a study unless it is there, as a part of the transaction of `runner`. */
@@ -133,8 +147,8 @@ export class JobQueue {
   /** Take a job; undefined if none waits. What was taken before must be done with: a job that this worker has it is given again. */
   async take(study: string, worker: string): Promise<ActiveJob | undefined> {
     // An answer may have been lost on its way, and with it that this worker has the job.
-    const isOwn = this.unheard ? `or state = 'active' and output->>'worker' = $2` : '';
-    this.unheard = true;
+    const isOwn = this.unheard.has(study) ? `or state = 'active' and output->>'worker' = $2` : '';
+    this.unheard.add(study);
     const { rows } = await this.runner.executeSql(
       `with next as (
          select id from ${kJob} where name = $1 and (state < 'active' and start_after < now() ${isOwn})
@@ -145,7 +159,7 @@ export class JobQueue {
        returning job.id, data, extract(epoch from expire_in)::float8 as seconds, retry_count`,
       [queueOf(study), worker],
     );
-    this.unheard = false;
+    this.unheard.delete(study);
     const [row] = rows as { id: string; data: unknown; seconds: number; retry_count: number }[];
     return row && { id: row.id, data: row.data, expireSeconds: row.seconds, attempt: row.retry_count };
   }
@@ -192,13 +206,13 @@ export class JobQueue {
     return Number((rows[0] as { jobs: string }).jobs);
   }
 
-  /** Studies with jobs that wait. */
+  /** Studies with jobs that wait, or that this worker may have been given without hearing it. */
   async waiting(): Promise<readonly string[]> {
     const { rows } = await this.runner.executeSql(
       `select distinct name from ${kJob} where state < 'active' and start_after < now() and starts_with(name, $1)`,
       [kPrefix],
     );
-    return (rows as { name: string }[]).map(({ name }) => studyOf(name));
+    return [...new Set([...this.unheard, ...(rows as { name: string }[]).map(({ name }) => studyOf(name))])];
   }
 
   /** Jobs of all studies but some that wait or are under way. */
@@ -293,6 +307,7 @@ export class JobQueue {
   }
 
   close(): Promise<void> {
+    clearInterval(this.timer);
     return closeBoss(this.boss);
   }
 }

@@ -15,7 +15,7 @@ const kReasons: Readonly<Record<string, string>> = {
   '53200': 'the server has no memory left',
   '53300': 'the server has no connection left',
   '57014': 'a statement took longer than it may, or was cancelled',
-  '57P01': 'the server is shutting down',
+  '57P01': 'the server is shutting down, or ended the connection',
   '57P02': 'the server crashed',
   '57P03': 'the server is starting or stopping',
   '25006': 'the server is read-only',

@@ -151,6 +151,7 @@ class Worker {
   private async studies(waiting: readonly string[]): Promise<readonly StudyHeader[]> {
     const { store } = this.connection;
     const studies: StudyHeader[] = [];
+    for (const id of this.refused.keys()) if (!waiting.includes(id)) this.refused.delete(id);
     // One query, unless one of them is of another version of this package: then one each.
     const all = await store.readStudies(waiting, this.headers).catch((error) => {
       if (isPassing(error)) throw error;

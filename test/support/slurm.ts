@@ -58,7 +58,8 @@ export class Slurm {
       SlurmUser: 'root',
       SlurmdUser: 'root',
       AuthType: 'auth/munge',
-      AuthInfo: `socket=${at('munge.socket')}`,
+      // A requeued job waits until its credential has expired.
+      AuthInfo: `socket=${at('munge.socket')},cred_expire=10`,
       StateSaveLocation: at('state'),
       SlurmdSpoolDir: at('spool'),
       SlurmctldPidFile: at('slurmctld.pid'),
