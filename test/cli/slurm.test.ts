@@ -85,7 +85,7 @@ slurmTest(
     slurm.command('scancel', `${first.array}_3`);
     const states = await slurm.untilDone(first.array);
     // A task that was cancelled before it began is not listed.
-  t.is(states.filter((state) => state === 'COMPLETED').length, 3, states.join(' '));
+    t.is(states.filter((state) => state === 'COMPLETED').length, 3, states.join(' '));
     t.deepEqual(await slurm.untilDone(first.merge), ['CANCELLED']);
     const second = submit('--array=3');
     t.deepEqual(await slurm.untilDone(second.array), ['COMPLETED']);

@@ -98,7 +98,7 @@ export class Slurm {
       if (idle === 'idle') return slurm;
       if (attempt > 150) {
         const said = ['munge.log', 'slurmctld.log', 'slurmd.log'].map((name) => slurm.read(name)).join('\n');
-        slurm.remove();
+        await slurm.remove();
         throw new Error(`Slurm does not start: ${idle}\n${said}`);
       }
       await sleep(100);
@@ -143,8 +143,12 @@ export class Slurm {
     }
   }
 
-  remove(): void {
-    for (const daemon of [...this.daemons].reverse()) daemon.kill('SIGTERM');
-    rmSync(this.directory, { recursive: true, force: true, maxRetries: 20 });
+  async remove(): Promise<void> {
+    // Each in turn: they write their state when they end, and need those before for it.
+    for (const daemon of [...this.daemons].reverse()) {
+      const ended = new Promise((resolve) => daemon.once('exit', resolve));
+      if (daemon.kill('SIGTERM')) await ended;
+    }
+    rmSync(this.directory, { recursive: true, force: true });
   }
 }
