@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { buildCommand } from './build.js';
+import { clusterCommand } from './cluster.js';
 import { completionCommand } from './completion.js';
 import { complexityCommand } from './complexity.js';
 import { doctorCommand } from './doctor.js';
@@ -16,6 +17,7 @@ import { riskCommand } from './risk.js';
 import { runCommand } from './run.js';
 import { schemaCommand } from './schema.js';
 import { separationCommand } from './separation.js';
+import { slurmCommand } from './slurm.js';
 import { statusCommand } from './status.js';
 import { workerCommand } from './worker.js';
 
@@ -43,7 +45,9 @@ const commands = [
   reportCommand(),
   exportCommand(),
   mergeCommand(),
+  slurmCommand(),
   workerCommand(),
+  clusterCommand(),
   riskCommand(),
   separationCommand(),
   exploreCommand(),

@@ -112,7 +112,8 @@ async function runStudy(study: string, flags: RunFlags): Promise<void> {
     const { collect, submit } = await import('../cluster/index.js');
     const url = flags.cluster;
     const expireSeconds = flags.expire === undefined ? undefined : Number(flags.expire);
-    const { jobs, id } = await submit(spec, { url, expireSeconds });
+    const { mixedEngines } = flags;
+    const { jobs, id } = await submit(spec, { url, expireSeconds, mixedEngines });
     if (flags.detach === true) {
       process.stdout.write(
         `study ${spec.name} (${id}): ${jobs} jobs wait; the same command without --detach collects it\n`,
@@ -120,7 +121,7 @@ async function runStudy(study: string, flags: RunFlags): Promise<void> {
       return;
     }
     if (flags.open === true) await open((await import('./cluster-study.js')).studyOfCluster(url, id));
-    const result = await collect(spec, { url, out, mixedEngines: flags.mixedEngines, signal, onProgress });
+    const result = await collect(spec, { url, out, mixedEngines, signal, onProgress });
     display.stop();
     await showResults(result, figure);
     await stay();
@@ -152,7 +153,10 @@ export function runCommand(): Command {
     .option('--dry-run', 'only print what the study takes: cells, trials, time, size, and which cells have no law')
     .option('--open', 'serve a page to this machine that shows the study while it runs, and after until Ctrl-C')
     .option('--detach', 'with --cluster: only submit the study')
-    .option('--mixed-engines', 'with --cluster: accept results of different engines, which agree up to rounding only')
+    .option(
+      '--mixed-engines',
+      'with --cluster: let workers of different engines compute it, whose results agree up to rounding only',
+    )
     .option(
       '--expire <seconds>',
       'with --cluster: when a job of a worker that died is given to another one (default: 300)',

@@ -22,15 +22,17 @@ async function fileStatus(file: string, asJson: boolean): Promise<string> {
   ].join('\n');
 }
 
-async function clusterStatus(url: string, asJson: boolean): Promise<string> {
+/** The studies of a cluster, a line each. */
+export async function clusterStatus(url: string, asJson: boolean): Promise<string> {
   const { list } = await import('../cluster/index.js');
   const studies = await list({ url });
   if (asJson) return toJson(studies);
   if (studies.length === 0) return 'no studies';
   return studies
-    .map(({ id, name, jobs, failedJobs, ...how }) => {
+    .map(({ id, name, jobs, failedJobs, cancelledJobs, ...how }) => {
       const failed = failedJobs > 0 ? `, ${failedJobs} jobs failed` : '';
-      return `study ${name} (${id}): ${progressText(how)}, ${jobs} jobs left${failed}`;
+      const cancelled = cancelledJobs > 0 ? `, ${cancelledJobs} jobs cancelled` : '';
+      return `study ${name} (${id}): ${progressText(how)}, ${jobs} jobs left${failed}${cancelled}`;
     })
     .join('\n');
 }

@@ -1,85 +1,32 @@
 import { CompiledQuery, Kysely, PostgresDialect, sql } from 'kysely';
-import type { Pool } from 'pg';
-import { OptionRangeError, StoreError } from '../errors.js';
+import type { Pool, PoolClient, PoolConfig } from 'pg';
+import { StoreError } from '../errors.js';
 import { StudyStore } from '../study/store.js';
 import type { Tables } from '../study/tables.js';
+import { reasonOf, shownUrl } from './reasons.js';
 
 /** The schema of the result tables; the job engine's has the same name followed by `_jobs`. */
 export const kSchema = 'prompt_attention';
+/** Where it is told that there are new jobs. */
+const kChannel = kSchema;
 const kConnectMilliseconds = 10_000;
+/** A connection on which nothing is said is looked after from then on. */
+const kKeepAliveMilliseconds = 10_000;
+/** A connection that nobody uses is kept for so long, so that what is done every few seconds need not log in each time. */
+const kIdleMilliseconds = 60_000;
 /** Key of the advisory lock under which tables are made and studies submitted. */
 const kLockKey = 7_310_578;
 
-/** What PostgreSQL's and the network's error codes mean for the user of a cluster. */
-const kReasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'no PostgreSQL server answers there',
-  ENOTFOUND: 'there is no such host',
-  EAI_AGAIN: 'the name of the host cannot be resolved',
-  ETIMEDOUT: 'no answer in time',
-  ECONNRESET: 'the server closed the connection',
-  EPIPE: 'the server closed the connection',
-  '28P01': 'the server refuses the user or the password',
-  '28000': 'the server refuses the user',
-  '3D000': 'there is no such database; create it with createdb',
-  '42501': 'the user may not create tables there',
-  '53100': "the server's disk is full; what was stored before is kept",
-  '53300': 'the server has no connection left',
-  '57P01': 'the server is shutting down',
-  '57P02': 'the server crashed',
-  '57P03': 'the server is starting or stopping',
-};
-
-/** Codes of errors that go away by themselves. */
-const kPassing = new Set([
-  'EAI_AGAIN',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EPIPE',
-  'ETIMEDOUT',
-  '08000',
-  '08003',
-  '08006',
-  '25006',
-  '57P01',
-  '57P02',
-  '57P03',
-  '53300',
-  '40001',
-  '40P01',
-]);
-
-const codeOf = (error: unknown): string => {
-  const { code, cause } = error as { code?: unknown; cause?: unknown };
-  // Several addresses of one host fail together.
-  const inner = (error as { errors?: readonly unknown[] }).errors?.[0];
-  if (error instanceof StoreError && cause !== undefined) return codeOf(cause);
-  return typeof code === 'string' ? code : inner === undefined ? '' : codeOf(inner);
-};
-
-/** Whether an error is the loss of the server, after which a new attempt may succeed. */
-export function isPassing(error: unknown): boolean {
-  const message = error instanceof StoreError ? String((error.cause as Error | undefined)?.message) : String(error);
-  return (
-    kPassing.has(codeOf(error)) ||
-    /Connection terminated|connection error and is not queryable|timeout exceeded when trying to connect/.test(message)
-  );
-}
-
 /**
- * The address without its password, its only form that is ever printed or stored.
- *
- * @throws {@link OptionRangeError} if it is not the URL of a PostgreSQL database.
+ * How long the server lets a statement last, and a transaction wait for its client. A worker's are short: one that is stopped in the
+ * middle of a transaction holds up the maintenance of the queue for so long.
  */
-export function shownUrl(url: string): string {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed === undefined || !['postgres:', 'postgresql:'].includes(parsed.protocol))
-    // The value itself might hold a password.
-    throw new OptionRangeError('url', 'postgres://USER@HOST:PORT/DATABASE', parsed?.protocol ?? 'something else');
-  const user = parsed.username === '' ? '' : `${parsed.username}@`;
-  return `${parsed.protocol}//${user}${parsed.host}${parsed.pathname}`;
-}
+const kLimits = {
+  worker: { statement: 60_000, idleTransaction: 30_000 },
+  other: { statement: 600_000, idleTransaction: 600_000 },
+} as const;
+/** The network gets so much more before the client gives an answer up. */
+const kAnswerMilliseconds = 10_000;
 
 async function loadDriver(): Promise<typeof import('pg')> {
   try {
@@ -102,9 +49,16 @@ export interface ClusterConnection {
   transaction<Result>(
     work: (store: StudyStore, runner: SqlRunner, database: Kysely<Tables>) => Promise<Result>,
   ): Promise<Result>;
-  /** The same, while no other process does; for making tables and submitting. */
+  /** The same, while no other process does; for making tables, submitting and removing. */
   exclusively<Result>(work: (store: StudyStore, runner: SqlRunner) => Promise<Result>): Promise<Result>;
+  /** Have `onJobs` called whenever there are new jobs, until the connection that this takes is lost. */
+  listen(onJobs: () => void): Promise<Listening>;
   close(): Promise<void>;
+}
+
+/** Whether somebody still listens; closed by closing the connection. */
+export interface Listening {
+  readonly lost: boolean;
 }
 
 function runnerOn(database: Kysely<Tables>): SqlRunner {
@@ -116,58 +70,109 @@ function runnerOn(database: Kysely<Tables>): SqlRunner {
   };
 }
 
+/** Tell listening workers that there are new jobs, when the transaction of `runner` is committed. */
+export async function announceJobs(runner: SqlRunner): Promise<void> {
+  await runner.executeSql(`select pg_notify('${kChannel}', '')`, []);
+}
+
+/** Statements outside of a transaction. */
+function runnerOnPool(pool: Pool, failed: (cause: unknown) => StoreError): SqlRunner {
+  return {
+    executeSql: async (text, values = []) => {
+      const client = await pool.connect().catch((error) => Promise.reject(failed(error)));
+      try {
+        const { rows } = await client.query(text, values as unknown[]);
+        client.release();
+        return { rows: rows as unknown[] };
+      } catch (error) {
+        // Not back into the pool: of several statements with a BEGIN among them one failed, and the transaction is still open.
+        client.release(true);
+        throw failed(error);
+      }
+    },
+  };
+}
+
+/** Listen on a connection that is used for nothing else; `listeners` gets what ends it. */
+async function listenOn(client: PoolClient, onJobs: () => void, listeners: Set<() => void>): Promise<Listening> {
+  const state = { lost: false };
+  const lose = () => {
+    if (state.lost) return;
+    state.lost = true;
+    listeners.delete(lose);
+    client.release(true);
+  };
+  client.on('notification', onJobs);
+  client.on('error', lose);
+  client.on('end', lose);
+  listeners.add(lose);
+  try {
+    await client.query(`listen ${kChannel}`);
+  } catch (error) {
+    lose();
+    throw error;
+  }
+  return state;
+}
+
 /**
- * Connect to the database of a cluster, and make its tables where they are missing.
+ * Connect to the database of a cluster. Nothing is asked of it yet.
  *
- * @throws {@link OptionRangeError} if `url` is not one of PostgreSQL; {@link StoreError} if it cannot be reached.
+ * @param purpose A worker's statements and transactions may last less long than those of others.
+ * @throws {@link OptionRangeError} if `url` is not one of PostgreSQL.
  */
-export async function connectCluster(url: string): Promise<ClusterConnection> {
+export async function connectCluster(url: string, purpose: keyof typeof kLimits = 'other'): Promise<ClusterConnection> {
   const where = shownUrl(url);
   const { Pool: DriverPool } = await loadDriver();
-  const pool: Pool = new DriverPool({
+  const { statement, idleTransaction } = kLimits[purpose];
+  const config: PoolConfig = {
     connectionString: url,
     connectionTimeoutMillis: kConnectMilliseconds,
+    idleTimeoutMillis: kIdleMilliseconds,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: kKeepAliveMilliseconds,
+    statement_timeout: statement,
+    query_timeout: statement + kAnswerMilliseconds,
+    idle_in_transaction_session_timeout: idleTransaction,
     application_name: 'prompt-attention',
-    max: 4,
-  });
+    max: 5,
+  };
+  const pool: Pool = new DriverPool(config);
   // A lost idle connection is replaced at the next query; whatever matters fails there.
   pool.on('error', () => {});
   // So does one that is lost between two queries of a transaction: the next of them fails.
   pool.on('connect', (client) => {
     client.on('error', () => {});
   });
+  const listeners = new Set<() => void>();
   const database = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) }).withSchema(kSchema);
   const store = new StudyStore({
     database,
     blob: 'bytea',
     where,
-    reasonOf: (error) => kReasons[codeOf(error)] ?? String((error as Error).message).split('\n', 1)[0] ?? '',
-    close: () => pool.end(),
-  });
-  const connection: ClusterConnection = {
-    store,
-    runner: {
-      executeSql: async (text, values = []) => {
-        const { rows } = await pool.query(text, values as unknown[]);
-        return { rows: rows as unknown[] };
-      },
+    reasonOf,
+    close: async () => {
+      for (const end of listeners) end();
+      await pool.end();
     },
+  });
+  const failed = (cause: unknown) => new StoreError(`${where}: ${reasonOf(cause)}`, { cause });
+  return {
+    store,
+    runner: runnerOnPool(pool, failed),
     transaction: (work) => store.transaction((inside, transaction) => work(inside, runnerOn(transaction), transaction)),
     exclusively: (work) =>
       store.transaction(async (inside, transaction) => {
         await sql`select pg_advisory_xact_lock(${kLockKey})`.execute(transaction);
         return work(inside, runnerOn(transaction));
       }),
+    async listen(onJobs) {
+      try {
+        return await listenOn(await pool.connect(), onJobs, listeners);
+      } catch (error) {
+        throw failed(error);
+      }
+    },
     close: () => store.close(),
   };
-  try {
-    await connection.exclusively(async (inside, runner) => {
-      await runner.executeSql(`create schema if not exists ${kSchema}`, []);
-      await inside.createTables();
-    });
-  } catch (error) {
-    await pool.end();
-    throw error;
-  }
-  return connection;
 }

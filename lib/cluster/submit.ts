@@ -1,27 +1,29 @@
 import { statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { OptionRangeError, StoreError } from '../errors.js';
+import { StoreError } from '../errors.js';
 import { abortSignal, integerFrom, parseOptions, resultFilePath } from '../options.js';
 import { StudyCells } from '../study/cells.js';
 import { specDifferences } from '../study/diff.js';
 import { requireOneEngine, writeMerged } from '../study/merge.js';
 import type { StudyProgress } from '../study/progress.js';
-import { open, readStudy, type StoredProgress, storedProgress, stretchAfter } from '../study/read.js';
+import { open, storedProgress, stretchAfter } from '../study/read.js';
 import type { StudyResult } from '../study/rows.js';
 import { gapsIn } from '../study/schedule.js';
 import { define } from '../study/spec.js';
 import { openForReading } from '../study/sqlite.js';
 import { type StudyHeader, type StudyStore, studyId } from '../study/store.js';
 import type { StudyOptions, StudySpec } from '../study/study-options.js';
-import { type ClusterConnection, connectCluster, isPassing } from './connection.js';
+import { announceJobs, type ClusterConnection, kSchema, type SqlRunner } from './connection.js';
 import { planJobs, type WorkItem } from './plan.js';
-import { JobQueue } from './queue.js';
+import type { JobQueue } from './queue.js';
+import { isPassing } from './reasons.js';
+import { clusterUrl, findStudy, withCluster } from './session.js';
 
 const kDefaultExpireSeconds = 300;
 const kPollMilliseconds = 1000;
-
-const url = z.string({ error: 'the URL of a PostgreSQL database' });
+/** Who waits spends at most one part in so many of its time, and of the server's, on asking. */
+const kPollShare = 20;
 
 /** How a study is submitted. */
 export interface SubmitOptions {
@@ -32,9 +34,18 @@ export interface SubmitOptions {
    * seconds, or one trial if that takes longer. Default 300.
    */
   readonly expireSeconds?: number | undefined;
+  /**
+   * Let workers of different engines compute the study: their results agree up to rounding only. Once allowed it stays so. Default
+   * false: the first worker to take a job decides, and others leave the study alone and say so.
+   */
+  readonly mixedEngines?: boolean | undefined;
 }
 
-const submitSchema = z.strictObject({ url, expireSeconds: integerFrom(5, 86_399).default(kDefaultExpireSeconds) });
+const submitSchema = z.strictObject({
+  url: clusterUrl,
+  expireSeconds: integerFrom(5, 86_399).default(kDefaultExpireSeconds),
+  mixedEngines: z.boolean({ error: 'true or false' }).default(false),
+});
 
 /** A study on a cluster. */
 export interface Submission {
@@ -42,28 +53,6 @@ export interface Submission {
   readonly id: string;
   /** Jobs that wait or are under way. */
   readonly jobs: number;
-}
-
-async function withQueue<Result>(
-  address: string,
-  work: (connection: ClusterConnection, queue: JobQueue) => Promise<Result>,
-): Promise<Result> {
-  const connection = await connectCluster(address);
-  try {
-    const queue = await JobQueue.open(connection, false);
-    try {
-      return await work(connection, queue);
-    } finally {
-      await queue.close();
-    }
-  } finally {
-    await connection.close();
-  }
-}
-
-/** The study in the store; undefined if it is not there. */
-async function find(store: StudyStore, id: string): Promise<StudyHeader | undefined> {
-  return (await store.readStudies([id]))[0];
 }
 
 /** What is missing of a study on which nobody works. */
@@ -94,26 +83,45 @@ async function missingItems(store: StudyStore, { id, spec, cells }: StudyHeader)
  */
 export async function submit(study: StudyOptions | StudySpec | string, options: SubmitOptions): Promise<Submission> {
   const spec = define(study);
-  const { url: address, expireSeconds } = parseOptions(submitSchema, options, '');
+  const { url, expireSeconds, mixedEngines } = parseOptions(submitSchema, options, '');
   const id = studyId(spec);
-  return withQueue(address, async (connection, queue) => {
-    await queue.create(id);
-    return connection.exclusively(async (store, runner) => {
-      const stored = await find(store, id);
-      const outstanding = await queue.outstanding(id);
-      if (stored === undefined) await store.insertStudy(spec, StudyCells.of(spec));
-      else if (outstanding > 0) {
-        const differences = specDifferences(stored.spec, spec);
-        if (differences !== '')
-          throw new StoreError(`${store.where}: the study is still running there with other trials: ${differences}`);
-        return { id, jobs: outstanding };
-      } else await store.continueStudy(stored, spec);
-      const items = await missingItems(store, (await find(store, id)) as StudyHeader);
-      const jobs = planJobs(items, () => undefined);
-      await queue.add(id, jobs, expireSeconds, runner);
-      return { id, jobs: jobs.length };
-    });
-  });
+  return withCluster(
+    url,
+    (connection, queue) =>
+      connection.exclusively(async (store, runner) => {
+        await queue.create(id, runner);
+        const stored = await findStudy(store, id);
+        const outstanding = await queue.outstanding(id, runner);
+        if (stored === undefined) await store.insertStudy(spec, StudyCells.of(spec));
+        else if (outstanding > 0) {
+          const differences = specDifferences(stored.spec, spec);
+          if (differences !== '')
+            throw new StoreError(`${store.where}: the study is still running there with other trials: ${differences}`);
+          await noteSubmission(runner, id, mixedEngines);
+          return { id, jobs: outstanding };
+        } else await store.continueStudy(stored, spec);
+        await noteSubmission(runner, id, mixedEngines);
+        // What failed or was cancelled is a part of what is missing.
+        await queue.forgetStopped(id, runner);
+        const items = await missingItems(store, (await findStudy(store, id)) as StudyHeader);
+        const jobs = planJobs(items, () => undefined);
+        await queue.add(id, jobs, expireSeconds, runner);
+        return { id, jobs: jobs.length };
+      }),
+    { makeTables: true },
+  );
+}
+
+/** Note whether a study may be computed by several engines. Where nobody has stored anything yet, the first worker decides anew. */
+async function noteSubmission(runner: SqlRunner, id: string, mixedEngines: boolean): Promise<void> {
+  await runner.executeSql(
+    `insert into ${kSchema}.submission as present (study, mixed_engines) values ($1, $2)
+     on conflict (study) do update set mixed_engines = present.mixed_engines or excluded.mixed_engines,
+       engine = case when exists (select 1 from ${kSchema}.run where run.study = $1) then present.engine end`,
+    [id, mixedEngines],
+  );
+  // Workers that left it alone look again.
+  await announceJobs(runner);
 }
 
 /** How the results of a study are collected. */
@@ -131,7 +139,7 @@ export interface CollectOptions {
 }
 
 const collectSchema = z.strictObject({
-  url,
+  url: clusterUrl,
   out: resultFilePath,
   mixedEngines: z.boolean({ error: 'true or false' }).default(false),
   signal: abortSignal,
@@ -150,6 +158,7 @@ async function waitForJobs(
   let storedTrials: number | undefined;
   for (;;) {
     signal?.throwIfAborted();
+    const begin = performance.now();
     try {
       const outstanding = await queue.outstanding(header.id);
       const { trialsPerSecond: _, ...progress } = await storedProgress(store, header);
@@ -159,7 +168,8 @@ async function waitForJobs(
     } catch (error) {
       if (!isPassing(error)) throw error;
     }
-    await sleep(kPollMilliseconds, undefined, { signal }).catch(() => {});
+    const wait = Math.max(kPollMilliseconds, kPollShare * (performance.now() - begin));
+    await sleep(wait, undefined, { signal }).catch(() => {});
   }
 }
 
@@ -172,10 +182,10 @@ async function waitForJobs(
  */
 export async function collect(study: StudyOptions | StudySpec | string, options: CollectOptions): Promise<StudyResult> {
   const spec = define(study);
-  const { url: address, out, mixedEngines, signal, onProgress } = parseOptions(collectSchema, options, '');
-  await withQueue(address, async (connection, queue) => {
-    const { store, runner } = connection;
-    const header = await find(store, studyId(spec));
+  const { url, out, mixedEngines, signal, onProgress } = parseOptions(collectSchema, options, '');
+  await withCluster(url, async (connection, queue) => {
+    const { store } = connection;
+    const header = await findStudy(store, studyId(spec));
     if (header === undefined) throw new StoreError(`${store.where}: does not hold this study; submit it first`);
     await waitForJobs(connection, queue, header, { signal, onProgress });
     const file = statSync(out, { throwIfNoEntry: false }) === undefined ? undefined : await openForReading(out);
@@ -192,75 +202,23 @@ export async function collect(study: StudyOptions | StudySpec | string, options:
     } finally {
       await file?.store.close();
     }
-    const { jobs, reason } = await queue.failures(header.id, runner);
-    const finished = (await store.readFinished(header.id)).length;
-    if (finished < header.cells && jobs > 0)
-      throw new StoreError(
-        `${store.where}: ${jobs} jobs failed, ${finished} of ${header.cells} cells are finished and in ${out}: ${reason}; ` +
-          'submitting the study again runs what is missing',
-      );
+    await requireFinished(store, queue, header, out);
   });
   return open(out);
 }
 
-/** How far a study on a cluster is. */
-export interface ClusterStudy extends StoredProgress {
-  /** The first 16 digits of the study's hash. */
-  readonly id: string;
-  /** Its name. */
-  readonly name: string;
-  /** Jobs that wait or are under way. */
-  readonly jobs: number;
-  /** Jobs that failed for good. */
-  readonly failedJobs: number;
-}
-
-/** The studies of a cluster and how far they are. */
-export async function list(options: { readonly url: string }): Promise<readonly ClusterStudy[]> {
-  const { url: address } = parseOptions(z.strictObject({ url }), options, '');
-  return withQueue(address, async ({ store, runner }, queue) => {
-    const studies: ClusterStudy[] = [];
-    for (const header of await store.readStudies()) {
-      studies.push({
-        id: header.id,
-        name: header.spec.name,
-        ...(await storedProgress(store, header)),
-        jobs: await queue.outstanding(header.id),
-        failedJobs: (await queue.failures(header.id, runner)).jobs,
-      });
-    }
-    return studies;
-  });
-}
-
-/** Which study of a cluster. */
-export interface ClusterStudyOptions {
-  /** As in {@link SubmitOptions}. */
-  readonly url: string;
-  /** Its id, as {@link submit} returns it. */
-  readonly id: string;
-}
-
-const studySchema = z.strictObject({ url, id: z.string({ error: 'the id of a study' }) });
-
-async function required(store: StudyStore, id: string): Promise<StudyHeader> {
-  const header = await find(store, id);
-  if (header === undefined) throw new OptionRangeError('id', `the id of a study of ${store.where}`, id);
-  return header;
-}
-
-/** Everything that a cluster has computed of a study so far. */
-export async function read(options: ClusterStudyOptions): Promise<StudyResult> {
-  const { url: address, id } = parseOptions(studySchema, options, '');
-  return withQueue(address, async ({ store }) => readStudy(store, await required(store, id)));
-}
-
-/** Remove a study with its results and jobs from a cluster. */
-export async function remove(options: ClusterStudyOptions): Promise<void> {
-  const { url: address, id } = parseOptions(studySchema, options, '');
-  await withQueue(address, async ({ store, runner }, queue) => {
-    await required(store, id);
-    await queue.remove(id, runner);
-    await store.deleteStudy(id);
-  });
+/** A study that nobody works on any more, and that is not finished, must not look as if it were. */
+async function requireFinished(store: StudyStore, queue: JobQueue, header: StudyHeader, out: string): Promise<void> {
+  const finished = (await store.readFinished(header.id)).length;
+  if (finished === header.cells) return;
+  const [failure, ...others] = await queue.failures(header.id);
+  const cancelled = (await queue.counts()).get(header.id)?.cancelled ?? 0;
+  const [why, reason] =
+    failure !== undefined
+      ? [`${others.length + 1} jobs failed, `, `: ${failure.reason}`]
+      : [cancelled > 0 ? `${cancelled} jobs were cancelled, ` : 'no job is left, ', ''];
+  throw new StoreError(
+    `${store.where}: ${why}${finished} of ${header.cells} cells are finished and in ${out}${reason}; ` +
+      'submitting the study again runs what is missing',
+  );
 }

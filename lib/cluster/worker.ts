@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
-import { abortSignal, parseOptions, threadCount } from '../options.js';
+import { engineInfo } from '../engine.js';
+import { StoreError } from '../errors.js';
+import { parseOptions } from '../options.js';
 import type { Batch } from '../study/batches.js';
 import { StudyCells } from '../study/cells.js';
 import { beginRun, type StudyRun } from '../study/provenance.js';
@@ -10,56 +11,18 @@ import { runBatch, trialsFor } from '../study/run.js';
 import { gapsIn } from '../study/schedule.js';
 import type { StudyHeader, StudyStore, TheoryResult } from '../study/store.js';
 import { cellTheory } from '../study/theory.js';
-import { type ClusterConnection, connectCluster, isPassing } from './connection.js';
+import { type ClusterConnection, kSchema, type Listening } from './connection.js';
 import { fromPayload, kJobSeconds, planJobs, type WorkItem } from './plan.js';
-import { type ActiveJob, JobQueue } from './queue.js';
+import { Presence } from './presence.js';
+import type { ActiveJob, JobQueue } from './queue.js';
+import { isPassing } from './reasons.js';
+import { withCluster } from './session.js';
+import { type WorkerEvent, type WorkOptions, workSchema } from './work-options.js';
 
-/** How a worker works. */
-export interface WorkOptions {
-  /** `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; what is left out is taken from the variables PGPASSWORD and so on. */
-  readonly url: string;
-  /** Threads to use: an integer in [1, 1024]. Default `os.availableParallelism()`. */
-  readonly threads?: number | undefined;
-  /** Return when no study has jobs left. Default false: wait for more. */
-  readonly untilDone?: boolean | undefined;
-  /** Aborting ends the worker after the batch under way, whose results are stored; the promise then resolves. */
-  readonly signal?: AbortSignal | undefined;
-  /** Called after each job, and with the reason while the server is away. */
-  readonly onEvent?: ((event: WorkerEvent) => void) | undefined;
-}
-
-/** What a worker tells about itself. */
-export type WorkerEvent =
-  | {
-      /** A job was done. */
-      readonly kind: 'job';
-      /** Name of the study. */
-      readonly study: string;
-      /** Trials computed. */
-      readonly trials: number;
-      /** From taking the job to storing its results. */
-      readonly seconds: number;
-      /** False if another worker had been given the job meanwhile: then nothing was stored. */
-      readonly kept: boolean;
-    }
-  | {
-      /** A job could not be done, or the server does not answer. */
-      readonly kind: 'failure' | 'server-away';
-      /** Why. */
-      readonly reason: string;
-    };
-
-const optionsSchema = z.strictObject({
-  url: z.string({ error: 'the URL of a PostgreSQL database' }),
-  threads: threadCount,
-  untilDone: z.boolean({ error: 'true or false' }).default(false),
-  signal: abortSignal,
-  onEvent: z
-    .custom<NonNullable<WorkOptions['onEvent']>>((value) => typeof value === 'function', { error: 'a function' })
-    .optional(),
-});
-
-const kIdleMilliseconds = 500;
+/** A worker without work is told of new jobs. It looks by itself now and then, for jobs that have expired, and where it cannot be told. */
+const kIdleMilliseconds = 10_000;
+/** One that ends when everything is done looks more often. */
+const kUntilDoneMilliseconds = 1000;
 /** A batch is meant to take so long, so that a worker that is asked to stop does so soon. */
 const kBatchSeconds = 3;
 /** The first batch of a cell has at most so many trials, whatever those of the cell before cost. */
@@ -98,25 +61,84 @@ function ratesOf(batches: readonly Batch[]): (cell: number) => number | undefine
 
 class Worker {
   private readonly runs = new Map<string, StudyRun>();
+  /** Studies of which the row of this worker's run is stored. */
+  private readonly storedRuns = new Set<string>();
+  private readonly headers = new Map<string, StudyHeader>();
+  /** Studies that this worker may compute. */
+  private readonly allowed = new Set<string>();
+  /** Studies that it leaves alone, and why. */
+  private readonly refused = new Map<string, string>();
+  private listening: Listening | undefined;
+  /** Aborted when there are new jobs, and when it is to stop. */
+  private bell = new AbortController();
+  /** Aborted when the batch under way has had its time. */
+  private readonly deadline = new AbortController();
+  private deadlineTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly connection: ClusterConnection,
     private readonly queue: JobQueue,
-    private readonly threads: number,
-    private readonly stopping: AbortSignal | undefined,
-    private readonly onEvent: (event: WorkerEvent) => void,
+    private readonly presence: Presence,
+    private readonly options: {
+      readonly threads: number;
+      readonly untilDone: boolean;
+      readonly stopping: AbortSignal | undefined;
+      readonly drainSeconds: number;
+      readonly onEvent: (event: WorkerEvent) => void;
+    },
   ) {}
 
   private get stopped(): boolean {
-    return this.stopping?.aborted === true;
+    return this.options.stopping?.aborted === true;
   }
 
-  /** Work on jobs until there are none or the worker is asked to stop; whether there was any. */
-  async round(headers: readonly StudyHeader[]): Promise<boolean> {
-    let found = false;
-    for (const header of headers) {
+  private readonly drain = (): void => {
+    const { drainSeconds, onEvent } = this.options;
+    this.bell.abort();
+    onEvent({ kind: 'stopping', seconds: drainSeconds });
+    this.deadlineTimer = setTimeout(() => this.deadline.abort(), 1000 * drainSeconds);
+  };
+
+  /** Work until asked to stop or, if so wanted, until there is nothing left to do. */
+  async all(): Promise<void> {
+    const { stopping, untilDone, threads, onEvent } = this.options;
+    const { presence, queue } = this;
+    await presence.begin();
+    onEvent({ kind: 'start', worker: presence.id, host: presence.host, engine: engineInfo().fingerprint, threads });
+    if (this.stopped) this.drain();
+    else stopping?.addEventListener('abort', this.drain, { once: true });
+    try {
       while (!this.stopped) {
-        const job = await this.queue.take(header.id);
+        if (presence.failure !== undefined) throw presence.failure;
+        this.bell = new AbortController();
+        if (await this.untilServerIsBack(() => this.round())) continue;
+        if (untilDone) {
+          const left = await this.untilServerIsBack(() => queue.allOutstanding([...this.refused.keys()]));
+          if (left === 0) break;
+        }
+        // Not all at the same moment.
+        const wait = (untilDone ? kUntilDoneMilliseconds : kIdleMilliseconds) * (0.5 + Math.random());
+        await sleep(wait, undefined, { signal: this.bell.signal }).catch(() => {});
+      }
+      for (const id of this.storedRuns)
+        await this.untilServerIsBack(() => this.connection.store.finishRun((this.runs.get(id) as StudyRun).id));
+    } finally {
+      stopping?.removeEventListener('abort', this.drain);
+      clearTimeout(this.deadlineTimer);
+      // The server may be away, and forgets the worker by itself.
+      await presence.end().catch(() => {});
+    }
+    const [refusal] = this.refused.values();
+    if (!this.stopped && refusal !== undefined) throw new StoreError(refusal);
+  }
+
+  /** Work on the jobs that wait until there are none or the worker is asked to stop; whether there was any. */
+  private async round(): Promise<boolean> {
+    if (this.listening?.lost !== false) this.listening = await this.connection.listen(() => this.bell.abort());
+    let found = false;
+    for (const header of await this.studies(await this.queue.waiting())) {
+      while (!this.stopped && this.presence.failure === undefined) {
+        const job = await this.queue.take(header.id, this.presence.id);
         if (job === undefined) break;
         found = true;
         await this.job(header, job);
@@ -125,7 +147,57 @@ class Worker {
     return found;
   }
 
+  /** The studies with these ids, but those that this worker cannot read, or may not compute. */
+  private async studies(waiting: readonly string[]): Promise<readonly StudyHeader[]> {
+    const { store } = this.connection;
+    const studies: StudyHeader[] = [];
+    for (const id of this.refused.keys()) if (!waiting.includes(id)) this.refused.delete(id);
+    // One query, unless one of them is of another version of this package: then one each.
+    const all = await store.readStudies(waiting, this.headers).catch((error) => {
+      if (isPassing(error)) throw error;
+    });
+    for (const id of waiting) {
+      try {
+        const header = all?.find((one) => one.id === id) ?? (await store.readStudies([id], this.headers))[0];
+        // Removed a moment ago.
+        if (header === undefined) continue;
+        this.headers.set(id, header);
+        await this.claim(header);
+        this.refused.delete(id);
+        studies.push(header);
+      } catch (error) {
+        if (isPassing(error)) throw error;
+        const reason = (error as Error).message;
+        if (this.refused.get(id) === reason) continue;
+        this.refused.set(id, reason);
+        this.options.onEvent({ kind: 'refusal', reason });
+      }
+    }
+    this.presence.refuse([...this.refused.values()][0]);
+    return studies;
+  }
+
+  /** Make the engine of this worker that of a study without one; throws if the study has another, unless any may compute it. */
+  private async claim({ id, spec }: StudyHeader): Promise<void> {
+    if (this.allowed.has(id)) return;
+    const { runner, store } = this.connection;
+    const own = engineInfo().fingerprint;
+    const { rows } = await runner.executeSql(
+      `insert into ${kSchema}.submission as present (study, engine) values ($1, $2)
+       on conflict (study) do update set engine = coalesce(present.engine, excluded.engine) returning engine, mixed_engines`,
+      [id, own],
+    );
+    const { engine, mixed_engines } = rows[0] as { engine: string; mixed_engines: boolean };
+    if (engine !== own && !mixed_engines)
+      throw new StoreError(
+        `${store.where}: study ${spec.name} (${id}) is computed by the engine ${engine}, and this worker has ${own}, whose results agree with ` +
+          'them up to rounding only; set OPENBLAS_CORETYPE to the same on all machines, or submit the study with mixedEngines (--mixed-engines)',
+      );
+    this.allowed.add(id);
+  }
+
   private async job(header: StudyHeader, job: ActiveJob): Promise<void> {
+    const { onEvent } = this.options;
     const begin = performance.now();
     let results: JobResults;
     try {
@@ -133,14 +205,19 @@ class Worker {
     } catch (error) {
       if (isPassing(error)) throw error;
       const reason = `job ${job.id} of ${header.spec.name}: ${(error as Error).message}`;
-      await this.queue.fail(header.id, job.id, reason);
-      this.onEvent({ kind: 'failure', reason });
+      await this.untilServerIsBack(() =>
+        this.connection.transaction((_, runner) => this.queue.fail(header.id, job, reason, runner)),
+      );
+      onEvent({ kind: 'failure', reason });
       return;
     }
     const kept = await this.untilServerIsBack(() => this.commit(header, job, results));
+    if (kept) this.storedRuns.add(header.id);
     const trials = results.batches.reduce((sum, { status }) => sum + status.length, 0);
     const seconds = (performance.now() - begin) / 1000;
-    this.onEvent({ kind: 'job', study: header.spec.name, trials, seconds, kept });
+    this.presence.jobs += kept ? 1 : 0;
+    this.presence.trials += kept ? trials : 0;
+    onEvent({ kind: 'job', study: header.spec.name, id: header.id, job: job.id, trials, seconds, kept });
   }
 
   private async runOf({ id }: StudyHeader): Promise<StudyRun> {
@@ -149,12 +226,26 @@ class Worker {
     return run;
   }
 
-  /** Work on the items of a job, in order, for about {@link kJobSeconds} seconds. */
+  /** Which of the cells whose law a job may have to compute have it already. */
+  private async knownLaws({ id, spec }: StudyHeader, items: readonly WorkItem[]): Promise<ReadonlySet<number>> {
+    const cells = items.filter(({ firstTrial }) => firstTrial === 0).map(({ cell }) => cell);
+    if (!spec.theory || cells.length === 0) return new Set();
+    const [from, to] = [Math.min(...cells), Math.max(...cells) + 1];
+    return new Set((await this.untilServerIsBack(() => this.connection.store.readTheories(id, from, to))).keys());
+  }
+
+  /**
+   * Work on the items of a job, in order, for about {@link kJobSeconds} seconds. What is abandoned because the worker has to end is left
+   * over like what was not begun.
+   */
   private async compute(header: StudyHeader, { data }: ActiveJob): Promise<JobResults> {
+    const { threads } = this.options;
+    const { signal } = this.deadline;
     const items = fromPayload(data);
-    const { spec, id } = header;
+    const { spec } = header;
     const cells = StudyCells.of(spec);
     const run = await this.runOf(header);
+    const known = await this.knownLaws(header, items);
     const batches: Batch[] = [];
     const theories: TheoryResult[] = [];
     const rest: WorkItem[] = [];
@@ -162,33 +253,34 @@ class Worker {
     const seconds = () => (performance.now() - begin) / 1000;
     let rate = Number.POSITIVE_INFINITY;
     for (const item of items) {
-      // At least one batch per job, or it would never end.
-      if (seconds() > kJobSeconds || (this.stopped && batches.length + theories.length > 0)) {
-        rest.push(item);
-        continue;
-      }
-      if (item.cell >= cells.length) throw new Error(`there is no cell ${item.cell}`);
-      const cell = cells.at(item.cell);
-      if (spec.theory && item.firstTrial === 0) {
-        const known = await this.untilServerIsBack(() =>
-          this.connection.store.readTheories(id, item.cell, item.cell + 1),
-        );
-        if (!known.has(item.cell)) theories.push({ cell: item.cell, theory: await cellTheory(spec, cell, undefined) });
-      }
       let done = 0;
-      // A first batch of unknown cost is small.
-      let size = Math.max(this.threads, Math.min(kFirstBatchTrials, Math.ceil(kBatchSeconds / rate)));
-      while (done < item.trials) {
-        if (done > 0 && (seconds() > kJobSeconds || this.stopped)) {
-          rest.push({ ...item, firstTrial: item.firstTrial + done, trials: item.trials - done });
-          break;
+      try {
+        // At least one batch per job, or it would never end.
+        if (seconds() > kJobSeconds || (this.stopped && batches.length + theories.length > 0)) {
+          rest.push(item);
+          continue;
         }
-        const range = { firstTrial: item.firstTrial + done, trials: Math.min(size, item.trials - done) };
-        const batch = await runBatch(spec, cell, range, run, { threads: this.threads });
-        batches.push(batch);
-        done += range.trials;
-        rate = batch.wallSeconds / range.trials;
-        size = trialsFor(Math.min(kBatchSeconds, kJobSeconds - seconds()), rate, this.threads);
+        if (item.cell >= cells.length) throw new Error(`there is no cell ${item.cell}`);
+        const cell = cells.at(item.cell);
+        if (spec.theory && item.firstTrial === 0 && !known.has(item.cell))
+          theories.push({ cell: item.cell, theory: await cellTheory(spec, cell, signal) });
+        // A first batch of unknown cost is small.
+        let size = Math.max(threads, Math.min(kFirstBatchTrials, Math.ceil(kBatchSeconds / rate)));
+        while (done < item.trials) {
+          if (done > 0 && (seconds() > kJobSeconds || this.stopped)) {
+            rest.push({ ...item, firstTrial: item.firstTrial + done, trials: item.trials - done });
+            break;
+          }
+          const range = { firstTrial: item.firstTrial + done, trials: Math.min(size, item.trials - done) };
+          const batch = await runBatch(spec, cell, range, run, { threads, signal });
+          batches.push(batch);
+          done += range.trials;
+          rate = batch.wallSeconds / range.trials;
+          size = trialsFor(Math.min(kBatchSeconds, kJobSeconds - seconds()), rate, threads);
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error;
+        rest.push({ ...item, firstTrial: item.firstTrial + done, trials: item.trials - done });
       }
     }
     return { batches, theories, rest };
@@ -197,9 +289,11 @@ class Worker {
   /** Store what a job found, that it is done, and the jobs that follow, in one transaction; false if it was no longer ours. */
   private commit(header: StudyHeader, job: ActiveJob, { batches, theories, rest }: JobResults): Promise<boolean> {
     const { id } = header;
+    const worker = this.presence.id;
     return this.connection.transaction(async (store, runner, database) => {
-      if (!(await this.queue.complete(id, job.id, runner))) return false;
-      await store.addRun(id, await this.runOf(header));
+      if (!(await this.queue.complete(id, job, worker, runner)))
+        return this.queue.hasCompleted(id, job, worker, runner);
+      if (!this.storedRuns.has(id)) await store.addRun(id, await this.runOf(header));
       const touched = [...new Set([...batches, ...theories].map(({ cell }) => cell))].sort((a, b) => a - b);
       // Whoever stores the last piece of a stretch looks at the cell: one at a time, in order, so that nobody waits in a circle.
       if (touched.length > 0)
@@ -242,17 +336,12 @@ class Worker {
         return await work();
       } catch (error) {
         if (!isPassing(error)) throw error;
-        this.onEvent({ kind: 'server-away', reason: (error as Error).message });
+        this.options.onEvent({ kind: 'server-away', reason: (error as Error).message });
         if (this.stopped) deadline = Math.min(deadline, performance.now() + kPatienceMilliseconds);
         if (performance.now() + wait > deadline) throw error;
-        await sleep(wait, undefined, this.stopped ? {} : { signal: this.stopping }).catch(() => {});
+        await sleep(wait, undefined, this.stopped ? {} : { signal: this.options.stopping }).catch(() => {});
       }
     }
-  }
-
-  /** Note that the worker is gone. */
-  async end(): Promise<void> {
-    for (const { id } of this.runs.values()) await this.connection.store.finishRun(id);
   }
 }
 
@@ -261,41 +350,36 @@ class Worker {
  * one computes does not depend on which one it is.
  *
  * A worker that is killed loses the job under way, which another one gets when it expires. While the server is away the worker keeps what
- * it has computed and tries again.
+ * it has computed and tries again. One that was stopped for longer than a job may take finds that the job was given to another one,
+ * and stores nothing of it.
  *
- * @throws {@link StoreError} if the database cannot be reached or used at the beginning; {@link OptionTypeError} or
+ * @throws {@link StoreError} if the database cannot be reached or used at the beginning, if its tables are of another version or are brought to one
+ * meanwhile, or, with `untilDone`, if only studies are left that this worker may not compute; {@link OptionTypeError} or
  * {@link OptionRangeError} for a bad option.
+ * @example
+ * ```ts
+ * import { cluster } from 'prompt-attention';
+ * await cluster.work({ url: 'postgres://me@db/studies', untilDone: true, drainSeconds: 20 });
+ * ```
  */
 export async function work(options: WorkOptions): Promise<void> {
   const {
     url,
     threads = availableParallelism(),
-    untilDone,
-    signal,
+    signal: stopping,
     onEvent = () => {},
-  } = parseOptions(optionsSchema, options, '');
-  const connection = await connectCluster(url);
-  try {
-    const queue = await JobQueue.open(connection, true);
-    const worker = new Worker(connection, queue, threads, signal, onEvent);
-    const known = new Map<string, StudyHeader>();
-    try {
-      while (signal?.aborted !== true) {
-        const found = await worker.untilServerIsBack(async () => {
-          const waiting = await queue.waiting(connection.runner);
-          const headers = await connection.store.readStudies(waiting, known);
-          for (const header of headers) known.set(header.id, header);
-          return worker.round(headers);
-        });
-        if (found) continue;
-        if (untilDone && (await worker.untilServerIsBack(() => queue.allOutstanding(connection.runner))) === 0) break;
-        await sleep(kIdleMilliseconds, undefined, { signal }).catch(() => {});
-      }
-      await worker.end();
-    } finally {
-      await queue.close();
-    }
-  } finally {
-    await connection.close();
-  }
+    ...rest
+  } = parseOptions(workSchema, options, '');
+  await withCluster(
+    url,
+    (connection, queue) => {
+      const presence = new Presence(connection, threads, () => onEvent({ kind: 'heartbeat' }));
+      return new Worker(connection, queue, presence, { threads, stopping, onEvent, ...rest }).all();
+    },
+    {
+      makeTables: true,
+      onMaintenanceError: ({ message }) =>
+        onEvent({ kind: 'server-away', reason: `maintenance of the queue: ${message}` }),
+    },
+  );
 }

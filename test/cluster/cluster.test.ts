@@ -3,42 +3,16 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import anyTest, { type TestFn } from 'ava';
-import { connectCluster, isPassing, type SqlRunner } from '../../lib/cluster/connection.js';
+import { connectCluster, type SqlRunner } from '../../lib/cluster/connection.js';
 import { collect, list, read, remove, submit, work } from '../../lib/cluster/index.js';
+import { isPassing } from '../../lib/cluster/reasons.js';
 import { OptionRangeError, StoreError } from '../../lib/errors.js';
 import { run } from '../../lib/study/index.js';
 import { command, start } from '../cli/support.js';
 import { smallStudy, temporaryDirectory, timeless } from '../study/support.js';
-import { hasPostgres, PostgresServer } from '../support/postgres.js';
+import { count, kJobs, overlaps, slowStudy, testsWithPostgres, until } from './support.js';
 
-const kAvailable = hasPostgres();
-const base = anyTest as TestFn<{ postgres: PostgresServer }>;
-const test = kAvailable ? base.serial : base.serial.skip;
-
-if (kAvailable) {
-  base.serial.before(async (t) => {
-    t.context.postgres = await PostgresServer.start();
-  });
-  base.serial.after.always((t) => t.context.postgres?.remove());
-}
-
-/** Slow enough that workers are caught in the middle of it, with several looks per cell. */
-const slowStudy = {
-  ...smallStudy,
-  name: 'slow',
-  method: 'dense',
-  experiment: { ...smallStudy.experiment, mixture: { ...smallStudy.experiment.mixture, tokens: 32, dimension: 100 } },
-  factors: { examples: [200, 300, 400], inverseTemperature: [0, 0.5] },
-  trials: { minimum: 64, maximum: 1024, standardError: 0.0012 },
-} as const;
-
-const kJobs = 'prompt_attention_jobs.job';
-const count = async (postgres: PostgresServer, query: string) => Number((await postgres.query(query))[0]?.count);
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition().catch(() => false))) await sleep(20);
-}
+const test = testsWithPostgres();
 
 test('submitted, detached, worked on and collected, a study has the rows of the local run', async (t) => {
   const { url } = t.context.postgres;
@@ -52,7 +26,7 @@ test('submitted, detached, worked on and collected, a study has the rows of the 
   t.regex((await cli('status')).stdout, /study small \(\w+\): 0 of 4 cells finished, 0 trials, 4 jobs left/);
   const worked = await cli('worker', '--until-done');
   t.is(worked.code, 0, worked.stderr);
-  t.regex(worked.stderr, /^(small: \d+ trials in [\d.]+ s\n)+$/);
+  t.regex(worked.stderr, /"msg":"small: \d+ trials in [\d.]+ s"/);
   t.regex((await cli('status')).stdout, /study small \(\w+\): 4 of 4 cells finished, \d+ trials, 0 jobs left/);
   const collected = await cli('run', 'study.yaml', '--progress', 'json');
   t.is(collected.code, 0, collected.stderr);
@@ -122,9 +96,7 @@ test('four workers, two killed in the middle of a job, the server restarted: the
   const collected = await collect(slowStudy, { url, out: join(directory, 'collected.sqlite') });
   t.deepEqual(timeless(collected.rows), timeless(local.rows));
   t.is(collected.finishedCells, 6);
-  const overlaps = `select count(*) from prompt_attention.batch a join prompt_attention.batch b on a.study = b.study and a.cell = b.cell
-    and a.first_trial < b.first_trial and a.first_trial + a.trials > b.first_trial`;
-  t.is(await count(postgres, overlaps), 0);
+  t.is(await overlaps(postgres), 0);
   const retried = `select count(*) from ${kJobs} where name = 'study-${id}' and retry_count > 0`;
   t.true((await count(postgres, retried)) >= 2);
   for (const { child } of workers) child.kill('SIGTERM');

@@ -11,6 +11,7 @@ export interface ElsewhereCommand {
 
 const figures = (name: string) => ['scripts/figures.mjs', name] as const;
 const cluster = (text: string) => ['test/cluster/cluster.test.ts', text] as const;
+const operated = (text: string) => ['test/cluster/operate.test.ts', text] as const;
 
 /** The only commands that may be left out. An entry that no document has any more fails the test. */
 export const elsewhere: readonly ElsewhereCommand[] = [
@@ -103,6 +104,22 @@ export const elsewhere: readonly ElsewhereCommand[] = [
     ranBy: cluster("'status'"),
     reason: 'needs a PostgreSQL server',
   },
+  {
+    command:
+      'npx prompt-attention cluster migrate --cluster postgres://owner@db/studies --submitter ada --worker worker --reader bob',
+    ranBy: operated("'migrate'"),
+    reason: 'needs a PostgreSQL server',
+  },
+  ...['status', 'workers', 'failures'].map((name) => ({
+    command: `npx prompt-attention cluster ${name} --cluster postgres://me@db/studies`,
+    ranBy: operated(`'${name}'`),
+    reason: 'needs a PostgreSQL server',
+  })),
+  ...['retry', 'cancel', 'remove'].map((name) => ({
+    command: `npx prompt-attention cluster ${name} 0123456789abcdef --cluster postgres://me@db/studies`,
+    ranBy: operated(`'${name}'`),
+    reason: 'needs a PostgreSQL server',
+  })),
   ...[
     'sbatch examples/slurm-array.sbatch examples/sample-complexity.yaml 32',
     'sbatch --array=2,7-9 examples/slurm-array.sbatch examples/sample-complexity.yaml 32',

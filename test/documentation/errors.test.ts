@@ -181,10 +181,15 @@ const sources: Readonly<Record<string, string>> = {
   'is damaged; restore it from a copy, or delete it and run the study again': 'lib/study/sqlite.ts',
   'finished trials are kept in …, the same command continues the study': 'lib/cli/run.ts',
   'the cluster needs the packages pg and pg-boss': 'lib/cluster/connection.ts',
-  'the server refuses the user or the password': 'lib/cluster/connection.ts',
-  'there is no such database; create it with createdb': 'lib/cluster/connection.ts',
-  'the user may not create tables there': 'lib/cluster/connection.ts',
+  'the server refuses the user or the password': 'lib/cluster/reasons.ts',
+  'there is no such database; create it with createdb': 'lib/cluster/reasons.ts',
+  'the owner of the tables grants what a user needs with prompt-attention cluster migrate': 'lib/cluster/reasons.ts',
+  'has no tables of prompt-attention': 'lib/cluster/schema.ts',
+  'has tables of version …, and this version of prompt-attention uses version …': 'lib/cluster/schema.ts',
+  'is computed by the engine …, and this worker has …': 'lib/cluster/worker.ts',
   '… jobs failed, … of … cells are finished and in …': 'lib/cluster/submit.ts',
+  '… jobs were cancelled, … of … cells are finished and in …': 'lib/cluster/submit.ts',
+  'no job is left, … of … cells are finished and in …': 'lib/cluster/submit.ts',
 };
 
 function patternOf(message: string): RegExp {

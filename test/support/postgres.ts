@@ -43,6 +43,8 @@ export class PostgresServer {
   private constructor(
     private readonly directory: string,
     readonly port: number,
+    /** Settings beside those of every test. */
+    private readonly settings: Readonly<Record<string, string | number>>,
   ) {}
 
   /** The server refuses to run as root. */
@@ -52,7 +54,7 @@ export class PostgresServer {
     return ['setpriv', ['--reuid=nobody', '--regid=nogroup', '--clear-groups', path, ...args]];
   }
 
-  static async start(): Promise<PostgresServer> {
+  static async start(settings: Readonly<Record<string, string | number>> = {}): Promise<PostgresServer> {
     const directory = mkdtempSync(join(tmpdir(), 'prompt-attention-postgres-'));
     const passwordFile = join(directory, 'password');
     writeFileSync(passwordFile, kPassword);
@@ -64,13 +66,23 @@ export class PostgresServer {
     const options = ['-D', data, '-U', 'tester', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '-E', 'UTF8', '-N'];
     const [file, args] = PostgresServer.asUser('initdb', [...options, '--locale=C']);
     execFileSync(file, args, { cwd: directory, stdio: 'pipe' });
-    const postgres = new PostgresServer(directory, await freePort());
+    const postgres = new PostgresServer(directory, await freePort(), settings);
     await postgres.up();
     return postgres;
   }
 
   get url(): string {
-    return `postgres://tester:${encodeURIComponent(kPassword)}@127.0.0.1:${this.port}/postgres`;
+    return this.urlOf('tester');
+  }
+
+  /** The address for another role, with the same password, at another port, or with settings of the driver. */
+  urlOf(role: string, { port = this.port, query = '' } = {}): string {
+    return `postgres://${role}:${encodeURIComponent(kPassword)}@127.0.0.1:${port}/postgres${query}`;
+  }
+
+  /** Make a role that may log in with the password of the tests, and nothing else. */
+  async makeRole(role: string): Promise<void> {
+    await this.query(`create role ${role} login password '${kPassword}'`);
   }
 
   /** Forms of the password that must not be printed. */
@@ -80,7 +92,8 @@ export class PostgresServer {
 
   /** Start the server and wait until it answers. */
   async up(): Promise<void> {
-    const settings = { listen_addresses: '127.0.0.1', port: this.port, unix_socket_directories: '', fsync: 'off' };
+    const own = { listen_addresses: '127.0.0.1', port: this.port, unix_socket_directories: '', fsync: 'off' };
+    const settings = { ...own, ...this.settings };
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     const [file, args] = PostgresServer.asUser('postgres', ['-D', join(this.directory, 'data'), ...flags]);
     this.server = spawn(file, args, { cwd: this.directory, stdio: 'ignore' });
@@ -95,12 +108,12 @@ export class PostgresServer {
     }
   }
 
-  /** Stop the server at once; its clients lose their connections. */
-  async down(): Promise<void> {
+  /** Stop the server at once; its clients lose their connections. With SIGKILL it has to recover when it is started again. */
+  async down(signal: 'SIGINT' | 'SIGKILL' = 'SIGINT'): Promise<void> {
     const server = this.server;
-    if (server === undefined || server.exitCode !== null) return;
+    if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
     const ended = new Promise((resolve) => server.once('exit', resolve));
-    server.kill('SIGINT');
+    server.kill(signal);
     await ended;
   }
 
