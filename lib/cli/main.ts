@@ -16,6 +16,7 @@ import { runCommand } from './run.js';
 import { schemaCommand } from './schema.js';
 import { separationCommand } from './separation.js';
 import { statusCommand } from './status.js';
+import { textCommand } from './text.js';
 import { workerCommand } from './worker.js';
 
 // A reader that closes the pipe early (`… | head`) ends the output, not with an error.
@@ -47,6 +48,7 @@ const commands = [
   separationCommand(),
   complexityCommand(),
   imagesCommand(),
+  textCommand(),
   doctorCommand(),
   buildCommand(),
   completionCommand(),
