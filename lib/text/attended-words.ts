@@ -201,8 +201,7 @@ export async function erasureCurve(
           choosePlaces(list.length, uniformsOf({ seed, trial: repetition, examples: count, purpose }, 1)),
         );
       });
-      for (const [i, right] of (await accuracyOf(texts)).entries())
-        random[i] = (random[i] as number) + right;
+      for (const [i, right] of (await accuracyOf(texts)).entries()) random[i] = (random[i] as number) + right;
     }
     const averaged = random.map((sum) => sum / repetitions);
     const difference = attended.map((right, i) => right - (averaged[i] as number));

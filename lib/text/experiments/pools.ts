@@ -118,9 +118,12 @@ function requireBothLabels(pool: TextPool, option: string, expected: string, val
   if (!pool.labels.includes(1) || !pool.labels.includes(-1)) throw new OptionRangeError(option, expected, value);
 }
 
-async function distinctTexts(source: ResolvedCorpusSource, leastClasses: 1 | 2 = 2) {
-  const { documents, classes } = await readSource(source, leastClasses);
-  return { classes, documents: distinctDocuments(documents) };
+/** The different texts of a corpus, which several pools may be made of. */
+function distinctTexts(source: ResolvedCorpusSource, leastClasses: 1 | 2 = 2) {
+  return shared({ corpus: { source, leastClasses } }, undefined, async () => {
+    const { documents, classes } = await readSource(source, leastClasses);
+    return { classes, documents: distinctDocuments(documents) };
+  });
 }
 
 /** Training and test documents of a classification. */
