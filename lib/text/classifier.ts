@@ -8,7 +8,7 @@ import type { TextDocument } from './corpus.js';
 import { embedTexts } from './embed.js';
 import { trainClassifier } from './experiments/classification.js';
 import { modelOf } from './experiments/models.js';
-import { classificationPools } from './experiments/pools.js';
+import { classificationPools, testDocumentsOf } from './experiments/pools.js';
 import {
   type ResolvedTextClassification,
   type TextClassificationExperiment,
@@ -170,14 +170,9 @@ export async function learnClassifier(
  * console.log(typeof errorOf); // function
  * ```
  */
-export async function testDocuments(
-  classifier: TextClassifier,
-  options: JobOptions = {},
-): Promise<readonly TextDocument[]> {
-  const { experiment, seed } = requireClassifier(classifier);
-  const { signal } = parseOptions(z.strictObject({ signal: abortSignal }), options, '');
-  const { test } = await classificationPools(experiment, { seed, threads: availableParallelism(), signal });
-  return test.documents;
+export async function testDocuments(classifier: TextClassifier): Promise<readonly TextDocument[]> {
+  const { experiment, seed, vectors } = requireClassifier(classifier);
+  return testDocumentsOf(experiment, seed, vectors);
 }
 
 /** Attention of every token of a text, averaged over prompts, from the rows of all texts. */

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import fc from 'fast-check';
 import { parseExperiment, resolveMethod } from '../../lib/experiment.js';
@@ -14,6 +15,7 @@ import {
   text,
 } from '../../lib/index.js';
 import { kindOf } from '../../lib/kinds.js';
+import { StudyCells } from '../../lib/study/cells.js';
 import { naiveBayes, tfIdfLogistic } from '../../lib/text/baselines.js';
 import { rocAuc } from '../../lib/text/evaluation.js';
 import { diluteTexts } from '../../lib/text/experiments/dilution.js';
@@ -247,4 +249,13 @@ test('a study file runs experiments on text, and their figure is drawn', async (
   );
   t.is(result.rows.length, 4);
   t.regex(await text.textFigure(result), /^<svg[\s\S]*naive-bayes/);
+});
+
+test('the studies of the examples are valid', (t) => {
+  const studies = ['examples/text-dilution.yaml', 'examples/text-classification.yaml', 'examples/text-shift.yaml'];
+  const specs = studies.map((file) => study.define(fileURLToPath(new URL(`../../${file}`, import.meta.url))));
+  t.deepEqual(
+    specs.map((spec) => [...StudyCells.of(spec)].length),
+    [9, 26, 13],
+  );
 });

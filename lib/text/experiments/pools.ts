@@ -153,6 +153,22 @@ async function splitDocuments(
   return { classes, test: chosen, train: documents };
 }
 
+/** Whether a text has a word with a vector. */
+const knownBy =
+  ({ index }: WordVectors) =>
+  (words: readonly string[]) =>
+    words.some((word) => index.has(word));
+
+/** The test documents of {@link classificationPools}, whose vectors are known. */
+export async function testDocumentsOf(
+  experiment: Pick<ResolvedTextClassification, 'data' | 'test' | 'testExamples'>,
+  seed: number | bigint,
+  vectors: WordVectors,
+): Promise<readonly TextDocument[]> {
+  const { test } = await splitDocuments(experiment, seed);
+  return textsWith(poolOf(test), knownBy(vectors)).documents;
+}
+
 /**
  * The texts of a classification: distinct ones, none of them in both pools, and each with a word that has a vector. Vectors are learned
  * from all training texts, whatever n.
@@ -167,7 +183,7 @@ export function classificationPools(
     const { classes, ...documents } = await splitDocuments(experiment, seed);
     const [train, test] = [poolOf(documents.train), poolOf(documents.test)];
     const vectors = await vectorsOf(options, train.words, { threads, signal });
-    const isKnown = (words: readonly string[]) => words.some((word) => vectors.index.has(word));
+    const isKnown = knownBy(vectors);
     const pools = { classes, vectors, train: textsWith(train, isKnown), test: textsWith(test, isKnown) };
     requireBothLabels(pools.train, 'data', 'a corpus with training texts of both classes', data);
     if (testData === undefined)
