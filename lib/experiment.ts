@@ -10,6 +10,7 @@ import {
 } from './images/experiments/schemas.js';
 import { type ContextualMixture, type ContextualMixtureOptions, hasScalarNoise, mixtureSchema } from './mixture.js';
 import { finiteNumber, integerFrom, nonNegativeNumber, oneOf, parseOptions, positiveNumber } from './options.js';
+import { type TextExperiment, textClassificationSchema, textDilutionSchema } from './text/experiments/schemas.js';
 import { type OptimizerOptions, optimizerSchema } from './training/optimizer.js';
 
 /**
@@ -129,7 +130,12 @@ export interface GradientDescentExperiment {
 }
 
 /** An experiment that {@link simulate} runs. */
-export type Experiment = KnownPromptExperiment | ThreeStepExperiment | GradientDescentExperiment | ImageExperiment;
+export type Experiment =
+  | KnownPromptExperiment
+  | ThreeStepExperiment
+  | GradientDescentExperiment
+  | ImageExperiment
+  | TextExperiment;
 
 export const knownPromptSchema = z.strictObject({
   kind: z.literal('known-prompt'),
@@ -196,10 +202,19 @@ export type ResolvedGradientDescent = z.output<typeof gradientDescentSchema>;
 
 export const experimentSchema = z.discriminatedUnion(
   'kind',
-  [knownPromptSchema, threeStepSchema, gradientDescentSchema, imageBagSchema, imageTransferSchema, imageRiskSchema],
+  [
+    knownPromptSchema,
+    threeStepSchema,
+    gradientDescentSchema,
+    imageBagSchema,
+    imageTransferSchema,
+    imageRiskSchema,
+    textClassificationSchema,
+    textDilutionSchema,
+  ],
   {
     error:
-      "an experiment: an object whose kind is 'known-prompt', 'three-step', 'gradient-descent', 'image-bag', 'image-transfer' or 'image-risk'",
+      "an experiment: an object whose kind is 'known-prompt', 'three-step', 'gradient-descent', 'image-bag', 'image-transfer', 'image-risk', 'text-classification' or 'text-dilution'",
   },
 );
 
@@ -220,7 +235,8 @@ export const kLeastThreeStepDimension = 5;
 /** The method an experiment runs with: the one asked for if it is exact for the experiment, by default the fastest exact one. */
 export function resolveMethod(experiment: ResolvedExperiment, method: SimulationMethod | undefined): SimulationMethod {
   if (!('mixture' in experiment)) {
-    if (method === 'projected') throw new OptionRangeError('method', "'dense' for an experiment on images", method);
+    if (method === 'projected')
+      throw new OptionRangeError('method', "'dense' for an experiment on images or text", method);
     return 'dense';
   }
   const scalar = hasScalarNoise(experiment.mixture);

@@ -80,6 +80,18 @@ export {
   summary,
 } from './summary.js';
 export { type TestErrorEstimate, type TestErrorOptions, testError } from './test-error.js';
+export type {
+  LearnedVectors,
+  SavedVectors,
+  TextBaseline,
+  TextClassificationExperiment,
+  TextDilutionExperiment,
+  TextExperiment,
+  TextExperimentOptions,
+  TextModel,
+  TextTrainingOptions,
+  VectorsSource,
+} from './text/experiments/schemas.js';
 export * as text from './text/index.js';
 export * from './training/index.js';
 export { type TrialFeatures, type TrialFeaturesOptions, trialFeatures } from './trial-features.js';

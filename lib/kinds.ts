@@ -16,6 +16,7 @@ import { gradientDescent, kLeastDescentDimension } from './risk/gradient-descent
 import { knownPrompt } from './risk/known-prompt.js';
 import { threeStep } from './risk/three-step.js';
 import { resolveSolver, worthwhileIterations } from './solver.js';
+import { textKinds } from './text/experiments/run.js';
 import { toNativeOptimizer } from './training/optimizer.js';
 import { recordedSteps } from './training/records.js';
 
@@ -168,6 +169,7 @@ const kKinds: Kinds = {
     },
   },
   ...imageKinds,
+  ...textKinds,
 };
 
 /** The entry of an experiment's kind, ready to be called with that experiment. */

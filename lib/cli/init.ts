@@ -10,7 +10,7 @@ function studyText(name: string, schema: string): string {
 name: ${name}
 # Fixes every random number, together with the cell and the index of the trial.
 seed: 1
-# What all cells share. Kinds: known-prompt, three-step, gradient-descent; image-bag, image-transfer, image-risk on real images.
+# What all cells share. Kinds: known-prompt, three-step, gradient-descent; image-bag, image-transfer, image-risk on real images; text-classification, text-dilution.
 experiment:
   kind: known-prompt
   mixture:

@@ -19,6 +19,7 @@ import { schemaCommand } from './schema.js';
 import { separationCommand } from './separation.js';
 import { slurmCommand } from './slurm.js';
 import { statusCommand } from './status.js';
+import { textCommand } from './text.js';
 import { workerCommand } from './worker.js';
 
 // A reader that closes the pipe early (`… | head`) ends the output, not with an error.
@@ -53,6 +54,7 @@ const commands = [
   exploreCommand(),
   complexityCommand(),
   imagesCommand(),
+  textCommand(),
   doctorCommand(),
   buildCommand(),
   completionCommand(),

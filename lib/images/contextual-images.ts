@@ -8,9 +8,10 @@ import { type JobOptions, runJob } from '../job.js';
 import type { ModelData } from '../models/index.js';
 import { type NativeImageTokensRequest, native } from '../native.js';
 import { abortSignal, integerFrom, parseOptions, seedSchema, threadCount } from '../options.js';
+import type { ChoiceRange } from '../real-data/choices.js';
 import { type Embedding, positionalPart } from './embedding.js';
 import type { ImageSet } from './image-set.js';
-import { type ChoiceRange, kExamplesPerTrial, planBags, planCanvases } from './layout.js';
+import { kExamplesPerTrial, planBags, planCanvases } from './layout.js';
 import { wholeImages } from './native-pieces.js';
 import { type ImageTask, imageTaskSchema, type ResolvedImageTask } from './task.js';
 

@@ -4,9 +4,10 @@ import { hashKey } from '../experiment.js';
 import { runJob } from '../job.js';
 import { type NativeEmbeddingStage, type NativeImageTokensRequest, native } from '../native.js';
 import { parseOptions } from '../options.js';
+import { kChoicePurpose } from '../real-data/choices.js';
 import { type EmbeddingOptions, embeddingSchema } from './embedding-options.js';
 import type { ImageSet } from './image-set.js';
-import { kChoicePurpose, wholeImages } from './native-pieces.js';
+import { wholeImages } from './native-pieces.js';
 
 /** An embedding fitted to the patches of some images. Make one with {@link fitEmbedding}. */
 export interface Embedding {

@@ -6,10 +6,10 @@ import { readTokens, requireLabels } from '../models/data.js';
 import { linearAttention, promptAttention, promptTunedLayer } from '../models/index.js';
 import { type NativePrincipalComponents, native } from '../native.js';
 import { finiteVector, parseOptions } from '../options.js';
+import { kChoicePurpose } from '../real-data/choices.js';
+import { relevantMass } from '../real-data/evaluation.js';
 import type { ContextualImages } from './contextual-images.js';
-import { relevantMass } from './evaluation.js';
 import type { MeasuredNoise } from './measured-noise.js';
-import { kChoicePurpose } from './native-pieces.js';
 
 /** A contextual mixture that stands for real tokens, and the prompt in it: what {@link risk.knownPrompt} takes. */
 export interface PlugIn {

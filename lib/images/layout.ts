@@ -1,45 +1,12 @@
 import type { OwnFloat64Array, OwnUint8Array, OwnUint32Array } from '../arrays.js';
 import { OptionRangeError } from '../errors.js';
-import { hashKey } from '../experiment.js';
-import { native } from '../native.js';
+import { type ChoiceRange, choosePlaces, uniformsOf } from '../real-data/choices.js';
 import type { ImageSet } from './image-set.js';
-import { kChoicePurpose, kNoise } from './native-pieces.js';
+import { kNoise } from './native-pieces.js';
 import type { ResolvedImageTask } from './task.js';
 
 /** Most examples that a trial can have: where the numbers of the next one begin. */
 export const kExamplesPerTrial = 2 ** 31;
-
-/** Which examples to choose for. */
-export interface ChoiceRange {
-  readonly seed: number | bigint;
-  readonly trial: number;
-  readonly examples: number;
-  /** Says what the choices are for: they are independent for different purposes. */
-  readonly purpose: unknown;
-}
-
-/** `perExample` uniform numbers for each of some examples; the numbers of an example do not depend on how many there are. */
-function uniformsOf({ seed, trial, examples, purpose }: ChoiceRange, perExample: number): Float64Array {
-  return native.randomNumbers({
-    kind: 'uniform',
-    purpose: kChoicePurpose,
-    trial,
-    first: 0,
-    count: examples * perExample,
-    seed: BigInt(seed),
-    cellKey: hashKey(purpose),
-  });
-}
-
-/** The first `count` entries of a random permutation of 0 … size−1 (Fisher–Yates). */
-function choosePlaces(size: number, uniforms: Float64Array): Uint32Array {
-  const order = Uint32Array.from({ length: size }, (_, place) => place);
-  for (const [i, uniform] of uniforms.entries()) {
-    const j = i + Math.floor(uniform * (size - i));
-    [order[i], order[j]] = [order[j] as number, order[i] as number];
-  }
-  return order.subarray(0, uniforms.length);
-}
 
 const pick = <Value>(list: ArrayLike<Value>, uniform: number) => list[Math.floor(uniform * list.length)] as Value;
 

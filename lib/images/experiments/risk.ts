@@ -1,14 +1,16 @@
 import { ConvergenceError } from '../../errors.js';
 import type { Estimate } from '../../kind.js';
 import { promptAttention } from '../../models/index.js';
+import { errorOf, mean, relevantMass } from '../../real-data/evaluation.js';
+import { shared } from '../../real-data/shared.js';
+import type { TrialContext, TrialOutcome } from '../../real-data/trials.js';
 import { knownPrompt } from '../../risk/known-prompt.js';
 import { fitHead } from '../../training/index.js';
 import { estimateMixture, type MixtureEstimate, pooledFeatures } from '../estimate.js';
-import { errorOf, mean, relevantMass } from '../evaluation.js';
 import { measuredNoiseRisk } from '../measured-noise.js';
-import { embeddingOf, examplesOf, shared, testExamplesOf } from './resources.js';
+import { embeddingOf, examplesOf, testExamplesOf } from './resources.js';
 import { isPlainLeastSquares, type ResolvedImageRisk } from './schemas.js';
-import { type TrialContext, type TrialOutcome, train } from './training.js';
+import { train } from './training.js';
 
 /** Trials that no study reaches: bags for the prompt and for the estimates, independent of all others. */
 const kPromptTrial = 2 ** 20 - 1;

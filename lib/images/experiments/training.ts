@@ -1,11 +1,9 @@
-import { hashKey } from '../../experiment.js';
 import type { Model, ModelParameters } from '../../models/index.js';
-import { type FitResult, fit as fitModel, type LinearHeadStatus } from '../../training/index.js';
+import { errorOf, mean, relevantMass } from '../../real-data/evaluation.js';
+import { trainOn } from '../../real-data/training.js';
+import type { TrialContext } from '../../real-data/trials.js';
 import type { ContextualImages } from '../contextual-images.js';
-import { errorOf, mean, relevantMass } from '../evaluation.js';
 import type { ResolvedTraining } from './schemas.js';
-
-const kRecords = 20;
 
 /** Examples first … end−1. */
 export function slice(data: ContextualImages, first: number, end: number): ContextualImages {
@@ -26,11 +24,6 @@ export interface TrainedModel<Name extends string> {
   readonly relevantAttention: Float64Array;
 }
 
-/** Steps between records. */
-export function recordEvery({ steps }: ResolvedTraining): number {
-  return Math.max(1, Math.floor(steps / kRecords));
-}
-
 /**
  * Train on the leading examples; the trailing ones choose among the recorded points. Learning rates at which the training diverges are
  * left out; `'diverged'` if it does at all of them.
@@ -48,52 +41,11 @@ export async function train<Name extends string, Trained extends Name>(
 ): Promise<TrainedModel<Name> | 'diverged'> {
   const held = Math.max(1, Math.round(training.validationShare * data.examples));
   const cut = data.examples - held;
-  const options = {
-    loss: model.outputs > 1 ? 'cross-entropy' : 'logistic',
-    optimizer: 'adam',
-    schedule: { kind: 'cosine', warmUp: Math.min(10, training.steps) },
-    steps: training.steps,
-    batchSize: training.batchSize,
-    recordEvery: recordEvery(training),
-    validation: slice(data, cut, data.examples),
-    // Never stops early, but yields the best record.
-    patience: training.steps + 1,
-    ...start,
-  } as const;
-  let best: FitResult<Name> | undefined;
-  for (const learningRate of training.learningRates) {
-    const result = await fitModel(model, slice(data, 0, cut), { ...options, learningRate });
-    if (result.stopped === 'diverged') continue;
-    if (best === undefined || heldOutLoss(result) < heldOutLoss(best)) best = result;
-  }
-  if (best === undefined) return 'diverged';
+  const parts = { training: slice(data, 0, cut), held: slice(data, cut, data.examples) };
+  const best = await trainOn(model, parts, { ...training, ...start });
+  if (best === 'diverged') return best;
   const { parameters, history } = best;
   return { parameters, steps: history.step, relevantAttention: history.relevantAttention as Float64Array };
-}
-
-/** Loss on the held-out examples at the record whose parameters were kept. */
-function heldOutLoss({ history }: FitResult): number {
-  return (history.validationLoss as Float64Array).reduce((least, loss) => Math.min(least, loss), Infinity);
-}
-
-/** Why a trial of an experiment on images failed. */
-export type TrialFailure = Exclude<LinearHeadStatus, 'ok'> | 'diverged';
-
-/** Metrics of one trial, a number each or the values of a path; or why it failed. */
-export type TrialOutcome = Readonly<Record<string, number | Float64Array>> | TrialFailure;
-
-/** What a trial runs with. */
-export interface TrialContext {
-  readonly seed: number | bigint;
-  readonly trial: number;
-  readonly threads: number;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Seed of the order of batches and of random starts in one trial. */
-export function trainingSeed({ seed, trial }: TrialContext): bigint {
-  const [low, high] = hashKey({ training: [String(seed), trial] });
-  return (BigInt(high as number) << 32n) | BigInt(low as number);
 }
 
 /** How many numbers of a model are trained. */

@@ -2,12 +2,14 @@ import { OptionRangeError } from '../../errors.js';
 import { hashKey } from '../../experiment.js';
 import { type ModelParameters, type PromptTunedLayerParameter, promptTunedLayer } from '../../models/index.js';
 import { native } from '../../native.js';
+import { kChoicePurpose } from '../../real-data/choices.js';
+import { shared } from '../../real-data/shared.js';
+import { type TrialContext, type TrialOutcome, trainingSeed } from '../../real-data/trials.js';
 import { labelledClasses } from '../layout.js';
-import { kChoicePurpose } from '../native-pieces.js';
 import type { ResolvedImageTask } from '../task.js';
-import { embeddingOf, examplesOf, imagesNamed, shared, testExamplesOf } from './resources.js';
+import { embeddingOf, examplesOf, imagesNamed, testExamplesOf } from './resources.js';
 import type { ResolvedImageTransfer, TransferMethod } from './schemas.js';
-import { evaluate, type TrialContext, type TrialOutcome, train, trainedNumbers, trainingSeed } from './training.js';
+import { evaluate, train, trainedNumbers } from './training.js';
 
 const kTrained: Readonly<Record<TransferMethod, readonly PromptTunedLayerParameter[]>> = {
   prompts: ['prompts'],

@@ -1,5 +1,3 @@
-import type { ContextualImages } from './contextual-images.js';
-
 function classifiedWrong(scores: Float64Array, y: number): number {
   if (scores.length === 1) {
     const margin = y * (scores[0] as number);
@@ -17,7 +15,10 @@ export function errorOf(scores: Float64Array, labels: Float64Array): number {
 }
 
 /** Attention on relevant tokens of every example, averaged over the rows that `attention` has per example. */
-export function relevantMass(attention: Float64Array, { relevance, examples }: ContextualImages): Float64Array {
+export function relevantMass(
+  attention: Float64Array,
+  { relevance, examples }: { readonly relevance: Uint8Array; readonly examples: number },
+): Float64Array {
   const T = relevance.length / examples;
   const rows = attention.length / relevance.length;
   return Float64Array.from({ length: examples }, (_, i) => {
