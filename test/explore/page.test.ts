@@ -51,6 +51,8 @@ async function opened(
   t.teardown(() => browser.close());
   const context = await browser.newContext({ viewport, colorScheme });
   const page = await context.newPage();
+  // A busy machine is no defect.
+  page.setDefaultTimeout(120_000);
   const complaints: string[] = [];
   page.on('console', (message) => complaints.push(message.text()));
   page.on('pageerror', (error) => complaints.push(String(error)));
@@ -110,6 +112,7 @@ test('a slider moves the curves, the address holds the state, and nothing is com
   await page.waitForURL((now) => decodeURIComponent(now.hash).includes('"inverseTemperature":1,'));
   // The same address shows the same, in another tab.
   const again = await page.context().newPage();
+  again.setDefaultTimeout(120_000);
   await again.goto(page.url());
   await whole(again, 14);
   t.deepEqual(await curves(again), after);
