@@ -165,7 +165,8 @@ test('a worker that is asked to stop while the server is away ends', async (t) =
   const begin = performance.now();
   const { code, stderr } = await finished;
   await postgres.up();
-  t.is(code, 1, stderr);
+  // It had nothing to store.
+  t.is(code, 0, stderr);
   t.true(performance.now() - begin < 25_000);
 });
 
