@@ -200,7 +200,14 @@ export interface FailedClusterJob {
   /** Id of the job. */
   readonly job: string;
   /** What it was about: trials from `firstTrial` of the cell at position `cell`. Empty if it was not a job of this package. */
-  readonly items: readonly { readonly cell: number; readonly firstTrial: number; readonly trials: number }[];
+  readonly items: readonly {
+    /** Position of the cell in the grid, from 0. */
+    readonly cell: number;
+    /** Index of the first trial. */
+    readonly firstTrial: number;
+    /** How many trials; 0 for the law alone. */
+    readonly trials: number;
+  }[];
   /** How often it was tried. */
   readonly attempts: number;
   /** The error of the last attempt. */

@@ -180,7 +180,8 @@ test('a worker that is asked to stop while the server is away ends', async (t) =
   const begin = performance.now();
   const { code, stderr } = await finished;
   await postgres.up();
-  t.is(code, 1, stderr);
+  // 0 if it was waiting for work just then, 1 if it was waiting for the server.
+  t.true(code === 0 || code === 1, stderr);
   t.true(performance.now() - begin < 25_000);
 });
 
