@@ -14,6 +14,7 @@ import type { TextDocument } from './corpus.js';
 
 /** A word with the attention that it gets in some texts. */
 export interface WordAttention {
+  /** As {@link text.wordsOf} gives it. */
   readonly word: string;
   /** How often it is read. */
   readonly count: number;

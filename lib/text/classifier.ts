@@ -48,7 +48,7 @@ export interface TextClassifier {
   /** Parameters after tuning. */
   readonly after: ModelParameters<string>;
   /** The experiment with every default filled in. */
-  readonly experiment: ResolvedTextClassification & { readonly model: 'prompt-attention' | 'prompt-tuned-layer' };
+  readonly experiment: ClassifierExperiment;
   /** The seed that it was learned with. */
   readonly seed: bigint;
 }
@@ -93,18 +93,23 @@ const textsSchema = z
 
 const made = new WeakSet<object>();
 
+/** A classifier as this package has made it. */
+export interface KnownClassifier extends TextClassifier {
+  readonly experiment: ResolvedTextClassification & { readonly model: 'prompt-attention' | 'prompt-tuned-layer' };
+}
+
 /** A classifier of given parts, known as one. */
-export function makeClassifier(parts: TextClassifier): TextClassifier {
+export function makeClassifier(parts: KnownClassifier): TextClassifier {
   const classifier = Object.freeze(parts);
   made.add(classifier);
   return classifier;
 }
 
 /** Refuse what {@link makeClassifier} has not made. */
-export function requireClassifier(value: unknown): TextClassifier {
+export function requireClassifier(value: unknown): KnownClassifier {
   if (typeof value !== 'object' || value === null || !made.has(value))
     throw new OptionTypeError('classifier', 'what text.learnClassifier or text.loadClassifier returned', value);
-  return value as TextClassifier;
+  return value as KnownClassifier;
 }
 
 /**
@@ -186,7 +191,7 @@ function attentionOf(rows: Float64Array, first: number, length: number, prompts:
 
 /** Scores of texts given as words, all of which have a token. */
 export async function scoresOfWords(
-  classifier: TextClassifier,
+  classifier: KnownClassifier,
   words: readonly (readonly string[])[],
   options: { readonly threads?: number | undefined; readonly signal?: AbortSignal | undefined },
 ): Promise<Float64Array> {
