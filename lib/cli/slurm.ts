@@ -4,8 +4,8 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { engineInfo } from '../engine.js';
 import { OptionRangeError } from '../errors.js';
+import { durationText } from '../report/progress-text.js';
 import { interruption } from './interruption.js';
-import { durationText } from './progress.js';
 
 interface SlurmFlags {
   readonly tasks: string;
