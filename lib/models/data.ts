@@ -38,6 +38,8 @@ export interface ModelData {
     | undefined;
   /** Not read. */
   readonly confusion?: Uint32Array | undefined;
+  /** Not read. */
+  readonly trueLabels?: Float64Array | undefined;
 }
 
 const numbers = arrayOf('Float64Array');
@@ -57,6 +59,7 @@ const dataSchema = z.strictObject(
       })
       .optional(),
     confusion: z.unknown().optional(),
+    trueLabels: z.unknown().optional(),
   },
   { error: 'an object { tokens, labels, dimension }' },
 );

@@ -10,8 +10,10 @@ const mixture = {
   signalNorm: 1,
   correlation: 0.5,
   noiseLevel: 1,
+  relevantNoiseLevel: 0,
   noise: 'gaussian',
   positiveRate: 0.25,
+  labelNoise: 0,
   confusion: [
     { deltaQ: 0, deltaW: 0, probability: 0.5 },
     { deltaQ: 1, deltaW: -1, probability: 0.5 },

@@ -10,8 +10,10 @@ const mixture = {
   signalNorm: 1,
   correlation: 0,
   noiseLevel: 1,
+  relevantNoiseLevel: 0,
   noise: 'gaussian',
   positiveRate: 0.5,
+  labelNoise: 0.1,
   confusion: Float64Array.of(0, 0, 1),
   randomRelevance: true,
 } as const;

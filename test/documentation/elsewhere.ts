@@ -96,16 +96,6 @@ export const elsewhere: readonly ElsewhereCommand[] = [
     ranBy: ['test/text/experiments.test.ts', 'examples/text-dilution.yaml'],
     reason: 'needs the corpus and takes minutes',
   },
-  {
-    command: 'npx prompt-attention run examples/text-classification.yaml',
-    ranBy: ['test/text/experiments.test.ts', 'examples/text-classification.yaml'],
-    reason: 'needs the corpus and takes long',
-  },
-  {
-    command: 'npx prompt-attention run examples/text-shift.yaml',
-    ranBy: ['test/text/experiments.test.ts', 'examples/text-shift.yaml'],
-    reason: 'needs the corpus and takes long',
-  },
   { command: 'node examples/real-text.mjs results', ranBy: null, reason: 'needs the corpus and takes minutes' },
   {
     command: 'npx prompt-attention run STUDY --cluster postgres://me@db/studies',
