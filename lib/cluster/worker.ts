@@ -92,6 +92,9 @@ class Worker {
     return this.options.stopping?.aborted === true;
   }
 
+  /** Of a job that is not stored yet. */
+  private holdsResults = false;
+
   private readonly drain = (): void => {
     const { drainSeconds, onEvent } = this.options;
     this.bell.abort();
@@ -101,25 +104,17 @@ class Worker {
 
   /** Work until asked to stop or, if so wanted, until there is nothing left to do. */
   async all(): Promise<void> {
-    const { stopping, untilDone, threads, onEvent } = this.options;
-    const { presence, queue } = this;
+    const { stopping, threads, onEvent } = this.options;
+    const { presence } = this;
     await presence.begin();
     onEvent({ kind: 'start', worker: presence.id, host: presence.host, engine: engineInfo().fingerprint, threads });
     if (this.stopped) this.drain();
     else stopping?.addEventListener('abort', this.drain, { once: true });
     try {
-      while (!this.stopped) {
-        if (presence.failure !== undefined) throw presence.failure;
-        this.bell = new AbortController();
-        if (await this.untilServerIsBack(() => this.round())) continue;
-        if (untilDone) {
-          const left = await this.untilServerIsBack(() => queue.allOutstanding([...this.refused.keys()]));
-          if (left === 0) break;
-        }
-        // Not all at the same moment.
-        const wait = (untilDone ? kUntilDoneMilliseconds : kIdleMilliseconds) * (0.5 + Math.random());
-        await sleep(wait, undefined, { signal: this.bell.signal }).catch(() => {});
-      }
+      await this.rounds().catch((error) => {
+        // Who only asked for work loses nothing.
+        if (!this.stopped || !isPassing(error) || this.holdsResults) throw error;
+      });
       for (const id of this.storedRuns)
         await this.untilServerIsBack(() => this.connection.store.finishRun((this.runs.get(id) as StudyRun).id));
     } finally {
@@ -130,6 +125,22 @@ class Worker {
     }
     const [refusal] = this.refused.values();
     if (!this.stopped && refusal !== undefined) throw new StoreError(refusal);
+  }
+
+  private async rounds(): Promise<void> {
+    const { untilDone } = this.options;
+    while (!this.stopped) {
+      if (this.presence.failure !== undefined) throw this.presence.failure;
+      this.bell = new AbortController();
+      if (await this.untilServerIsBack(() => this.round())) continue;
+      if (untilDone) {
+        const left = await this.untilServerIsBack(() => this.queue.allOutstanding([...this.refused.keys()]));
+        if (left === 0) break;
+      }
+      // Not all at the same moment.
+      const wait = (untilDone ? kUntilDoneMilliseconds : kIdleMilliseconds) * (0.5 + Math.random());
+      await sleep(wait, undefined, { signal: this.bell.signal }).catch(() => {});
+    }
   }
 
   /** Work on the jobs that wait until there are none or the worker is asked to stop; whether there was any. */
@@ -211,7 +222,9 @@ class Worker {
       onEvent({ kind: 'failure', reason });
       return;
     }
+    this.holdsResults = true;
     const kept = await this.untilServerIsBack(() => this.commit(header, job, results));
+    this.holdsResults = false;
     if (kept) this.storedRuns.add(header.id);
     const trials = results.batches.reduce((sum, { status }) => sum + status.length, 0);
     const seconds = (performance.now() - begin) / 1000;
