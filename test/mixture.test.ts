@@ -17,6 +17,8 @@ test('defaults are filled in and the result is frozen', (t) => {
     relevantTokens: 2,
     correlation: 0,
     noiseLevel: 1,
+    relevantNoiseLevel: 0,
+    labelNoise: 0,
     noise: 'gaussian',
     positiveRate: 0.5,
     confusion: [{ deltaQ: 0, deltaW: 0, probability: 1 }],
