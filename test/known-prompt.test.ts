@@ -1,6 +1,6 @@
 import test from 'ava';
 import { cellKey, type KnownPromptExperiment, knownPromptSchema } from '../lib/experiment.js';
-import { contextualMixture, sampleExamples, simulate, testError } from '../lib/index.js';
+import { type ContextualMixture, contextualMixture, sampleExamples, simulate, testError } from '../lib/index.js';
 import { native, toNativeMixture } from '../lib/native.js';
 import { dot, fitHead, normalTail, pooledFeature, rowsOf, softmax } from './reference.js';
 import { meanAndError, twoSampleKolmogorovSmirnov } from './support/statistics.js';
@@ -21,12 +21,16 @@ const rich = {
   confusion: twoAtoms,
 } as const;
 
-/** ω = A/Σ φ² of an example with these scores. */
-function exampleWeight(scores: readonly number[], isRelevant: (token: number) => boolean): number {
+/** ω = A/s² of an example with these scores, up to a factor that all examples share. */
+function exampleWeight(
+  scores: readonly number[],
+  isRelevant: (token: number) => boolean,
+  { noiseLevel, relevantNoiseLevel }: ContextualMixture,
+): number {
   const phi = softmax(scores);
   const mass = phi.reduce((sum, share, token) => sum + (isRelevant(token) ? share : 0), 0);
-  const squares = phi.reduce((sum, share, token) => sum + (isRelevant(token) ? 0 : share * share), 0);
-  return mass / squares;
+  const level = (token: number) => (isRelevant(token) ? relevantNoiseLevel : noiseLevel);
+  return mass / phi.reduce((sum, share, token) => sum + (level(token) * share) ** 2, 0);
 }
 
 /** The training features of one dense trial, by the reference, from the tokens that the trial itself draws. */
@@ -49,6 +53,7 @@ async function referenceFeatures(experiment: KnownPromptExperiment, seed: number
     exampleWeight(
       X.map((x) => dot(x, prompt)),
       (token) => sample.relevance[i * T + token] === 1,
+      resolved.mixture,
     ),
   );
   return { resolved, prompt, features, labels: sample.labels, weights };
@@ -71,7 +76,7 @@ for (const noise of ['gaussian', 'rademacher', 'uniform'] as const)
           noise,
           relevance: 'random',
           labelNoise: 0.3,
-          relevantNoiseLevel: noise === 'uniform' && head.kind !== 'weighted-averaging' ? 0.4 : 0,
+          relevantNoiseLevel: noise === 'uniform' ? 0.4 : 0,
         },
         examples: n,
         inverseTemperature: 0.7,

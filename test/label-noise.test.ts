@@ -138,6 +138,38 @@ for (const head of heads)
     }
   });
 
+test('where the tail of the share of wrong labels matters, a law at given n says so', async (t) => {
+  const mixture = {
+    tokens: 11,
+    dimension: 300,
+    relevantTokens: 8,
+    contextNorm: 2.14,
+    signalNorm: 1.11,
+    labelNoise: 0.3,
+    noiseLevel: 0.7,
+  };
+  const head = { kind: 'logistic', ridge: 0.012 } as const;
+  const point = { mixture, inverseTemperature: 1.08, head, draws: 8000 };
+  const limit = await risk.knownPrompt({ ...point, sampleRatio: 176 / 300 });
+  const law = await risk.knownPrompt({ ...point, examples: 176 });
+  t.true(limit.reliable && !law.reliable);
+  const { draws: _, ...experiment } = { kind: 'known-prompt', examples: 176, ...point } as const;
+  const { metrics } = await simulate(experiment, { trials: 600, seed: 6, testDraws: 100 });
+  const { mean, standardError } = meanAndError(metrics.error);
+  t.true(mean - limit.error > 4 * standardError, `${limit.error}, ${law.error}, ${mean} ± ${standardError}`);
+});
+
+test('laws at one and two examples', async (t) => {
+  for (const examples of [1, 2])
+    for (const kind of ['averaging', 'weighted-averaging'] as const) {
+      const law = await risk.knownPrompt({ mixture: core, inverseTemperature: 0.5, head: { kind }, examples });
+      const noLabels = { ...core, labelNoise: 0 };
+      const clean = await risk.knownPrompt({ mixture: noLabels, inverseTemperature: 0.5, head: { kind }, examples });
+      t.true(law.error > clean.error && law.error <= 0.5 + 4 * law.standardError, `${kind}, ${examples}: ${law.error}`);
+      t.true(law.trainingError >= 0 && law.trainingError <= 1);
+    }
+});
+
 test('laws of three steps and of descent', async (t) => {
   for (const [mixture, examples] of [
     [core, 80],

@@ -43,12 +43,6 @@ double eigenvalue(const JacobiMatrix& matrix, int index, double low, double high
   return 0.5 * (low + high);
 }
 
-// P(count) of n at this rate; n and count need not be whole.
-double binomial(double n, double rate, double count) {
-  return std::exp(std::lgamma(n + 1.0) - std::lgamma(count + 1.0) - std::lgamma(n - count + 1.0) +
-                  count * std::log(rate) + (n - count) * std::log1p(-rate));
-}
-
 // Counts of positive labels on which errors are averaged.
 class ShareNodes {
  public:
@@ -107,7 +101,10 @@ class ShareNodes {
   };
 
   Node nodeAt(double count) const {
-    return {count, binomial(examples_, positiveRate_, count), errorsOf_(count / examples_)};
+    const double logarithm = std::lgamma(examples_ + 1.0) - std::lgamma(count + 1.0) -
+                             std::lgamma(examples_ - count + 1.0) + count * std::log(positiveRate_) +
+                             (examples_ - count) * std::log1p(-positiveRate_);
+    return {count, std::exp(logarithm), errorsOf_(count / examples_)};
   }
 
   double sizeOf(const LabelErrors& errors) const {

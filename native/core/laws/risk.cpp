@@ -16,48 +16,54 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// One (α, λ) of a curve, averaged over the share of labels where n is given.
+// One (α, λ) of a curve, averaged over the shares of labels where n is given.
 class CurveSolver {
  public:
-  CurveSolver(const RiskSpec& spec, const RiskPoints& points, PartRunner& runner,
+  // `wrongShare`: of the labels behind the points.
+  CurveSolver(const RiskSpec& spec, const RiskPoints& points, double wrongShare, PartRunner& runner,
               const std::atomic<bool>& cancelled)
-      : spec_(spec), points_(points), cancelled_(cancelled) {
+      : spec_(spec),
+        points_(points),
+        rate_(spec.mixture.observedPositiveRate(wrongShare)),
+        cancelled_(cancelled) {
     const bool vanishes = std::find(spec.ridges.begin(), spec.ridges.end(), 0.0) != spec.ridges.end();
     if (vanishes && needsThreshold()) threshold_ = thresholdOf(points, runner);
   }
 
   RiskPoint solve(int i, PartRunner& runner) const {
-    const double alpha = spec_.sampleRatios[i];
-    const double ridge = spec_.ridges[i];
-    const double n = spec_.examples.empty() ? 0.0 : spec_.examples[i];
-    if (n > 0.0 && spec_.mixture.labelNoise > 0.0 && !fixesWrongShare_)
-      return averagedOverWrong(i, n, runner);
-    const double rate = spec_.mixture.observedPositiveRate();
-    if (n == 0.0 || rate == 0.0 || rate == 1.0) return solveAt(points_, alpha, ridge, threshold_, runner);
-    return averaged(alpha, ridge, n, runner);
+    const double n = examplesOf(i);
+    return n > 0.0 && spec_.mixture.labelNoise > 0.0 ? averagedOverWrong(i, n, runner)
+                                                     : solveAtWrongShare(i, runner);
   }
 
  private:
+  double examplesOf(int i) const { return spec_.examples.empty() ? 0.0 : spec_.examples[i]; }
+
+  // Without the fluctuation of the share of wrong labels.
+  RiskPoint solveAtWrongShare(int i, PartRunner& runner) const {
+    const double alpha = spec_.sampleRatios[i];
+    const double ridge = spec_.ridges[i];
+    const double n = examplesOf(i);
+    if (n == 0.0 || rate_ == 0.0 || rate_ == 1.0) return solveAt(points_, alpha, ridge, threshold_, runner);
+    return averaged(alpha, ridge, n, runner);
+  }
+
   // The mean over the share of wrong labels among n examples, by two shares; where it is another than what
   // the expected share leads to, more would have to be known of its tail.
   RiskPoint averagedOverWrong(int i, double n, PartRunner& runner) const {
     constexpr double kLargestChange = 0.1;
     const double noise = spec_.mixture.labelNoise;
-    const RiskPoint expected = withWrong(noise, i, runner);
-    RiskPoint mean = expected;
-    for (RiskValue& field : mean.fields) field = {0.0, 0.0};
+    const RiskPoint expected = solveAtWrongShare(i, runner);
+    if (expected.status != RiskStatus::kOk || cancelled_) return expected;
+    RiskPoint mean{};
+    mean.effectiveDraws = expected.effectiveDraws;
+    mean.reliable = expected.reliable;
     for (const WrongShare& wrong : wrongShares(n, noise)) {
-      const RiskPoint at = withWrong(wrong.share, i, runner);
+      const RiskPoints points = withWrongShare(points_, noise, wrong.share);
+      const CurveSolver solver(spec_, points, wrong.share, runner, cancelled_);
+      const RiskPoint at = solver.solveAtWrongShare(i, runner);
       if (at.status != RiskStatus::kOk || cancelled_) return at;
-      // On the same draws: standard errors add up.
-      for (int field = 0; field < kRiskFields; ++field) {
-        mean.fields[field].value += wrong.probability * at.fields[field].value;
-        mean.fields[field].standardError += wrong.probability * at.fields[field].standardError;
-      }
-      for (size_t j = 0; j < mean.residuals.size(); ++j)
-        mean.residuals[j] = std::max(mean.residuals[j], std::abs(at.residuals[j]));
-      mean.effectiveDraws = std::min(mean.effectiveDraws, at.effectiveDraws);
-      mean.reliable = mean.reliable && at.reliable;
+      add(wrong.probability, at, mean);
     }
     RiskValue& error = mean.fields[kRiskError];
     const double change = std::abs(error.value - expected.fields[kRiskError].value);
@@ -65,24 +71,26 @@ class CurveSolver {
     mean.reliable = mean.reliable && change <= kLargestChange * error.value;
     return mean;
   }
-  // Where this share of the labels is wrong.
-  RiskPoint withWrong(double share, int i, PartRunner& runner) const {
-    RiskSpec spec = spec_;
-    spec.mixture.labelNoise = share;
-    const RiskPoints points = withWrongShare(points_, spec_.mixture.labelNoise, share);
-    CurveSolver solver(spec, points, runner, cancelled_);
-    solver.fixesWrongShare_ = true;
-    return solver.solve(i, runner);
+
+  // Adds a point to a mean of points on the same draws, whose standard errors add up.
+  static void add(double probability, const RiskPoint& at, RiskPoint& mean) {
+    for (int field = 0; field < kRiskFields; ++field) {
+      mean.fields[field].value += probability * at.fields[field].value;
+      mean.fields[field].standardError += probability * at.fields[field].standardError;
+    }
+    for (size_t j = 0; j < mean.residuals.size(); ++j)
+      mean.residuals[j] = std::max(mean.residuals[j], std::abs(at.residuals[j]));
+    mean.effectiveDraws = std::min(mean.effectiveDraws, at.effectiveDraws);
+    mean.reliable = mean.reliable && at.reliable;
   }
 
   // The mean over the share of positive labels among n examples.
   RiskPoint averaged(double alpha, double ridge, double n, PartRunner& runner) const {
-    const double rate = spec_.mixture.observedPositiveRate();
-    const std::vector<double> nodes = labelNodes(n, rate);
+    const std::vector<double> nodes = labelNodes(n, rate_);
     std::vector<Solution> solutions;
     std::vector<double> solved;
     for (const double share : fromTheMiddle(nodes)) {
-      const RiskPoints points = withTrainingRates(points_, labelRates(rate, share));
+      const RiskPoints points = withTrainingRates(points_, labelRates(rate_, share));
       const RiskValue threshold =
           ridge == 0.0 && needsThreshold() ? thresholdOf(points, runner) : RiskValue{kNaN, kNaN};
       PointSolver solver(spec_, points, alpha, ridge, threshold, runner, cancelled_);
@@ -102,7 +110,7 @@ class CurveSolver {
       return smooth ? interpolated(solutions, lagrangeWeights(solved, share))
                     : nearest(solutions, solved, share);
     };
-    LabelShares shares = labelShares(n, rate, [&](double share) {
+    LabelShares shares = labelShares(n, rate_, [&](double share) {
       return labelErrors(points_, smooth
                                       ? interpolatedState(solutions, lagrangeWeights(solved, share), itsState)
                                       : nearest(solutions, solved, share).state);
@@ -112,7 +120,7 @@ class CurveSolver {
     std::vector<LikelyHead> heads;
     heads.reserve(shares.nodes.size());
     for (const LabelShare& share : shares.nodes)
-      heads.push_back({share.probability, labelRates(rate, share.positive), headAt(share.positive)});
+      heads.push_back({share.probability, labelRates(rate_, share.positive), headAt(share.positive)});
     RiskPoint mean =
         PointSolver(spec_, points_, alpha, ridge, threshold_, runner, cancelled_).outcomeOf(std::move(heads));
     RiskValue& error = mean.fields[kRiskError];
@@ -122,9 +130,8 @@ class CurveSolver {
 
   // Where nothing is drawn: without noise, or at the peak of least squares.
   RiskPoint meanOfPoints(double n, double alpha, double ridge, PartRunner& runner) const {
-    const double rate = spec_.mixture.observedPositiveRate();
     const auto pointAt = [&](double share) {
-      const RiskPoints points = withTrainingRates(points_, labelRates(rate, share));
+      const RiskPoints points = withTrainingRates(points_, labelRates(rate_, share));
       return solveAt(points, alpha, ridge, threshold_, runner);
     };
     const auto errorsAt = [&](double share) {
@@ -135,16 +142,11 @@ class CurveSolver {
     RiskPoint mean{};
     mean.effectiveDraws = kInfinity;
     mean.reliable = true;
-    const LabelShares shares = labelShares(n, rate, errorsAt);
+    const LabelShares shares = labelShares(n, rate_, errorsAt);
     for (const LabelShare& share : shares.nodes) {
       const RiskPoint at = pointAt(share.positive);
       if (at.status != RiskStatus::kOk || cancelled_) return at;
-      for (int field = 0; field < kRiskFields; ++field) {
-        mean.fields[field].value += share.probability * at.fields[field].value;
-        mean.fields[field].standardError += share.probability * at.fields[field].standardError;
-      }
-      for (size_t j = 0; j < mean.residuals.size(); ++j)
-        mean.residuals[j] = std::max(mean.residuals[j], std::abs(at.residuals[j]));
+      add(share.probability, at, mean);
     }
     RiskValue& error = mean.fields[kRiskError];
     error.standardError = std::hypot(error.standardError, shares.accuracy * error.value);
@@ -247,9 +249,9 @@ class CurveSolver {
 
   const RiskSpec& spec_;
   const RiskPoints& points_;
+  const double rate_;  // of observed labels +1
   const std::atomic<bool>& cancelled_;
   RiskValue threshold_{kNaN, kNaN};
-  bool fixesWrongShare_ = false;  // what is left is the share of positive labels
 };
 
 }  // namespace
@@ -262,7 +264,7 @@ RiskCurve knownPromptRisk(const RiskSpec& spec, PartRunner& runner, const std::a
   if (cancelled) return curve;
   curve.relevantAttention = points.relevantAttention;
   curve.relevantAttentionStandardError = kRiskStudent * points.relevantAttentionStandardError;
-  const CurveSolver solver(spec, points, runner, cancelled);
+  const CurveSolver solver(spec, points, spec.mixture.labelNoise, runner, cancelled);
   const int count = static_cast<int>(spec.sampleRatios.size());
   curve.points.resize(count);
   if (count < runner.workers()) {

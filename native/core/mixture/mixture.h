@@ -63,9 +63,9 @@ struct Mixture {
   PlaneVector relevantMean(double y) const;
   // μ = −δq q⋆ − δw y w⋆
   PlaneVector irrelevantMean(double y, const ConfusionAtom& atom) const;
-  // P(ỹ = +1) of the labels that training sees.
-  double observedPositiveRate() const {
-    return positiveRate * (1.0 - labelNoise) + (1.0 - positiveRate) * labelNoise;
+  // P(ỹ = +1) of the labels that training sees where this share of them is wrong.
+  double observedPositiveRate(double wrongShare) const {
+    return positiveRate * (1.0 - wrongShare) + (1.0 - positiveRate) * wrongShare;
   }
 };
 

@@ -82,6 +82,10 @@ class DenseFeatures final : public FeatureSource {
         cancelled_(cancelled),
         example_(workspace.example) {
     example_.resize(spec.mixture);
+    const double largest = std::max(spec.mixture.noiseLevel, spec.mixture.relevantNoiseLevel);
+    if (largest == 0.0) return;
+    relevantVariance_ = std::pow(spec.mixture.relevantNoiseLevel / largest, 2);
+    otherVariance_ = std::pow(spec.mixture.noiseLevel / largest, 2);
   }
   int examples() const override { return spec_.examples; }
   int dimension() const override { return spec_.mixture.dimension; }
@@ -102,18 +106,13 @@ class DenseFeatures final : public FeatureSource {
  private:
   // Of the example whose attention has just been computed.
   void addWeight(size_t i) {
-    // s² in the unit of the larger noise.
-    const Mixture& mixture = spec_.mixture;
-    const double largest = std::max(mixture.noiseLevel, mixture.relevantNoiseLevel);
-    const double ofRelevant = largest > 0.0 ? std::pow(mixture.relevantNoiseLevel / largest, 2) : 0.0;
-    const double ofOthers = largest > 0.0 ? std::pow(mixture.noiseLevel / largest, 2) : 1.0;
     double relevant = 0.0;
     double purity = 0.0;
     for (size_t t = 0; t < example_.phi.size(); ++t) {
       const double phi = example_.phi[t];
       const bool isRelevant = example_.mask[t] != 0;
       if (isRelevant) relevant += phi;
-      purity += (isRelevant ? ofRelevant : ofOthers) * phi * phi;
+      purity += (isRelevant ? relevantVariance_ : otherVariance_) * phi * phi;
     }
     weights_.resize(std::max(weights_.size(), i + 1));
     weights_[i] = exampleWeight(relevant, purity);
@@ -127,6 +126,9 @@ class DenseFeatures final : public FeatureSource {
   const std::atomic<bool>& cancelled_;
   DenseExample& example_;
   std::vector<double> weights_;  // of the block that rows() gave last
+  // σ_R² and σ² over the larger; without any noise those of σ = 1.
+  double relevantVariance_ = 0.0;
+  double otherVariance_ = 1.0;
 };
 
 // Head coordinates in the frame e1, e2, rest: what the test error needs of w.
