@@ -19,7 +19,7 @@ export interface SampleExamplesOptions extends JobOptions {
   readonly contextVector?: Float64Array | undefined;
   /** w⋆, length d; its norm and its cosine with q⋆ must be the mixture's within 1e-9. Default W(ρ e1 + √(1−ρ²) e2). */
   readonly signalVector?: Float64Array | undefined;
-  /** L, d×d row-major, lower triangular: the noise is L times noise of unit variance, so its covariance is LLᵀ in place of σ²I. */
+  /** L, d×d row-major, lower triangular: the noise is L times noise of unit variance, so its covariance is LLᵀ in place of σ²I. Relevant tokens keep σ_R²I. */
   readonly noiseFactor?: Float64Array | undefined;
   /** n×T mask with k ones per example: the relevance set of each example, in place of the mixture's `relevance`. */
   readonly relevance?: Uint8Array | undefined;

@@ -229,8 +229,8 @@ function meanAccuracy(
  * compared on common labels.
  *
  * The test error under Gaussian noise is an average of normal tail probabilities over `testDraws` draws, importance sampled where
- * rare scores carry it (see {@link testError}); `testError` of the result tells how well each is known. Under other noise, and for self-attention, it is the share of `testDraws`
- * fresh examples misclassified.
+ * rare scores carry it (see {@link testError}); `testError` of the result tells how well each is known. Under other noise, with noise
+ * on relevant tokens, and for self-attention, it is the share of `testDraws` fresh examples misclassified.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; a RangeError with the bytes if a trial of a
  * gradient-descent experiment needs more memory than there is; the signal's reason if aborted. Where only some of the threads

@@ -59,7 +59,7 @@ const schema = z.strictObject({
  * Under Gaussian noise the score given the label and the scores along q is Gaussian, so the error is an average of normal
  * tail probabilities Φ(−y(mean − b)/sd), and no event is counted. Where rare scores carry the error (large signals, few tokens)
  * draws are importance sampled, from a mixture that shifts one score or all of them. For q = 0, and without noise, it is closed
- * form. Under other noise it is the share of `draws` fresh examples misclassified, a tie counting one half.
+ * form. Under other noise, or with noise on relevant tokens, it is the share of `draws` fresh examples misclassified, a tie counting one half.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option.
  * @example

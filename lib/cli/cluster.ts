@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { ClusterWorker, FailedClusterJob } from '../cluster/index.js';
 import { durationText } from '../report/progress-text.js';
-import { toJson } from './json.js';
+import { toJson } from './output.js';
 import { clusterStatus } from './status.js';
 
 interface ClusterFlags {

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import type { SampledExperiment, SimulatedComplexityOptions } from '../complexity/index.js';
 import { StudyError } from '../errors.js';
+import { readObject } from './arguments.js';
 import { interruption } from './interruption.js';
-import { readObject, toJson } from './json.js';
+import { toJson } from './output.js';
 
 interface ComplexityFlags {
   readonly out?: string;

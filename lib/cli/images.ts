@@ -1,6 +1,6 @@
 import { Command } from 'commander';
+import { readObject, seedOf } from './arguments.js';
 import { checkFigureName, writeFigure } from './figure.js';
-import { readObject } from './json.js';
 
 interface DrawFlags {
   readonly out: string;
@@ -9,8 +9,6 @@ interface DrawFlags {
   readonly correct: string;
   readonly wrong: string;
 }
-
-const seedOf = (text: string) => (/^\d+$/.test(text) ? BigInt(text) : Number(text));
 
 /** `prompt-attention images check`. */
 function checkCommand(): Command {

@@ -31,3 +31,15 @@ export function sayWhere(out: string, text: string): void {
   const stream = out === kStandardOutput || isStream(followLinks(out)) ? process.stderr : process.stdout;
   stream.write(text);
 }
+
+/** JSON that keeps typed arrays as arrays and infinities as text, which JSON has no number for. */
+export function toJson(value: object): string {
+  return JSON.stringify(
+    value,
+    (_key, part: unknown) => {
+      if (ArrayBuffer.isView(part)) return [...(part as Float64Array)];
+      return typeof part === 'number' && !Number.isFinite(part) ? String(part) : part;
+    },
+    2,
+  );
+}

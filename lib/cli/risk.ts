@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { OptionRangeError } from '../errors.js';
-import { readObject, toJson } from './json.js';
+import { readObject, seedOf } from './arguments.js';
+import { toJson } from './output.js';
 
 interface RiskFlags {
   readonly draws?: string;
@@ -34,7 +35,7 @@ export function riskCommand(): Command {
       const risk = await law({
         ...options,
         ...(draws === undefined ? {} : { draws: Number(draws) }),
-        ...(seed === undefined ? {} : { seed: /^\d+$/.test(seed) ? BigInt(seed) : Number(seed) }),
+        ...(seed === undefined ? {} : { seed: seedOf(seed) }),
       } as never);
       process.stdout.write(`${toJson(risk)}\n`);
     });

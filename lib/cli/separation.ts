@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { ContextualMixtureOptions } from '../mixture.js';
-import { readObject, toJson } from './json.js';
+import { readObject } from './arguments.js';
+import { toJson } from './output.js';
 
 /** `prompt-attention separation MIXTURE`. */
 export function separationCommand(): Command {

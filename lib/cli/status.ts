@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { OptionTypeError } from '../errors.js';
 import { progressText } from '../report/progress-text.js';
-import { toJson } from './json.js';
+import { toJson } from './output.js';
 
 interface StatusFlags {
   readonly cluster?: string;

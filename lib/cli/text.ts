@@ -4,8 +4,8 @@ import { Command, Option } from 'commander';
 import { DataError, OptionRangeError } from '../errors.js';
 import { writeOutput } from '../output.js';
 import type { ClassifiedText, CorpusSource, ShownText, TextClassifier, TextDocument } from '../text/index.js';
+import { readObject, seedOf } from './arguments.js';
 import { checkFigureName, writeFigure } from './figure.js';
-import { readObject } from './json.js';
 import { toFileOrOutput } from './output.js';
 
 interface SeedFlags {
@@ -13,7 +13,6 @@ interface SeedFlags {
   readonly trial: string;
 }
 
-const seedOf = (text: string) => (/^\d+$/.test(text) ? BigInt(text) : Number(text));
 const loaded = () => import('../text/index.js');
 
 /** The source that an argument names: an object as text, the corpus, or a file or folder. */

@@ -1,5 +1,8 @@
-/** The page of the explorer; everything else its script makes. */
-export const kDocument = `<!doctype html>
+import { escapeHtml } from '../report/page.js';
+
+/** A page of the server, with a style sheet beside it. `body` is HTML. */
+export function pageHtml(title: string, body: string): string {
+  return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -7,16 +10,24 @@ export const kDocument = `<!doctype html>
 <meta name="color-scheme" content="light dark">
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="style.css">
-<title>Explore prompt-attention</title>
+<title>${escapeHtml(title)}</title>
 </head>
 <body>
-<div id="page"></div>
-<script src="vega.js"></script>
-<script src="vega-lite.js"></script>
-<script src="main.js" type="module"></script>
+${body}
 </body>
 </html>
 `;
+}
+
+/** The page of the explorer; everything else its script makes. */
+export const explorerHtml = (): string =>
+  pageHtml(
+    'Explore prompt-attention',
+    `<div id="page"></div>
+<script src="vega.js"></script>
+<script src="vega-lite.js"></script>
+<script src="main.js" type="module"></script>`,
+  );
 
 /** Its style sheet: that of reports, with controls. */
 export const kStyle = `

@@ -1,4 +1,4 @@
-import { kDocument, kStyle } from './document.js';
+import { explorerHtml, kStyle } from './document.js';
 import { answerLaws } from './laws.js';
 import { script, scriptOfPackage } from './scripts.js';
 import { type PageServer, servePage } from './server.js';
@@ -12,7 +12,7 @@ export function serveExplorer(port: number): Promise<PageServer> {
   return servePage(
     {
       files: {
-        '': { type: 'text/html', read: async () => kDocument },
+        '': { type: 'text/html', read: async () => explorerHtml() },
         'style.css': { type: 'text/css', read: async () => kStyle },
         'main.js': script('page/main.js'),
         'vega.js': scriptOfPackage('vega', 'vega.min.js'),

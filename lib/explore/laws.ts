@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { canonicalJson, parseExperiment, type ResolvedExperiment } from '../experiment.js';
 import type { Estimate } from '../kind.js';
 import { kindOf } from '../kinds.js';
+import { hasScalarNoise } from '../mixture.js';
 import { parseOptions, seedSchema } from '../options.js';
 import { knownPrompt, knownPromptCurve, requireKnownPromptLaw, ridgeOf } from '../risk/known-prompt.js';
 import { lawPoints } from '../risk/law-points.js';
@@ -126,7 +127,7 @@ async function knownPromptLaws(
 
 async function lawOf(experiment: ResolvedExperiment, options: LawOptions): Promise<PointLaw> {
   const { quick, seed, signal } = options;
-  if (experiment.kind === 'known-prompt' && experiment.mixture.noise === 'gaussian')
+  if (experiment.kind === 'known-prompt' && hasScalarNoise(experiment.mixture))
     return (await knownPromptLaws([experiment], options))[0] as PointLaw;
   return kindOf(experiment).theory(experiment, { draws: drawsOf('others', quick), seed, signal });
 }
@@ -139,7 +140,7 @@ function problemOf(error: unknown, signal: AbortSignal): PointLaw {
 
 /** Whether two experiments have their law from the same draws: known prompts that differ in n and λ only. */
 function sharesDraws(a: ResolvedExperiment, b: ResolvedExperiment): boolean {
-  if (a.kind !== 'known-prompt' || b.kind !== 'known-prompt' || a.mixture.noise !== 'gaussian') return false;
+  if (a.kind !== 'known-prompt' || b.kind !== 'known-prompt' || !hasScalarNoise(a.mixture)) return false;
   const same = ({ mixture, inverseTemperature, head }: KnownPrompt) =>
     canonicalJson({ mixture, inverseTemperature, head: head.kind });
   return same(a) === same(b);

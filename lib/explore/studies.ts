@@ -8,6 +8,7 @@ import { progressText } from '../report/progress-text.js';
 import { compare } from '../study/compare.js';
 import { open, progress } from '../study/read.js';
 import type { StudyResult } from '../study/rows.js';
+import { pageHtml } from './document.js';
 import { script } from './scripts.js';
 import { type Answer, type PageFile, type PageServer, servePage } from './server.js';
 import { nowHtml, Watch, type WatchedStudy } from './watch.js';
@@ -32,26 +33,14 @@ const kNowStyle = `
 .overlaid svg { display: block; width: 100%; height: auto; }
 `;
 
-function document(title: string, answer: string): string {
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="style.css">
-<title>${escapeHtml(title)}</title>
-</head>
-<body>
-<p class="warning" id="complaint" role="alert" hidden></p>
+const studyPage = (title: string, answer: string) =>
+  pageHtml(
+    title,
+    `<p class="warning" id="complaint" role="alert" hidden></p>
 <main id="study" data-answer="${answer}" aria-busy="true"></main>
 <script src="sort.js" type="module"></script>
-<script src="watch.js" type="module"></script>
-</body>
-</html>
-`;
-}
+<script src="watch.js" type="module"></script>`,
+  );
 
 const schema = z.strictObject({ version: z.string({ error: 'a text' }) });
 
@@ -118,7 +107,7 @@ export async function serveStudies(studies: readonly WatchedStudy[], port: numbe
   const answers: Record<string, Answer> = {};
   const add = (name: string, title: string, watched: readonly WatchedStudy[], html: () => Promise<string>) => {
     const answer = `look-${name || 'all'}`;
-    files[name] = { type: 'text/html', read: async () => document(title, answer) };
+    files[name] = { type: 'text/html', read: async () => studyPage(title, answer) };
     answers[answer] = answerOf(new Watch(watched, html));
   };
   const [first] = studies;

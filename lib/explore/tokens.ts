@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { sampleExamples } from '../examples.js';
 import { parseExperiment, type ResolvedExperiment } from '../experiment.js';
 import { kindOf } from '../kinds.js';
+import { promptAttention } from '../models/index.js';
 import { integerFrom, parseOptions, seedSchema } from '../options.js';
 
 /** Tokens that a picture shows at most, about. */
@@ -50,24 +51,21 @@ export async function answerTokens(question: unknown, signal: AbortSignal): Prom
   const mixture = { ...parsed.mixture, dimension };
   const examples = Math.min(200, Math.max(1, Math.floor(most / T)));
   const sample = await sampleExamples(mixture, { examples, seed, signal });
-  const points = [];
-  for (let i = 0; i < examples; ++i) {
-    const at = (t: number, j: number) => sample.tokens[(i * T + t) * dimension + j] as number;
-    const scores = Array.from({ length: T }, (_, t) =>
-      prompt === null ? 0 : prompt[0] * at(t, 0) + prompt[1] * at(t, 1) + prompt[2] * at(t, 2),
-    );
-    const highest = Math.max(...scores);
-    const weights = scores.map((score) => Math.exp(score - highest));
-    const total = weights.reduce((sum, weight) => sum + weight);
-    for (let t = 0; t < Math.min(T, most); ++t)
-      points.push({
-        context: at(t, 0),
-        signal: at(t, 1),
-        relevant: sample.relevance[i * T + t] === 1,
-        label: sample.labels[i],
-        attention: prompt === null ? null : (weights[t] as number) / total,
-      });
-  }
+  const attention =
+    prompt === null
+      ? undefined
+      : await promptAttention.attention(
+          { prompt: Float64Array.from(prompt), head: new Float64Array(dimension) },
+          sample,
+          { signal },
+        );
+  const points = Array.from(sample.relevance, (relevant, token) => ({
+    context: sample.tokens[token * dimension],
+    signal: sample.tokens[token * dimension + 1],
+    relevant: relevant === 1,
+    label: sample.labels[Math.floor(token / T)],
+    attention: attention?.[token] ?? null,
+  })).slice(0, examples * Math.min(T, most));
   const across = Math.sqrt(1 - ρ * ρ);
   return {
     examples,

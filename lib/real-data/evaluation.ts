@@ -1,4 +1,5 @@
-function classifiedWrong(scores: Float64Array, y: number): number {
+/** 1 for a wrong example, 0 for a right one, and the share of wrong classes of a tie. `y`: −1 or 1 for one score, else the index. */
+export function classifiedWrong(scores: Float64Array, y: number): number {
   if (scores.length === 1) {
     const margin = y * (scores[0] as number);
     return margin > 0 ? 0 : margin === 0 ? 0.5 : 1;

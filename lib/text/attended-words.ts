@@ -3,6 +3,7 @@ import { OptionRangeError } from '../errors.js';
 import type { JobOptions } from '../job.js';
 import { abortSignal, integerFrom, parseOptions, seedSchema, threadCount } from '../options.js';
 import { choosePlaces, uniformsOf } from '../real-data/choices.js';
+import { classifiedWrong, mean } from '../real-data/evaluation.js';
 import {
   type ClassifiedText,
   classifyTexts,
@@ -126,7 +127,7 @@ const documentsSchema = z
   })
   .min(2, { error: 'an array with at least two documents' });
 
-/** Numbers with which uniform ones choose words are taken from here on, as many for every text as it can have words. */
+/** Tells the uniform numbers that choose words to remove from all others of a seed. */
 const kErasurePurpose = { erasure: 'words' };
 
 /** The words that are left of a text without some places. */
@@ -135,13 +136,9 @@ const without = (words: readonly string[], places: Iterable<number>) => {
   return words.filter((_, place) => !removed.has(place));
 };
 
-/** Accuracy of every text on every repetition; a score of 0 is half right. */
-function rightness(scores: Float64Array, labels: readonly number[]): Float64Array {
-  return scores.map((score, i) => {
-    const margin = score * (2 * (labels[i] as number) - 1);
-    return margin > 0 ? 1 : margin === 0 ? 0.5 : 0;
-  });
-}
+/** How right the class of every text is, in [0, 1]; a score of 0 is half right. */
+const rightness = (scores: Float64Array, labels: readonly number[]): Float64Array =>
+  scores.map((_, i) => 1 - classifiedWrong(scores.subarray(i, i + 1), 2 * (labels[i] as number) - 1));
 
 /**
  * How accurate a classifier remains when words are removed: the k with most attention, or k random ones among those that it reads. If
@@ -185,7 +182,6 @@ export async function erasureCurve(
   const leftOf = (k: number, length: number) => Math.min(k, length - 1);
   const accuracyOf = async (texts: readonly (readonly string[])[]) =>
     rightness(await scoresOfWords(known, texts, { threads, signal }), labels);
-  const mean = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const curve = { attended: [] as number[], random: [] as number[], differenceStandardError: [] as number[] };
   for (const k of removed) {
     const attended = await accuracyOf(

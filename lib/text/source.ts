@@ -63,6 +63,12 @@ export const corpusSourceSchema = z.discriminatedUnion(
 /** A source with every default filled in. */
 export type ResolvedCorpusSource = z.output<typeof corpusSourceSchema>;
 
+/** What a source holds, wherever it stands: random choices of texts depend on this, so that results do not change with a folder's name. */
+export function withoutPlace(source: ResolvedCorpusSource): object {
+  const { path: _path, directory: _directory, ...rest } = { path: undefined, directory: undefined, ...source };
+  return rest;
+}
+
 function collect(source: ResolvedCorpusSource): Promise<CorpusBuilder> {
   switch (source.kind) {
     case 'spam-assassin':

@@ -113,7 +113,7 @@ export async function fitHead(
 /**
  * The weights of the weighted averaging head: ω_i = A_i/Σ φ_t², the attention mass of example i on its relevant tokens over the sum of
  * squares of its attention on the others. With it the head has the least error of all that see the features only, where the noise is
- * Gaussian (docs/limits.md).
+ * Gaussian and relevant tokens have none (docs/limits.md).
  *
  * @param attention φ, n×T row-major, in [0, 1]; for example of {@link Model.attention}.
  * @param relevance n×T, 1 where a token is relevant and 0 elsewhere.

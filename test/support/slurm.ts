@@ -1,9 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { hostname, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './port.js';
 
 const kPrograms = ['slurmctld', 'slurmd', 'sbatch', 'munged'];
 
@@ -20,14 +20,6 @@ export function slurmObstacle(): string | undefined {
     }
   });
   return missing.length > 0 ? `${missing.join(', ')} not installed (apt-get install slurm-wlm munge)` : undefined;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** A Slurm of a test's own: one node, this machine, on the loopback interface. */

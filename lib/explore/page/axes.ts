@@ -1,3 +1,4 @@
+import { optionLabel } from '../../report/labels.js';
 import { type Experiment, optionAt } from './state.js';
 
 /** Options by dotted paths that make a point of an axis. */
@@ -36,10 +37,22 @@ function distinct(places: readonly Place[]): readonly Place[] {
   return places.filter(({ x }, i) => i === 0 || x !== places[i - 1]?.x);
 }
 
-const plain =
-  (path: string, has: (experiment: Experiment) => boolean = () => true): Axis['places'] =>
-  (experiment, values) =>
+/** Symbol and words of an option as an axis has them. */
+function named(path: string): Pick<Axis, 'title' | 'symbol'> {
+  const { symbol, words } = optionLabel(path);
+  return { title: `${words} ${symbol}`, symbol };
+}
+
+/** The axis of an option that is taken as it is. */
+function optionAxis(
+  path: string,
+  shape: Pick<Axis, 'scale' | 'range' | 'limits'>,
+  has: (experiment: Experiment) => boolean = () => true,
+): Axis {
+  const places: Axis['places'] = (experiment, values) =>
     has(experiment) ? values.map((value) => ({ x: value, point: { [path]: value } })) : [];
+  return { ...named(path), ...shape, places };
+}
 
 const isOf = (kind: string) => (experiment: Experiment) => experiment.kind === kind;
 const kRidged = new Set(['least-squares', 'logistic', 'hinge']);
@@ -62,17 +75,13 @@ export const kAxes: Readonly<Record<string, Axis>> = {
       return distinct(all.map((examples) => ({ x: examples / d, point: { examples } })));
     },
   },
-  inverseTemperature: {
-    title: 'prompt scale τ',
-    symbol: 'τ',
-    scale: 'linear',
-    range: [0, 2],
-    limits: [-20, 20],
-    places: plain('inverseTemperature', isOf('known-prompt')),
-  },
+  inverseTemperature: optionAxis(
+    'inverseTemperature',
+    { scale: 'linear', range: [0, 2], limits: [-20, 20] },
+    isOf('known-prompt'),
+  ),
   fraction: {
-    title: 'fraction of relevant tokens ζ',
-    symbol: 'ζ',
+    ...named('mixture.relevantFraction'),
     scale: 'linear',
     range: [0, 1],
     limits: [0, 1],
@@ -102,14 +111,9 @@ export const kAxes: Readonly<Record<string, Axis>> = {
       );
     },
   },
-  ridge: {
-    title: 'ridge penalty λ',
-    symbol: 'λ',
-    scale: 'log',
-    range: [0.001, 10],
-    limits: [1e-8, 1e6],
-    places: plain('head.ridge', (experiment) => kRidged.has(String(optionAt(experiment, 'head.kind')))),
-  },
+  ridge: optionAxis('head.ridge', { scale: 'log', range: [0.001, 10], limits: [1e-8, 1e6] }, (experiment) =>
+    kRidged.has(String(optionAt(experiment, 'head.kind'))),
+  ),
   steps: {
     title: 'steps of gradient descent',
     symbol: 'steps',
@@ -121,38 +125,10 @@ export const kAxes: Readonly<Record<string, Axis>> = {
         ? distinct(values.map(Math.round).map((steps) => ({ x: steps, point: { steps } })))
         : [],
   },
-  contextNorm: {
-    title: 'norm of the context vector Q',
-    symbol: 'Q',
-    scale: 'linear',
-    range: [0, 5],
-    limits: [0, 100],
-    places: plain('mixture.contextNorm'),
-  },
-  signalNorm: {
-    title: 'norm of the signal vector W',
-    symbol: 'W',
-    scale: 'linear',
-    range: [0, 3],
-    limits: [0, 100],
-    places: plain('mixture.signalNorm'),
-  },
-  correlation: {
-    title: 'correlation of context and signal ρ',
-    symbol: 'ρ',
-    scale: 'linear',
-    range: [-1, 1],
-    limits: [-1, 1],
-    places: plain('mixture.correlation'),
-  },
-  noiseLevel: {
-    title: 'noise level σ',
-    symbol: 'σ',
-    scale: 'linear',
-    range: [0.1, 3],
-    limits: [0, 100],
-    places: plain('mixture.noiseLevel'),
-  },
+  contextNorm: optionAxis('mixture.contextNorm', { scale: 'linear', range: [0, 5], limits: [0, 100] }),
+  signalNorm: optionAxis('mixture.signalNorm', { scale: 'linear', range: [0, 3], limits: [0, 100] }),
+  correlation: optionAxis('mixture.correlation', { scale: 'linear', range: [-1, 1], limits: [-1, 1] }),
+  noiseLevel: optionAxis('mixture.noiseLevel', { scale: 'linear', range: [0.1, 3], limits: [0, 100] }),
 };
 
 /** Numbers as a person would write them. */

@@ -89,6 +89,7 @@ export class Computation {
     if (signal.aborted || experiment === undefined) return;
     try {
       const fine = await this.laws(state, false, signal);
+      if (signal.aborted) return;
       this.audience.show(fine);
       // A wrong option has been told by the laws.
       const picture = await ask('tokens', { experiment, seed: state.seed }, signal).catch(() => null);

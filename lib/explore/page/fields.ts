@@ -1,3 +1,4 @@
+import { optionLabel } from '../../report/labels.js';
 import { type Experiment, kBeginnings, optionAt, withOptionAt } from './state.js';
 
 /** A number that a slider moves. */
@@ -35,109 +36,42 @@ export interface FieldGroup {
 
 const isKind = (experiment: Experiment, kind: string) => experiment.kind === kind;
 
-const examples = (words: string): NumberField => ({
-  path: 'examples',
-  symbol: 'n',
-  words,
-  from: 10,
-  to: 100_000,
-  scale: 'log',
-  isInteger: true,
+type Shape = Pick<NumberField, 'from' | 'to'> & Partial<NumberField>;
+
+/** The slider of an option, linear unless said otherwise. */
+const slider = (path: string, shape: Shape): NumberField => ({
+  ...optionLabel(path),
+  path,
+  scale: 'linear',
+  ...shape,
 });
 
+const counted = { scale: 'log', isInteger: true } as const;
+
+const examples = (words: string) => slider('examples', { words, from: 10, to: 100_000, ...counted });
+
 const mixture = (experiment: Experiment): readonly Field[] => [
-  { path: 'mixture.tokens', symbol: 'T', words: 'tokens per example', from: 1, to: 256, scale: 'log', isInteger: true },
-  {
-    path: 'mixture.relevantTokens',
-    symbol: 'k',
-    words: 'relevant tokens',
+  slider('mixture.tokens', { from: 1, to: 256, ...counted }),
+  slider('mixture.relevantTokens', {
     from: 0,
     to: Number(optionAt(experiment, 'mixture.tokens')),
-    scale: 'linear',
     step: 1,
     isInteger: true,
-  },
-  {
-    path: 'mixture.dimension',
-    symbol: 'd',
-    words: 'token dimension',
-    from: 5,
-    to: 5000,
-    scale: 'log',
-    isInteger: true,
-  },
-  {
-    path: 'mixture.contextNorm',
-    symbol: 'Q',
-    words: 'norm of the context vector',
-    from: 0,
-    to: 6,
-    scale: 'linear',
-    step: 0.05,
-  },
-  {
-    path: 'mixture.signalNorm',
-    symbol: 'W',
-    words: 'norm of the signal vector',
-    from: 0,
-    to: 4,
-    scale: 'linear',
-    step: 0.05,
-  },
-  {
-    path: 'mixture.correlation',
-    symbol: 'ρ',
-    words: 'correlation of the two',
-    from: -1,
-    to: 1,
-    scale: 'linear',
-    step: 0.05,
-    otherwise: 0,
-  },
-  {
-    path: 'mixture.noiseLevel',
-    symbol: 'σ',
-    words: 'noise level',
-    from: 0,
-    to: 3,
-    scale: 'linear',
-    step: 0.05,
-    otherwise: 1,
-  },
-  {
-    path: 'mixture.positiveRate',
-    symbol: 'π',
-    words: 'share of positive labels',
-    from: 0,
-    to: 1,
-    scale: 'linear',
-    step: 0.01,
-    otherwise: 0.5,
-  },
+  }),
+  slider('mixture.dimension', { from: 5, to: 5000, ...counted }),
+  slider('mixture.contextNorm', { from: 0, to: 6, step: 0.05 }),
+  slider('mixture.signalNorm', { from: 0, to: 4, step: 0.05 }),
+  slider('mixture.correlation', { from: -1, to: 1, step: 0.05, otherwise: 0 }),
+  slider('mixture.noiseLevel', { from: 0, to: 3, step: 0.05, otherwise: 1 }),
+  slider('mixture.positiveRate', { from: 0, to: 1, step: 0.01, otherwise: 0.5 }),
+  slider('mixture.labelNoise', { from: 0, to: 0.49, step: 0.01, otherwise: 0 }),
   { path: 'mixture.noise', words: 'noise', choices: ['gaussian', 'rademacher', 'uniform'], otherwise: 'gaussian' },
 ];
 
+const shift = { from: -2, to: 2, step: 0.05, otherwise: 0 };
 const confusion: readonly Field[] = [
-  {
-    path: 'mixture.confusion.0.deltaQ',
-    symbol: 'δq',
-    words: 'of the context',
-    from: -2,
-    to: 2,
-    scale: 'linear',
-    step: 0.05,
-    otherwise: 0,
-  },
-  {
-    path: 'mixture.confusion.0.deltaW',
-    symbol: 'δw',
-    words: 'of the signal',
-    from: -2,
-    to: 2,
-    scale: 'linear',
-    step: 0.05,
-    otherwise: 0,
-  },
+  slider('mixture.confusion.0.deltaQ', { symbol: 'δq', words: 'of the context', ...shift }),
+  slider('mixture.confusion.0.deltaW', { symbol: 'δw', words: 'of the signal', ...shift }),
 ];
 
 const kHeads = ['averaging', 'weighted-averaging', 'least-squares', 'logistic', 'hinge'];
@@ -147,20 +81,11 @@ const ridge = (experiment: Experiment): readonly Field[] => {
   if (head !== 'least-squares' && head !== 'logistic' && head !== 'hinge') return [];
   const hasZero = head !== 'hinge';
   const otherwise = hasZero ? 0 : 0.1;
-  return [
-    { path: 'head.ridge', symbol: 'λ', words: 'ridge penalty', from: 1e-4, to: 100, scale: 'log', hasZero, otherwise },
-  ];
+  return [slider('head.ridge', { from: 1e-4, to: 100, scale: 'log', hasZero, otherwise })];
 };
 
-const step = (path: string, symbol: string, words: string): NumberField => ({
-  path,
-  symbol,
-  words,
-  from: 0,
-  to: 20,
-  scale: 'linear',
-  step: 0.1,
-});
+const step = (path: string, symbol: string, words: string) =>
+  slider(path, { symbol, words, from: 0, to: 20, step: 0.1 });
 
 function training(experiment: Experiment): readonly FieldGroup[] {
   if (isKind(experiment, 'known-prompt'))
@@ -168,16 +93,8 @@ function training(experiment: Experiment): readonly FieldGroup[] {
       {
         title: 'Prompt and head',
         fields: [
-          examples('training examples'),
-          {
-            path: 'inverseTemperature',
-            symbol: 'τ',
-            words: 'prompt scale: the prompt is τ q⋆',
-            from: -1,
-            to: 4,
-            scale: 'linear',
-            step: 0.02,
-          },
+          slider('examples', { from: 10, to: 100_000, ...counted }),
+          slider('inverseTemperature', { words: 'prompt scale: the prompt is τ q⋆', from: -1, to: 4, step: 0.02 }),
           { path: 'head.kind', words: 'head', choices: kHeads, otherwise: 'least-squares' },
           ...ridge(experiment),
         ],
@@ -209,7 +126,7 @@ function training(experiment: Experiment): readonly FieldGroup[] {
           otherwise: 'prompt-attention',
         },
         { path: 'data', words: 'data', choices: ['fresh', 'reused'], otherwise: 'reused' },
-        { path: 'steps', symbol: 'S', words: 'steps', from: 0, to: 64, scale: 'linear', step: 1, isInteger: true },
+        slider('steps', { symbol: 'S', from: 0, to: 64, step: 1, isInteger: true }),
         step('stepSizes.head', 'η', 'step of the head'),
         step('stepSizes.prompt', 'η', 'step of the prompt'),
         { path: 'loss', words: 'loss', choices: ['square', 'logistic'], otherwise: 'square' },
@@ -221,16 +138,14 @@ function training(experiment: Experiment): readonly FieldGroup[] {
         },
         ...(optionAt(experiment, 'optimizer.kind') === 'momentum'
           ? [
-              {
-                path: 'optimizer.momentum',
+              slider('optimizer.momentum', {
                 symbol: 'μ',
                 words: 'momentum',
                 from: 0,
                 to: 0.99,
-                scale: 'linear',
                 step: 0.01,
                 otherwise: 0.9,
-              } as const,
+              }),
             ]
           : []),
       ],

@@ -1,7 +1,7 @@
 import { kAxes, type Place, valuesBetween } from './axes.js';
 import type { Estimate, Interval, Picture, PointLaw, PointTrials } from './requests.js';
 import { kNames } from './specs.js';
-import type { Experiment, State } from './state.js';
+import { type Experiment, optionAt, type State } from './state.js';
 
 /** What is known about a setting. */
 export interface SettingResults {
@@ -217,4 +217,13 @@ export function csvOf({ state, settings }: Results): string {
     'reliable',
   ];
   return [heading, ...lines].map((line) => `${line.join(',')}\n`).join('');
+}
+
+/** A setting in a few words, for legends and tabs. */
+export function described(experiment: Experiment): string {
+  const n = `n = ${optionAt(experiment, 'examples')}`;
+  if (experiment.kind === 'known-prompt')
+    return `τ = ${short(Number(experiment.inverseTemperature))}, ${optionAt(experiment, 'head.kind')}, ${n}`;
+  if (experiment.kind === 'three-step') return `three steps, ${n}`;
+  return `${String(experiment.model)}, ${experiment.steps} steps, ${n}`;
 }

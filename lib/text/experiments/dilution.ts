@@ -4,6 +4,7 @@ import { mean, relevantMass } from '../../real-data/evaluation.js';
 import { shared } from '../../real-data/shared.js';
 import { type TrialContext, type TrialOutcome, trainingSeed } from '../../real-data/trials.js';
 import { embedTexts } from '../embed.js';
+import { withoutPlace } from '../source.js';
 import type { WordVectors } from '../word-vectors.js';
 import { qualityOf } from './classification.js';
 import { trainedOn, trainText } from './models.js';
@@ -40,7 +41,9 @@ export function diluteTexts(
   const T = excerpts * excerptWords;
   // Label, then a text and a place in it for every excerpt, then where the labelled one stands.
   const perExample = 2 * excerpts + 2;
-  const purpose = { dilution: { data, others, unrelated, excerptWords, part } };
+  const purpose = {
+    dilution: { data: withoutPlace(data), others: withoutPlace(others), unrelated, excerptWords, part },
+  };
   const uniforms = uniformsOf({ seed, trial, examples, purpose }, perExample);
   const labels = new Float64Array(examples);
   const relevance = new Uint8Array(examples * T);

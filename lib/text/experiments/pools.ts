@@ -5,7 +5,7 @@ import type { TextDocument } from '../corpus.js';
 import { distinctDocuments, sharedDocuments } from '../duplicates.js';
 import { learnWordVectors } from '../learn.js';
 import { loadWordVectors, wordVectors } from '../saved-vectors.js';
-import { type ResolvedCorpusSource, readSource } from '../source.js';
+import { type ResolvedCorpusSource, readSource, withoutPlace } from '../source.js';
 import type { WordVectors } from '../word-vectors.js';
 import { buildVocabulary, wordsOf } from '../words.js';
 import type { ResolvedTextClassification, ResolvedTextDilution, ResolvedVectors } from './schemas.js';
@@ -133,7 +133,8 @@ async function splitDocuments(
 ) {
   const { classes, documents } = await distinctTexts(data);
   twoClasses(classes, 'data');
-  const choose = (size: number) => randomOrder(size, seed, 0, { texts: { data, test: test ?? null } });
+  const texts = { data: withoutPlace(data), test: test === undefined ? null : withoutPlace(test) };
+  const choose = (size: number) => randomOrder(size, seed, 0, { texts });
   if (test === undefined) {
     if (testExamples >= documents.length)
       throw new OptionRangeError(
@@ -223,8 +224,8 @@ export function dilutionPools(
   return shared(key, own, async (signal) => {
     const { classes, documents } = await distinctTexts(data);
     twoClasses(classes, 'data');
-    const labelled = split(documents, seed, { labelled: data });
-    const unrelated = split((await distinctTexts(others, 1)).documents, seed, { unrelated: others });
+    const labelled = split(documents, seed, { labelled: withoutPlace(data) });
+    const unrelated = split((await distinctTexts(others, 1)).documents, seed, { unrelated: withoutPlace(others) });
     const vectors = await vectorsOf(options, [...labelled.train.words, ...unrelated.train.words], { threads, signal });
     const long = (words: readonly (readonly string[])[]) =>
       words.map((text) => text.filter((word) => vectors.index.has(word))).filter((text) => text.length >= excerptWords);

@@ -1,18 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { StudyError } from '../errors.js';
 
-/** JSON that keeps typed arrays as arrays and infinities as text, which JSON has no number for. */
-export function toJson(value: object): string {
-  return JSON.stringify(
-    value,
-    (_key, part: unknown) => {
-      if (ArrayBuffer.isView(part)) return [...(part as Float64Array)];
-      return typeof part === 'number' && !Number.isFinite(part) ? String(part) : part;
-    },
-    2,
-  );
-}
-
 /**
  * The object in a JSON or YAML file, or in the argument itself if it begins with a brace.
  *
@@ -34,3 +22,6 @@ export async function readObject(argument: string, name: string, members: string
     throw new StudyError(`${source}: must be an object ${members}`);
   return value;
 }
+
+/** A seed as it is typed: digits keep all of their 64 bits, and what is no number is for the checks of options to refuse. */
+export const seedOf = (text: string): number | bigint => (/^\d+$/.test(text) ? BigInt(text) : Number(text));
