@@ -5,8 +5,8 @@
  * Checks: the mean test errors of engine and peer agree within five standard errors.
  */
 import { availableParallelism } from 'node:os';
+import { native } from '../lib/base/native.js';
 import { type Simulation, simulate } from '../lib/index.js';
-import { native } from '../lib/native.js';
 import { checkSameMean, meanAndError, meanSeconds, peers, record, seconds } from './support/harness.js';
 
 const [n, d] = [4000, 1000];

@@ -1,4 +1,4 @@
-// Two-sample evidence that lazily drawn noise has the law of noise that is drawn: for the cases of test/lazy-noise.test.ts the
+// Two-sample evidence that lazily drawn noise has the law of noise that is drawn: for the cases of test/simulation/lazy-noise.test.ts the
 // smallest Kolmogorov–Smirnov p-value over metrics and steps, and that of the energy distance of three metrics at the end.
 //
 //   npx tsx benchmarks/lazy-noise-law.ts

@@ -4,8 +4,9 @@
  *
  * Checks: mean, variance and fourth moment of 2²⁴ numbers within five standard errors.
  */
+
+import { native } from '../lib/base/native.js';
 import { engineInfo, measureLimits } from '../lib/index.js';
-import { native } from '../lib/native.js';
 import { check, meanSeconds, peers, record } from './support/harness.js';
 
 const count = 2 ** 24;

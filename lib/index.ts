@@ -4,9 +4,9 @@
  * @module prompt-attention
  * @group Reference
  */
-export type { OwnFloat64Array, OwnUint8Array, OwnUint32Array } from './arrays.js';
-export * as cluster from './cluster/index.js';
-export { type EngineInfo, engineInfo } from './engine.js';
+
+export type { OwnFloat64Array, OwnUint8Array, OwnUint32Array } from './base/arrays.js';
+export { type EngineInfo, engineInfo } from './base/engine.js';
 export {
   ConvergenceError,
   DataError,
@@ -16,17 +16,16 @@ export {
   OptionTypeError,
   StoreError,
   StudyError,
-} from './errors.js';
-export { type Examples, type SampleExamplesOptions, sampleExamples } from './examples.js';
-export type {
-  Debias,
-  Experiment,
-  GradientDescentExperiment,
-  KnownPromptExperiment,
-  SimulationMethod,
-  ThreeStepExperiment,
-  ThreeStepHead,
-} from './experiment.js';
+} from './base/errors.js';
+export type { JobOptions } from './base/job.js';
+export type { SimulationMethod } from './base/kind.js';
+export { type MachineLimits, type MeasureLimitsOptions, measureLimits } from './base/limits.js';
+export * as cluster from './cluster/index.js';
+export type { Experiment } from './experiments/experiment.js';
+export type { GradientDescentExperiment } from './experiments/gradient-descent.js';
+export type { KnownPromptExperiment } from './experiments/known-prompt.js';
+export type { HeadSolver } from './experiments/solver.js';
+export type { ThreeStepExperiment } from './experiments/three-step.js';
 export type {
   AveragingHead,
   HeadOptions,
@@ -34,7 +33,7 @@ export type {
   LeastSquaresHead,
   LogisticHead,
   WeightedAveragingHead,
-} from './head.js';
+} from './heads/head.js';
 export type {
   CountedTrainingOptions,
   ImageBagExperiment,
@@ -43,20 +42,20 @@ export type {
   ImageTrainingOptions,
   ImageTransferExperiment,
   TransferMethod,
-} from './images/experiments/schemas.js';
+} from './images/experiment-options.js';
 export * as images from './images/index.js';
-export type { JobOptions } from './job.js';
-export { type MachineLimits, type MeasureLimitsOptions, measureLimits } from './limits.js';
+export { type Examples, type SampleExamplesOptions, sampleExamples } from './mixture/examples.js';
 export {
   type ConfusionAtom,
   type ContextualMixture,
   type ContextualMixtureOptions,
   contextualMixture,
   type NoiseKind,
-} from './mixture.js';
+} from './mixture/mixture.js';
+export { type TestErrorEstimate, type TestErrorOptions, testError } from './mixture/test-error.js';
 export * from './models/index.js';
-export type { FigureCurve, FigureRecord, FigureSource } from './report/figure-source.js';
-export { type Figure, type FigureOptions, type FigureScale, figure } from './report/from-code.js';
+export type { FigureCurve, FigureRecord, FigureSource } from './report/figures/figure-source.js';
+export { type Figure, type FigureOptions, type FigureScale, figure } from './report/figures/from-code.js';
 export * as risk from './risk/index.js';
 export {
   type Simulation,
@@ -67,8 +66,8 @@ export {
   simulate,
   type TrialAccuracy,
   TrialStatus,
-} from './simulate.js';
-export type { HeadSolver } from './solver.js';
+} from './simulation/simulate.js';
+export { type TrialFeatures, type TrialFeaturesOptions, trialFeatures } from './simulation/trial-features.js';
 export * as study from './study/index.js';
 export {
   type Exceedance,
@@ -78,8 +77,7 @@ export {
   type Summary,
   type SummaryOptions,
   summary,
-} from './summary.js';
-export { type TestErrorEstimate, type TestErrorOptions, testError } from './test-error.js';
+} from './study/summary.js';
 export type {
   LearnedVectors,
   SavedVectors,
@@ -94,4 +92,4 @@ export type {
 } from './text/experiments/schemas.js';
 export * as text from './text/index.js';
 export * from './training/index.js';
-export { type TrialFeatures, type TrialFeaturesOptions, trialFeatures } from './trial-features.js';
+export type { Debias, ThreeStepHead } from './training/three-step.js';

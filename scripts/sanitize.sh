@@ -61,9 +61,9 @@ elif [ "$kind" = leaks ]; then
   fuzz --target native --runs 100000
 elif [ "$kind" = address ]; then
   fuzz --target native --runs 10000
-  tests test/pooling.test.ts test/models.test.ts test/given-tokens.test.ts test/held-examples.test.ts \
-    test/boundary/native.test.ts test/images/tasks.test.ts test/training/heads.test.ts
+  tests test/mixture/pooling.test.ts test/models/models.test.ts test/models/given-tokens.test.ts test/models/held-examples.test.ts \
+    test/boundary/native.test.ts test/images/tasks.test.ts test/heads/fit-head.test.ts
 else
   fuzz --target native --runs 5000
-  tests test/held-examples.test.ts test/training/heads.test.ts
+  tests test/models/held-examples.test.ts test/heads/fit-head.test.ts
 fi

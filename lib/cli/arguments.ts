@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { StudyError } from '../errors.js';
+import { StudyError } from '../base/errors.js';
 
 /**
  * The object in a JSON or YAML file, or in the argument itself if it begins with a brace.
@@ -8,7 +8,7 @@ import { StudyError } from '../errors.js';
  * @param members Its members, for the errors: `{ kind, mixture, … }`.
  */
 export async function readObject(argument: string, name: string, members: string): Promise<object> {
-  const { parseYaml } = await import('../yaml.js');
+  const { parseYaml } = await import('../base/yaml.js');
   const inline = argument.trimStart().startsWith('{');
   const source = inline ? `the ${name}` : argument;
   let value: unknown;

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
+import { StudyError } from '../base/errors.js';
 import type { SampledExperiment, SimulatedComplexityOptions } from '../complexity/index.js';
-import { StudyError } from '../errors.js';
 import { readObject } from './arguments.js';
 import { interruption } from './interruption.js';
 import { toJson } from './output.js';

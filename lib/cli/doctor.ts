@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import type { EngineInfo } from '../engine.js';
-import type { MachineLimits } from '../limits.js';
+import type { EngineInfo } from '../base/engine.js';
+import type { MachineLimits } from '../base/limits.js';
 
 /** OpenBLAS kernel sets without fused multiply-add: a fraction of the speed of a processor with AVX2 or AVX-512. */
 const kSlowCores =
@@ -53,10 +53,10 @@ export function doctorCommand(): Command {
     .description('print versions, SIMD target, BLAS core and configuration, and threads; warn about a slow BLAS')
     .option('--limits', 'measure, for a second, how fast this machine does what the engine does')
     .action(async ({ limits }: { limits?: boolean }) => {
-      const { engineInfo } = await import('../engine.js');
+      const { engineInfo } = await import('../base/engine.js');
       process.stdout.write(`${doctorReport(engineInfo())}\n`);
       if (limits) {
-        const { measureLimits } = await import('../limits.js');
+        const { measureLimits } = await import('../base/limits.js');
         process.stdout.write(`${limitsReport(await measureLimits())}\n`);
       }
     });

@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { NativeError } from '../errors.js';
+import { NativeError } from '../base/errors.js';
 
 /** Exit codes of every command. */
 export const ExitCode = Object.freeze({

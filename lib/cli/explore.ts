@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { OptionRangeError, OptionTypeError } from '../errors.js';
+import { OptionRangeError, OptionTypeError } from '../base/errors.js';
 import { interruption } from './interruption.js';
 
 interface ExploreFlags {
@@ -19,7 +19,7 @@ async function serve(names: readonly string[], { port, cluster }: ExploreFlags) 
   if (cluster !== undefined) {
     if (names.length === 0) throw new OptionTypeError('files', 'ids of studies, with --cluster', undefined);
     const { serveStudies } = await import('../explore/studies.js');
-    const { studyOfCluster } = await import('./cluster-study.js');
+    const { studyOfCluster } = await import('./cluster/cluster-study.js');
     return serveStudies(
       names.map((id) => studyOfCluster(cluster, id)),
       at,

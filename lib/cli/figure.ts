@@ -1,14 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { extname } from 'node:path';
-import { OptionRangeError, StoreError } from '../errors.js';
-import { followLinks, isStream, writeOutput } from '../output.js';
-import type { PngRenderer } from '../report/render.js';
+import { OptionRangeError, StoreError } from '../base/errors.js';
+import { followLinks, isStream, writeOutput } from '../base/output.js';
+import type { PngRenderer } from '../report/figures/render.js';
 import { toFileOrOutput } from './output.js';
 
 /** What draws the figure that is written there; undefined for SVG. */
 async function drawerOf(out: string): Promise<PngRenderer | undefined> {
   if (extname(out).toLowerCase() !== '.png') return undefined;
-  const { loadPngRenderer } = await import('../report/render.js');
+  const { loadPngRenderer } = await import('../report/figures/render.js');
   const draw = await loadPngRenderer();
   if (draw !== undefined) return draw;
   throw new StoreError(

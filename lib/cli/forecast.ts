@@ -1,7 +1,7 @@
 import { levelsText } from '../report/labels.js';
 import { durationText } from '../report/progress-text.js';
+import type { StudySpec } from '../study/definition/study-options.js';
 import { type Bounds, forecast } from '../study/forecast.js';
-import type { StudySpec } from '../study/study-options.js';
 
 /** Cells without a law that are listed. */
 const kListed = 12;

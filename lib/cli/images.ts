@@ -59,7 +59,7 @@ function figureCommand(): Command {
     .action(async (results: string, { out }: Pick<DrawFlags, 'out'>) => {
       await checkFigureName(out, 'out');
       const { open } = await import('../study/index.js');
-      const { imageFigure } = await import('../images/figure.js');
+      const { imageFigure } = await import('../report/real-data/images.js');
       await writeFigure(out, await imageFigure(await open(results)));
     });
 }

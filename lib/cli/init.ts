@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { Command } from 'commander';
-import { OptionRangeError, StoreError } from '../errors.js';
+import { OptionRangeError, StoreError } from '../base/errors.js';
 
 /** A study that runs in seconds, with what else it could say as comments. */
 function studyText(name: string, schema: string): string {
@@ -54,7 +54,7 @@ export function initCommand(): Command {
       const name = basename(file, extname(file));
       if (!/\.ya?ml$/.test(file) || !/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name))
         throw new OptionRangeError('file', "a name of letters, digits, '.', '_' and '-' that ends with .yaml", file);
-      const { studyJsonSchema } = await import('../study/json-schema.js');
+      const { studyJsonSchema } = await import('../study/definition/json-schema.js');
       const schema = join(dirname(file), `${name}.schema.json`);
       writeNew(file, studyText(name, basename(schema)));
       writeNew(schema, `${JSON.stringify(studyJsonSchema(), null, 2)}\n`);

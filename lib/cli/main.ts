@@ -2,8 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { buildCommand } from './build.js';
-import { clusterCommand } from './cluster.js';
-import { completionCommand } from './completion.js';
+import { clusterCommand } from './cluster/cluster.js';
+import { slurmCommand } from './cluster/slurm.js';
+import { workerCommand } from './cluster/worker.js';
+import { completionCommand } from './completion/completion.js';
 import { complexityCommand } from './complexity.js';
 import { doctorCommand } from './doctor.js';
 import { errorLine, exitCodeOf } from './errors.js';
@@ -17,10 +19,8 @@ import { riskCommand } from './risk.js';
 import { runCommand } from './run.js';
 import { schemaCommand } from './schema.js';
 import { separationCommand } from './separation.js';
-import { slurmCommand } from './slurm.js';
 import { statusCommand } from './status.js';
 import { textCommand } from './text.js';
-import { workerCommand } from './worker.js';
 
 // A reader that closes the pipe early (`… | head`) ends the output, not with an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

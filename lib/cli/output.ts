@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { followLinks, isStream } from '../output.js';
+import { followLinks, isStream } from '../base/output.js';
 
 /** Stands for standard output where a file is asked for. */
 const kStandardOutput = '-';

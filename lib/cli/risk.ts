@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { OptionRangeError } from '../errors.js';
+import { OptionRangeError } from '../base/errors.js';
 import { readObject, seedOf } from './arguments.js';
 import { toJson } from './output.js';
 

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { OptionRangeError, OptionTypeError, StoreError } from '../errors.js';
+import { OptionRangeError, OptionTypeError, StoreError } from '../base/errors.js';
 import type { PageServer } from '../explore/server.js';
 import type { WatchedStudy } from '../explore/watch.js';
 import type { Shard, StudyResult } from '../study/index.js';
@@ -47,7 +47,7 @@ function parseShard(text: string | undefined): Shard | undefined {
 
 async function showResults({ rows, agreement, warnings, file }: StudyResult, figure: string): Promise<void> {
   const { shortTable } = await import('../report/table.js');
-  const { studyFigure } = await import('../report/figure.js');
+  const { studyFigure } = await import('../report/figures/figure.js');
   if (rows.length > 0) {
     process.stdout.write(`${shortTable(rows, agreement)}\n\n`);
     await writeFigure(figure, await studyFigure(rows));
@@ -120,7 +120,7 @@ async function runStudy(study: string, flags: RunFlags): Promise<void> {
       );
       return;
     }
-    if (flags.open === true) await open((await import('./cluster-study.js')).studyOfCluster(url, id));
+    if (flags.open === true) await open((await import('./cluster/cluster-study.js')).studyOfCluster(url, id));
     const result = await collect(spec, { url, out, mixedEngines, signal, onProgress });
     display.stop();
     await showResults(result, figure);

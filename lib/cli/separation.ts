@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { ContextualMixtureOptions } from '../mixture.js';
+import type { ContextualMixtureOptions } from '../mixture/mixture.js';
 import { readObject } from './arguments.js';
 import { toJson } from './output.js';
 

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { OptionTypeError } from '../errors.js';
+import { OptionTypeError } from '../base/errors.js';
 import { progressText } from '../report/progress-text.js';
 import { toJson } from './output.js';
 

@@ -1,8 +1,8 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { Command, Option } from 'commander';
-import { DataError, OptionRangeError } from '../errors.js';
-import { writeOutput } from '../output.js';
+import { DataError, OptionRangeError } from '../base/errors.js';
+import { writeOutput } from '../base/output.js';
 import type { ClassifiedText, CorpusSource, ShownText, TextClassifier, TextDocument } from '../text/index.js';
 import { readObject, seedOf } from './arguments.js';
 import { checkFigureName, writeFigure } from './figure.js';

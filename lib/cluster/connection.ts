@@ -1,6 +1,6 @@
 import { CompiledQuery, Kysely, PostgresDialect, sql } from 'kysely';
 import type { Pool, PoolClient, PoolConfig } from 'pg';
-import { StoreError } from '../errors.js';
+import { StoreError } from '../base/errors.js';
 import { StudyStore } from '../study/store.js';
 import type { Tables } from '../study/tables.js';
 import { reasonOf, shownUrl } from './reasons.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { engineInfo } from '../engine.js';
-import { OptionRangeError } from '../errors.js';
-import { parseOptions } from '../options.js';
+import { engineInfo } from '../base/engine.js';
+import { OptionRangeError } from '../base/errors.js';
+import { parseOptions } from '../base/options.js';
 import { readStudy, type StoredProgress, storedProgress } from '../study/read.js';
 import type { StudyResult } from '../study/rows.js';
 import { connectCluster, kSchema } from './connection.js';

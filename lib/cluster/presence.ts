@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import { engineInfo } from '../engine.js';
+import { engineInfo } from '../base/engine.js';
 import { type ClusterConnection, kSchema } from './connection.js';
 import { kSchemaVersion, versionError } from './schema.js';
 

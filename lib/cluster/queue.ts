@@ -1,5 +1,5 @@
 import type PgBoss from 'pg-boss';
-import { StoreError } from '../errors.js';
+import { StoreError } from '../base/errors.js';
 import { announceJobs, type ClusterConnection, kSchema, type SqlRunner } from './connection.js';
 import { fromPayload, toPayload, type WorkItem } from './plan.js';
 

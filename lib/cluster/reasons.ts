@@ -1,4 +1,4 @@
-import { OptionRangeError, StoreError } from '../errors.js';
+import { OptionRangeError, StoreError } from '../base/errors.js';
 
 /** What PostgreSQL's and the network's error codes mean for the user of a cluster. */
 const kReasons: Readonly<Record<string, string>> = {

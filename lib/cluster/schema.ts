@@ -1,4 +1,4 @@
-import { StoreError } from '../errors.js';
+import { StoreError } from '../base/errors.js';
 import { type ClusterConnection, kSchema, type SqlRunner } from './connection.js';
 import { installQueues, kQueueSchema } from './queue.js';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { engineInfo } from '../engine.js';
-import { OptionRangeError } from '../errors.js';
+import { engineInfo } from '../base/engine.js';
+import { OptionRangeError } from '../base/errors.js';
 import type { StudyHeader, StudyStore } from '../study/store.js';
 import { type ClusterConnection, connectCluster } from './connection.js';
 import { JobQueue } from './queue.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { abortSignal, integerFrom, threadCount } from '../options.js';
+import { abortSignal, integerFrom, threadCount } from '../base/options.js';
 import { clusterUrl } from './session.js';
 
 /** How a worker works. */

@@ -1,14 +1,14 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { engineInfo } from '../engine.js';
-import { StoreError } from '../errors.js';
-import { parseOptions } from '../options.js';
+import { engineInfo } from '../base/engine.js';
+import { StoreError } from '../base/errors.js';
+import { parseOptions } from '../base/options.js';
 import type { Batch } from '../study/batches.js';
 import { StudyCells } from '../study/cells.js';
+import { gapsIn } from '../study/definition/schedule.js';
 import { beginRun, type StudyRun } from '../study/provenance.js';
 import { stretchAfter } from '../study/read.js';
 import { runBatch, trialsFor } from '../study/run.js';
-import { gapsIn } from '../study/schedule.js';
 import type { StudyHeader, StudyStore, TheoryResult } from '../study/store.js';
 import { cellTheory } from '../study/theory.js';
 import { type ClusterConnection, kSchema, type Listening } from './connection.js';

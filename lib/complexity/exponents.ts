@@ -1,4 +1,4 @@
-import type { FactorValue } from '../study/factors.js';
+import type { FactorValue } from '../study/definition/factors.js';
 
 /** An n that was found. */
 interface FoundCell {

@@ -1,13 +1,6 @@
 import { z } from 'zod';
-import { ConvergenceError, OptionRangeError, OptionTypeError, StudyError } from '../errors.js';
-import {
-  type GradientDescentExperiment,
-  type KnownPromptExperiment,
-  parseExperiment,
-  type ThreeStepExperiment,
-} from '../experiment.js';
-import type { JobOptions } from '../job.js';
-import type { ContextualMixture } from '../mixture.js';
+import { ConvergenceError, OptionRangeError, OptionTypeError, StudyError } from '../base/errors.js';
+import type { JobOptions } from '../base/job.js';
 import {
   abortSignal,
   integerFrom,
@@ -17,12 +10,17 @@ import {
   resultFilePath,
   seedSchema,
   threadCount,
-} from '../options.js';
-import { sampleComplexity as complexityOfLaw, type SampleComplexityExperiment } from '../risk/sample-complexity.js';
+} from '../base/options.js';
+import { parseExperiment } from '../experiments/experiment.js';
+import type { GradientDescentExperiment } from '../experiments/gradient-descent.js';
+import type { KnownPromptExperiment } from '../experiments/known-prompt.js';
+import type { ThreeStepExperiment } from '../experiments/three-step.js';
+import type { ContextualMixture } from '../mixture/mixture.js';
+import { checkVaryingOptions, type FactorValue, withOption } from '../study/definition/factors.js';
+import { type LevelRange, levelsSchema } from '../study/definition/levels.js';
 import { studentQuantile } from '../study/distributions.js';
-import { checkVaryingOptions, type FactorValue, withOption } from '../study/factors.js';
-import { type LevelRange, levelsSchema } from '../study/levels.js';
 import { type FittedExponent, fitExponents } from './exponents.js';
+import { sampleComplexity as complexityOfLaw, type SampleComplexityExperiment } from './law.js';
 import { BatchFile, type SampledPoint, Sampler } from './sampler.js';
 import { searchCrossing } from './search.js';
 

@@ -1,8 +1,9 @@
 import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs';
 import { z } from 'zod';
-import { StudyError } from '../errors.js';
-import { type Experiment, hashKey, parseExperiment } from '../experiment.js';
-import { simulate, TrialStatus } from '../simulate.js';
+import { StudyError } from '../base/errors.js';
+import { hashKey } from '../base/hash.js';
+import { type Experiment, parseExperiment } from '../experiments/experiment.js';
+import { simulate, TrialStatus } from '../simulation/simulate.js';
 import { Moments } from '../study/statistics.js';
 
 /** What is known of the mean error at one n. */

@@ -1,13 +1,14 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { canonicalJson, parseExperiment, type ResolvedExperiment } from '../experiment.js';
-import type { Estimate } from '../kind.js';
-import { kindOf } from '../kinds.js';
-import { hasScalarNoise } from '../mixture.js';
-import { parseOptions, seedSchema } from '../options.js';
+import { canonicalJson } from '../base/hash.js';
+import type { Estimate } from '../base/kind.js';
+import { parseOptions, seedSchema } from '../base/options.js';
+import { parseExperiment, type ResolvedExperiment } from '../experiments/experiment.js';
+import { hasScalarNoise } from '../mixture/mixture.js';
 import { knownPrompt, knownPromptCurve, requireKnownPromptLaw, ridgeOf } from '../risk/known-prompt.js';
 import { lawPoints } from '../risk/law-points.js';
-import { type FactorValue, withOption } from '../study/factors.js';
+import { kindOf } from '../simulation/kinds.js';
+import { type FactorValue, withOption } from '../study/definition/factors.js';
 
 /** Settings and points that a question may be about. */
 const kMostCurves = 4;

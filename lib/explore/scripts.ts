@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { StoreError } from '../errors.js';
+import { StoreError } from '../base/errors.js';
 import type { PageFile } from './server.js';
 
 function scriptFile(path: string, instruct: string): PageFile {

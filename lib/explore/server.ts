@@ -1,7 +1,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { StoreError } from '../errors.js';
+import { StoreError } from '../base/errors.js';
 
 /** Addresses of this machine alone. */
 const kHost = '127.0.0.1';

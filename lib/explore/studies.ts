@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { parseOptions } from '../options.js';
+import { parseOptions } from '../base/options.js';
 import { kScript } from '../report/assets.js';
-import { figure } from '../report/from-code.js';
+import { figure } from '../report/figures/from-code.js';
 import { drawnFigures } from '../report/index.js';
 import { escapeHtml, kReportStyle, reportBody } from '../report/page.js';
 import { progressText } from '../report/progress-text.js';

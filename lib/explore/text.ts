@@ -1,9 +1,9 @@
 import { inspect } from 'node:util';
 import { z } from 'zod';
-import { oneOf, parseOptions, seedSchema } from '../options.js';
+import { oneOf, parseOptions, seedSchema } from '../base/options.js';
 import { studyText } from '../report/study-text.js';
-import { define, plain } from '../study/spec.js';
-import type { StudyOptions } from '../study/study-options.js';
+import { define, plain } from '../study/definition/spec.js';
+import type { StudyOptions } from '../study/definition/study-options.js';
 import { pointSchema } from './laws.js';
 
 const schema = z.strictObject({

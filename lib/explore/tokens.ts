@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { sampleExamples } from '../examples.js';
-import { parseExperiment, type ResolvedExperiment } from '../experiment.js';
-import { kindOf } from '../kinds.js';
+import { integerFrom, parseOptions, seedSchema } from '../base/options.js';
+import { parseExperiment, type ResolvedExperiment } from '../experiments/experiment.js';
+import { sampleExamples } from '../mixture/examples.js';
 import { promptAttention } from '../models/index.js';
-import { integerFrom, parseOptions, seedSchema } from '../options.js';
+import { kindOf } from '../simulation/kinds.js';
 
 /** Tokens that a picture shows at most, about. */
 const kTokens = 600;

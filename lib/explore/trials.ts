@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { canonicalJson } from '../experiment.js';
-import { integerFrom, parseOptions, seedSchema } from '../options.js';
-import { simulate } from '../simulate.js';
+import { canonicalJson } from '../base/hash.js';
+import { integerFrom, parseOptions, seedSchema } from '../base/options.js';
+import { simulate } from '../simulation/simulate.js';
 import { CellAccumulator, intervalFactor, storedResults } from '../study/statistics.js';
 import { experimentAt, pointSchema } from './laws.js';
 

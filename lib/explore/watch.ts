@@ -4,9 +4,9 @@ import { progressText } from '../report/progress-text.js';
 import { secondsText } from '../report/table.js';
 import { type StudyCell, StudyCells } from '../study/cells.js';
 import type { PairedDifference } from '../study/compare.js';
+import { nextStretch } from '../study/definition/schedule.js';
 import type { StoredProgress } from '../study/read.js';
 import type { StudyResult, StudyRow } from '../study/rows.js';
-import { nextStretch } from '../study/schedule.js';
 
 /** Share of the time that looking may take: whoever runs the study on the same machine has the rest. */
 const kShare = 0.02;

@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { StoreError } from '../errors.js';
+import { StoreError } from '../base/errors.js';
 import { type ColumnValues, collected, type NumberColumn, type Table } from './table.js';
 
 /** A zip archive without the extension for large ones holds less than this. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integerFrom, oneOf } from '../options.js';
+import { integerFrom, oneOf } from '../base/options.js';
 
 /** How a patch becomes a token. */
 export interface EmbeddingOptions {

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
-import { OptionRangeError } from '../errors.js';
-import { hashKey } from '../experiment.js';
-import { runJob } from '../job.js';
-import { type NativeEmbeddingStage, type NativeImageTokensRequest, native } from '../native.js';
-import { parseOptions } from '../options.js';
+import { OptionRangeError } from '../base/errors.js';
+import { hashKey } from '../base/hash.js';
+import { runJob } from '../base/job.js';
+import { type NativeEmbeddingStage, type NativeImageTokensRequest, native } from '../base/native.js';
+import { parseOptions } from '../base/options.js';
 import { kChoicePurpose } from '../real-data/choices.js';
 import { type EmbeddingOptions, embeddingSchema } from './embedding-options.js';
 import type { ImageSet } from './image-set.js';

@@ -1,11 +1,11 @@
-import { OptionRangeError, OptionTypeError } from '../errors.js';
-import { hashKey } from '../experiment.js';
-import { allFinished, type JobOptions, runJob } from '../job.js';
-import { type ContextualMixture, contextualMixture } from '../mixture.js';
+import { OptionRangeError, OptionTypeError } from '../base/errors.js';
+import { hashKey } from '../base/hash.js';
+import { allFinished, type JobOptions, runJob } from '../base/job.js';
+import { type NativePrincipalComponents, native } from '../base/native.js';
+import { finiteVector, parseOptions } from '../base/options.js';
+import { type ContextualMixture, contextualMixture } from '../mixture/mixture.js';
 import { readTokens, requireLabels } from '../models/data.js';
 import { linearAttention, promptAttention, promptTunedLayer } from '../models/index.js';
-import { type NativePrincipalComponents, native } from '../native.js';
-import { finiteVector, parseOptions } from '../options.js';
 import { kChoicePurpose } from '../real-data/choices.js';
 import { relevantMass } from '../real-data/evaluation.js';
 import type { ContextualImages } from './contextual-images.js';

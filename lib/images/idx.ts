@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { DataError } from '../errors.js';
-import { arrayOf, filePath, parseOptions } from '../options.js';
+import { DataError } from '../base/errors.js';
+import { arrayOf, filePath, parseOptions } from '../base/options.js';
 
 /** An array of bytes from an IDX file. */
 export interface IdxArray {

@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { DataError } from '../errors.js';
-import { filePath, oneOf, parseOptions } from '../options.js';
+import { DataError } from '../base/errors.js';
+import { filePath, oneOf, parseOptions } from '../base/options.js';
 import { readIdx } from './idx.js';
 
 /** Grey images with labels. */

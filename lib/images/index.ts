@@ -1,3 +1,4 @@
+export { imageFigure } from '../report/real-data/images.js';
 export {
   type ContextualImages,
   type ContextualImagesOptions,
@@ -8,7 +9,6 @@ export { type Embedding, fitEmbedding } from './embedding.js';
 export type { EmbeddingOptions } from './embedding-options.js';
 export { estimateMixture, type MixtureEstimate, type PlugIn, pooledFeatures } from './estimate.js';
 export { type AttentionMapsOptions, attentionMaps } from './experiments/attention-maps.js';
-export { imageFigure } from './figure.js';
 export { type IdxArray, parseIdx, readIdx } from './idx.js';
 export {
   type ImageSet,

@@ -1,5 +1,5 @@
-import type { OwnFloat64Array, OwnUint8Array, OwnUint32Array } from '../arrays.js';
-import { OptionRangeError } from '../errors.js';
+import type { OwnFloat64Array, OwnUint8Array, OwnUint32Array } from '../base/arrays.js';
+import { OptionRangeError } from '../base/errors.js';
 import { type ChoiceRange, choosePlaces, uniformsOf } from '../real-data/choices.js';
 import type { ImageSet } from './image-set.js';
 import { kNoise } from './native-pieces.js';

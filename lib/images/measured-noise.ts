@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { OptionRangeError } from '../errors.js';
-import { arrayOf, finiteNumber, parseOptions } from '../options.js';
+import { OptionRangeError } from '../base/errors.js';
+import { arrayOf, finiteNumber, parseOptions } from '../base/options.js';
 
 /**
  * Pooled features of real examples as the risk law sees them: in the coordinates in which the noise of a pooled feature is

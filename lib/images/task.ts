@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integerFrom, oneOf } from '../options.js';
+import { integerFrom, oneOf } from '../base/options.js';
 
 /** What covers the parts of a canvas that do not show the labelled image. */
 export type Filler = NoiseFiller | ClassesFiller | DataSetFiller;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { OptionRangeError, OptionTypeError } from '../errors.js';
-import { type NativeModelExamples, native } from '../native.js';
-import { arrayOf, integerFrom, parseOptions } from '../options.js';
+import { OptionRangeError, OptionTypeError } from '../base/errors.js';
+import { type NativeModelExamples, native } from '../base/native.js';
+import { arrayOf, integerFrom, parseOptions } from '../base/options.js';
 import type { ModelLoss } from './loss.js';
 import type { ModelSize } from './size.js';
 

@@ -1,5 +1,5 @@
-import { OptionTypeError } from '../errors.js';
-import { type NativeModelExamples, native } from '../native.js';
+import { OptionTypeError } from '../base/errors.js';
+import { type NativeModelExamples, native } from '../base/native.js';
 import { type CheckedExamples, type ModelData, readTokens, requireLabels } from './data.js';
 import type { ModelLoss } from './loss.js';
 

@@ -1,10 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import type { OwnFloat64Array } from '../arrays.js';
-import { OptionRangeError, OptionTypeError } from '../errors.js';
-import { hashKey } from '../experiment.js';
-import { type JobOptions, runJob } from '../job.js';
-import { type NativeModel, native } from '../native.js';
+import type { OwnFloat64Array } from '../base/arrays.js';
+import { OptionRangeError, OptionTypeError } from '../base/errors.js';
+import { hashKey } from '../base/hash.js';
+import { type JobOptions, runJob } from '../base/job.js';
+import { type NativeModel, native } from '../base/native.js';
 import {
   abortSignal,
   finiteVector,
@@ -14,7 +14,7 @@ import {
   positiveNumber,
   seedSchema,
   threadCount,
-} from '../options.js';
+} from '../base/options.js';
 import type { ModelData } from './data.js';
 import { type HeldExamples, readExamplesOrHeld, readTokensOrHeld } from './held.js';
 import type { ModelLoss } from './loss.js';

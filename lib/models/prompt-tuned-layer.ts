@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integerFrom, oneOf, parseOptions } from '../options.js';
+import { integerFrom, oneOf, parseOptions } from '../base/options.js';
 import { type Model, makeModel } from './model.js';
 
 /** A parameter of {@link promptTunedLayer}. */

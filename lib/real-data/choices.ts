@@ -1,5 +1,5 @@
-import { hashKey } from '../experiment.js';
-import { native } from '../native.js';
+import { hashKey } from '../base/hash.js';
+import { native } from '../base/native.js';
 
 /** Purpose of the streams of choices; native/core/random/random.h lists them all. */
 export const kChoicePurpose = 15;

@@ -1,5 +1,5 @@
-import { onAbort } from '../cancellation.js';
-import { canonicalJson } from '../experiment.js';
+import { onAbort } from '../base/cancellation.js';
+import { canonicalJson } from '../base/hash.js';
 
 /** What is kept of one kind: results of the last few keys, so that neighbouring cells of a study share them. */
 const kKept = 6;

@@ -1,7 +1,7 @@
-import type { OwnFloat64Array } from '../arrays.js';
-import { hashKey } from '../experiment.js';
-import { allFinished } from '../job.js';
-import type { TrialRequest, TrialResults } from '../kind.js';
+import type { OwnFloat64Array } from '../base/arrays.js';
+import { hashKey } from '../base/hash.js';
+import { allFinished } from '../base/job.js';
+import type { TrialRequest, TrialResults } from '../base/kind.js';
 import type { LinearHeadStatus } from '../training/index.js';
 
 /** Why a trial of an experiment on real data failed. */

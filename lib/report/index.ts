@@ -1,15 +1,15 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { StoreError } from '../errors.js';
-import { parseOptions } from '../options.js';
+import { StoreError } from '../base/errors.js';
+import { parseOptions } from '../base/options.js';
 import { compare, type PairedDifference } from '../study/compare.js';
 import { open } from '../study/read.js';
 import type { StudyResult } from '../study/rows.js';
-import { reportFigures } from './figures.js';
-import { narrowed } from './narrow.js';
+import { reportFigures } from './figures/figures.js';
+import { narrowed } from './figures/narrow.js';
+import { loadPngRenderer, renderSvg } from './figures/render.js';
 import { type PageFigure, reportPage } from './page.js';
-import { loadPngRenderer, renderSvg } from './render.js';
 
 /** Where a report is written. */
 export interface ReportOptions {

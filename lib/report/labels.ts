@@ -1,4 +1,4 @@
-import type { FactorValue } from '../study/factors.js';
+import type { FactorValue } from '../study/definition/factors.js';
 
 /** How an option of an experiment is written in tables and figures. */
 export interface OptionLabel {

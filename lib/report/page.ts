@@ -3,11 +3,11 @@ import type { StudyRun } from '../study/provenance.js';
 import type { StudyResult } from '../study/rows.js';
 import { markLines, probabilityText, signed } from './agreement.js';
 import { kScript, kStyleSheet } from './assets.js';
-import { differenceText } from './differences.js';
-import type { ReportFigure } from './figures.js';
+import { differenceText } from './figures/differences.js';
+import type { ReportFigure } from './figures/figures.js';
+import { kDarkColors } from './figures/style.js';
 import { levelsText } from './labels.js';
 import { studyText } from './study-text.js';
-import { kDarkColors } from './style.js';
 import { secondsText, type TableColumn, tableColumns } from './table.js';
 
 /** A page of more rows would not open well on a phone; export has them all. */

@@ -1,7 +1,7 @@
 import { Document, visit } from 'yaml';
-import { type LevelRange, levelsSchema } from '../study/levels.js';
-import { plain } from '../study/spec.js';
-import type { StudySpec } from '../study/study-options.js';
+import { type LevelRange, levelsSchema } from '../study/definition/levels.js';
+import { plain } from '../study/definition/spec.js';
+import type { StudySpec } from '../study/definition/study-options.js';
 
 /** A list of more levels is written as a range, if it is one. */
 const kMostLevels = 8;

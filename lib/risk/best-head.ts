@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import { OptionRangeError } from '../errors.js';
-import type { ContextualMixture } from '../mixture.js';
-import { parseOptions } from '../options.js';
+import { OptionRangeError } from '../base/errors.js';
+import { parseOptions } from '../base/options.js';
+import type { ContextualMixture } from '../mixture/mixture.js';
 import {
   type KnownPromptRisk,
   type KnownPromptRiskOptions,

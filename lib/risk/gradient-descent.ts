@@ -1,12 +1,13 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import type { OwnFloat64Array } from '../arrays.js';
-import { ConvergenceError, OptionRangeError } from '../errors.js';
-import { type GradientDescentExperiment, gradientDescentSchema, hashKey } from '../experiment.js';
-import { type JobOptions, runJob } from '../job.js';
-import { requireScalarNoise } from '../mixture.js';
-import { native, toNativeMixture } from '../native.js';
-import { abortSignal, integerFrom, nonNegativeNumber, parseOptions, seedSchema, threadCount } from '../options.js';
+import type { OwnFloat64Array } from '../base/arrays.js';
+import { ConvergenceError, OptionRangeError } from '../base/errors.js';
+import { hashKey } from '../base/hash.js';
+import { type JobOptions, runJob } from '../base/job.js';
+import { native } from '../base/native.js';
+import { abortSignal, integerFrom, nonNegativeNumber, parseOptions, seedSchema, threadCount } from '../base/options.js';
+import { type GradientDescentExperiment, gradientDescentSchema } from '../experiments/gradient-descent.js';
+import { requireScalarNoise, toNativeMixture } from '../mixture/mixture.js';
 import { toNativeOptimizer } from '../training/optimizer.js';
 
 /** A gradient-descent experiment on fresh examples, of Gaussian noise, and how its law is computed. */

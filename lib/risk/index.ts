@@ -1,29 +1,6 @@
 /** Laws: what simulations tend to, without simulating. */
-export {
-  type BestHead,
-  type BestHeadOptions,
-  type BestPrompt,
-  type BestPromptOptions,
-  bestHead,
-  bestPrompt,
-} from './best-head.js';
-export type { Certificate, CertifiedPoint, CertifyOptions } from './certificate.js';
-export { type GradientDescentRisk, type GradientDescentRiskOptions, gradientDescent } from './gradient-descent.js';
-export {
-  type KnownPromptRisk,
-  type KnownPromptRiskCurve,
-  type KnownPromptRiskOptions,
-  knownPrompt,
-  knownPromptCurve,
-  type RiskHead,
-} from './known-prompt.js';
-export { type LongContextOptions, type LongContextRisk, longContext } from './long-context.js';
-export { type OptimalOptions, type OptimalParameter, type Optimum, optimal } from './optimal.js';
-export {
-  type PopulationGradient,
-  type PopulationGradientOptions,
-  populationGradient,
-} from './population-gradient.js';
+
+export type { Certificate, CertifiedPoint, CertifyOptions } from '../complexity/certificate.js';
 export {
   type OutOfRangeError,
   type ReachableError,
@@ -33,7 +10,31 @@ export {
   sampleComplexity,
   type UndecidedError,
   type UnreachableError,
-} from './sample-complexity.js';
+} from '../complexity/law.js';
+export {
+  type BestHead,
+  type BestHeadOptions,
+  type BestPrompt,
+  type BestPromptOptions,
+  bestHead,
+  bestPrompt,
+} from './best-head.js';
+export { type GradientDescentRisk, type GradientDescentRiskOptions, gradientDescent } from './gradient-descent.js';
+export {
+  type KnownPromptRisk,
+  type KnownPromptRiskCurve,
+  type KnownPromptRiskOptions,
+  knownPrompt,
+  knownPromptCurve,
+} from './known-prompt.js';
+export { type LongContextOptions, type LongContextRisk, longContext } from './long-context.js';
+export { type OptimalOptions, type OptimalParameter, type Optimum, optimal } from './optimal.js';
+export {
+  type PopulationGradient,
+  type PopulationGradientOptions,
+  populationGradient,
+} from './population-gradient.js';
+export type { RiskHead } from './risk-head.js';
 export {
   type Separation,
   type SeparationCeiling,

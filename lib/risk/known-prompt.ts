@@ -1,17 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import type { OwnFloat64Array } from '../arrays.js';
-import { ConvergenceError, OptionRangeError, OptionTypeError } from '../errors.js';
-import { hashKey } from '../experiment.js';
-import { type HeadOptions, headSchema } from '../head.js';
-import { type JobOptions, runJob } from '../job.js';
-import {
-  type ContextualMixture,
-  type ContextualMixtureOptions,
-  mixtureSchema,
-  requireScalarNoise,
-} from '../mixture.js';
-import { type NativeKnownPromptRisk, native, toNativeMixture } from '../native.js';
+import type { OwnFloat64Array } from '../base/arrays.js';
+import { ConvergenceError, OptionRangeError, OptionTypeError } from '../base/errors.js';
+import { hashKey } from '../base/hash.js';
+import { type JobOptions, runJob } from '../base/job.js';
+import { type NativeKnownPromptRisk, native } from '../base/native.js';
 import {
   abortSignal,
   finiteNumber,
@@ -21,17 +14,15 @@ import {
   positiveNumber,
   seedSchema,
   threadCount,
-} from '../options.js';
-
-/** A head whose risk is asked for: any head that data can be given, and the hinge head in the limit λ → 0. */
-export type RiskHead =
-  | HeadOptions
-  | {
-      /** Always `'hinge'`. */
-      readonly kind: 'hinge';
-      /** The limit λ → 0. */
-      readonly ridge: 0;
-    };
+} from '../base/options.js';
+import {
+  type ContextualMixture,
+  type ContextualMixtureOptions,
+  mixtureSchema,
+  requireScalarNoise,
+  toNativeMixture,
+} from '../mixture/mixture.js';
+import { type RiskHead, riskHeadSchema } from './risk-head.js';
 
 /** What the risk of a known prompt depends on, apart from the number of examples. */
 export interface KnownPromptRiskOptions extends JobOptions {
@@ -174,18 +165,6 @@ export interface KnownPromptRiskCurve {
   /** Standard error of `relevantAttention`. */
   readonly relevantAttentionStandardError: number;
 }
-
-const hingeLimit = z.strictObject({ kind: z.literal('hinge'), ridge: z.literal(0) });
-
-/** A head in a risk: λ = 0 of the hinge is its limit λ → 0. */
-export const riskHeadSchema = z.custom<unknown>().transform((head, context) => {
-  const limit = hingeLimit.safeParse(head);
-  if (limit.success) return limit.data;
-  const parsed = headSchema.safeParse(head);
-  if (parsed.success) return parsed.data;
-  for (const issue of parsed.error.issues) context.issues.push({ ...issue, input: head } as z.core.$ZodRawIssue);
-  return z.NEVER;
-});
 
 /** The options that every law of a known prompt shares. */
 export const knownPromptRiskSchema = {

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { allFinished } from '../job.js';
+import { allFinished } from '../base/job.js';
 import { type LawPoint, type LawRequest, lawPoints } from './law-points.js';
 
 /** Where to look: one τ and some λ, ∞ for averaging, on `draws` draws of one stream. */

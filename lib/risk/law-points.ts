@@ -1,8 +1,9 @@
-import { ConvergenceError } from '../errors.js';
-import { hashKey } from '../experiment.js';
-import type { Head } from '../head.js';
-import { runJob } from '../job.js';
-import { native, toNativeMixture } from '../native.js';
+import { ConvergenceError } from '../base/errors.js';
+import { hashKey } from '../base/hash.js';
+import { runJob } from '../base/job.js';
+import { native } from '../base/native.js';
+import type { Head } from '../heads/head.js';
+import { toNativeMixture } from '../mixture/mixture.js';
 import type { ResolvedKnownPromptRisk, RiskPoint } from './known-prompt.js';
 
 /** The law at one point. */

@@ -1,14 +1,15 @@
 import { z } from 'zod';
-import { OptionRangeError } from '../errors.js';
-import { type AveragingHead, headSchema, type LeastSquaresHead } from '../head.js';
+import { OptionRangeError } from '../base/errors.js';
+import { native } from '../base/native.js';
+import { finiteNumber, parseOptions, positiveNumber } from '../base/options.js';
+import { type AveragingHead, headSchema, type LeastSquaresHead, toNativeHead } from '../heads/head.js';
 import {
   type ContextualMixture,
   type ContextualMixtureOptions,
   mixtureSchema,
   requireScalarNoise,
-} from '../mixture.js';
-import { native, toNativeHead, toNativeMixture } from '../native.js';
-import { finiteNumber, parseOptions, positiveNumber } from '../options.js';
+  toNativeMixture,
+} from '../mixture/mixture.js';
 
 /** Options of {@link longContext}. */
 export interface LongContextOptions {

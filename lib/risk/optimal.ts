@@ -1,15 +1,13 @@
 import { z } from 'zod';
-import { ConvergenceError, OptionRangeError } from '../errors.js';
-import { type HeadOptions, headKindSchema, isSum } from '../head.js';
-import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
-import { finiteNumber, integerFrom, oneOf, parseOptions, positiveNumber } from '../options.js';
+import { ConvergenceError, OptionRangeError } from '../base/errors.js';
+import { finiteNumber, integerFrom, oneOf, parseOptions, positiveNumber } from '../base/options.js';
+import { type HeadOptions, headKindSchema, isSum } from '../heads/head.js';
+import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture/mixture.js';
 import {
   type KnownPromptRiskOptions,
   knownPromptRiskSchema,
-  type RiskHead,
   requireKnownPromptLaw,
   ridgeOf,
-  riskHeadSchema,
   sampleRatioOf,
 } from './known-prompt.js';
 import { inLanes, Landscape } from './landscape.js';
@@ -26,6 +24,7 @@ import {
   lowestRidge,
   type Place,
 } from './optimal-search.js';
+import { type RiskHead, riskHeadSchema } from './risk-head.js';
 
 /** What {@link optimal} can choose. */
 export type OptimalParameter = 'inverseTemperature' | 'ridge';

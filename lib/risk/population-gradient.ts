@@ -1,9 +1,14 @@
 import { z } from 'zod';
-import type { OwnFloat64Array } from '../arrays.js';
-import { OptionRangeError } from '../errors.js';
-import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
-import { native, toNativeMixture } from '../native.js';
-import { finiteVector, parseOptions } from '../options.js';
+import type { OwnFloat64Array } from '../base/arrays.js';
+import { OptionRangeError } from '../base/errors.js';
+import { native } from '../base/native.js';
+import { finiteVector, parseOptions } from '../base/options.js';
+import {
+  type ContextualMixture,
+  type ContextualMixtureOptions,
+  mixtureSchema,
+  toNativeMixture,
+} from '../mixture/mixture.js';
 
 /** A mixture and the head at which the prompt's gradient is taken. */
 export interface PopulationGradientOptions {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture.js';
-import { parseOptions } from '../options.js';
+import { parseOptions } from '../base/options.js';
+import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture/mixture.js';
 import { linearAttentionAccuracy, meanPoolingAccuracy } from './separation/linear-models.js';
 import { accuracyBound, noiselessExamples, spansPlane } from './separation/noiseless-examples.js';
 import { isAlwaysSeparated, promptAttentionAccuracy } from './separation/prompt-attention.js';

@@ -1,10 +1,12 @@
 import { z } from 'zod';
-import { ConvergenceError, OptionRangeError } from '../errors.js';
-import { hashKey, kLeastThreeStepDimension, type ThreeStepExperiment, threeStepSchema } from '../experiment.js';
-import { type JobOptions, runJob } from '../job.js';
-import { requireScalarNoise } from '../mixture.js';
-import { native, toNativeMixture, toNativeThreeStep } from '../native.js';
-import { abortSignal, integerFrom, parseOptions, seedSchema } from '../options.js';
+import { ConvergenceError, OptionRangeError } from '../base/errors.js';
+import { hashKey } from '../base/hash.js';
+import { type JobOptions, runJob } from '../base/job.js';
+import { native } from '../base/native.js';
+import { abortSignal, integerFrom, parseOptions, seedSchema } from '../base/options.js';
+import { kLeastThreeStepDimension, type ThreeStepExperiment, threeStepSchema } from '../experiments/three-step.js';
+import { requireScalarNoise, toNativeMixture } from '../mixture/mixture.js';
+import { toNativeThreeStep } from '../training/three-step.js';
 
 /** A three-step experiment, of Gaussian noise, and how its law is computed. */
 export interface ThreeStepRiskOptions extends Omit<ThreeStepExperiment, 'kind'>, JobOptions {

@@ -1,8 +1,8 @@
-import { cellKey, type ResolvedExperiment } from '../experiment.js';
+import { cellKey, type ResolvedExperiment } from '../experiments/experiment.js';
 import { StudyCells } from './cells.js';
+import type { StudySpec } from './definition/study-options.js';
 import { chiSquareTail, normalScore, normalTailQuantile, normalTails } from './distributions.js';
 import type { StudyAgreement, StudyRow } from './rows.js';
-import type { StudySpec } from './study-options.js';
 
 /** Probabilities below this are improbable: 5 % for the two of them. */
 const kImprobable = 0.025;

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { Selectable } from 'kysely';
-import type { OwnFloat64Array } from '../arrays.js';
+import type { OwnFloat64Array } from '../base/arrays.js';
 import type { StoredResults } from './statistics.js';
 import type { Tables } from './tables.js';
 

@@ -1,16 +1,12 @@
 import { createHash } from 'node:crypto';
-import { OptionRangeError, OptionTypeError, StudyError } from '../errors.js';
-import {
-  canonicalJson,
-  parseExperiment,
-  type ResolvedExperiment,
-  resolveMethod,
-  type SimulationMethod,
-} from '../experiment.js';
-import { kindOf } from '../kinds.js';
-import { type Expression, parseExpression } from './expressions.js';
-import { type FactorValue, factorText, optionsOfKind, withOption } from './factors.js';
-import type { StudySpec } from './study-options.js';
+import { OptionRangeError, OptionTypeError, StudyError } from '../base/errors.js';
+import { canonicalJson } from '../base/hash.js';
+import type { SimulationMethod } from '../base/kind.js';
+import { parseExperiment, type ResolvedExperiment, resolveMethod } from '../experiments/experiment.js';
+import { kindOf } from '../simulation/kinds.js';
+import { type Expression, parseExpression } from './definition/expressions.js';
+import { type FactorValue, factorText, optionsOfKind, withOption } from './definition/factors.js';
+import type { StudySpec } from './definition/study-options.js';
 
 /** One point of a study's grid: a complete experiment and how its trials are run. */
 export interface StudyCell {

@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import { OptionRangeError } from '../errors.js';
-import { canonicalJson, cellKey } from '../experiment.js';
-import { parseOptions } from '../options.js';
+import { OptionRangeError } from '../base/errors.js';
+import { canonicalJson } from '../base/hash.js';
+import { parseOptions } from '../base/options.js';
+import { cellKey } from '../experiments/experiment.js';
 import type { Batch } from './batches.js';
 import { metricNames, StudyCells } from './cells.js';
-import type { FactorValue } from './factors.js';
+import type { FactorValue } from './definition/factors.js';
 import { consecutive } from './read.js';
 import { type OpenStudy, openForReading } from './sqlite.js';
 import { CellAccumulator, intervalFactor, Moments } from './statistics.js';

@@ -1,11 +1,11 @@
 import { availableParallelism } from 'node:os';
-import { OptionRangeError } from '../errors.js';
-import { allFinished } from '../job.js';
-import { kindOf } from '../kinds.js';
+import { OptionRangeError } from '../base/errors.js';
+import { allFinished } from '../base/job.js';
+import { kindOf } from '../simulation/kinds.js';
 import { type StudyCell, StudyCells } from './cells.js';
+import type { StudySpec } from './definition/study-options.js';
 import { beginRun, type StudyRun } from './provenance.js';
 import { runBatch, type Shard, shardPositions } from './run.js';
-import type { StudySpec } from './study-options.js';
 import { cellTheory } from './theory.js';
 
 /** Cells whose cost is measured. */

@@ -1,11 +1,11 @@
 import { renameSync, rmSync, statSync } from 'node:fs';
 import { z } from 'zod';
-import { StoreError } from '../errors.js';
-import { parseOptions, resultFilePath } from '../options.js';
-import { followLinks } from '../output.js';
+import { StoreError } from '../base/errors.js';
+import { parseOptions, resultFilePath } from '../base/options.js';
+import { followLinks } from '../base/output.js';
 import { type Batch, sliceBatch } from './batches.js';
 import { StudyCells } from './cells.js';
-import { specDifferences } from './diff.js';
+import { specDifferences } from './definition/diff.js';
 import { byCell, consecutive, open, readRanges } from './read.js';
 import type { StudyResult } from './rows.js';
 import { type OpenStudy, openForReading, openForRun, pendingLog } from './sqlite.js';

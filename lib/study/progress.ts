@@ -1,6 +1,6 @@
-import type { Estimate } from '../kind.js';
-import type { FactorValue } from './factors.js';
-import { expectedTrials, type TrialsRule } from './schedule.js';
+import type { Estimate } from '../base/kind.js';
+import type { FactorValue } from './definition/factors.js';
+import { expectedTrials, type TrialsRule } from './definition/schedule.js';
 
 /** How far a running study is. */
 export interface StudyProgress {

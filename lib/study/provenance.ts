@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { cpus, hostname } from 'node:os';
 import { promisify } from 'node:util';
-import { engineInfo } from '../engine.js';
+import { engineInfo } from '../base/engine.js';
 
 /** What computed the trials of a run, and where. */
 export interface Provenance {

@@ -1,13 +1,13 @@
-import { StoreError } from '../errors.js';
+import { StoreError } from '../base/errors.js';
 import { agreementOf } from './agreement.js';
 import { type Batch, sliceBatch } from './batches.js';
 import { type StudyCell, StudyCells } from './cells.js';
+import { nextStretch, type TrialRange } from './definition/schedule.js';
+import type { StudySpec } from './definition/study-options.js';
 import { rowWarnings, type StudyResult, type StudyRow, studyRow } from './rows.js';
-import { nextStretch, type TrialRange } from './schedule.js';
 import { openForReading } from './sqlite.js';
 import { CellAccumulator } from './statistics.js';
 import type { StudyHeader, StudyStore } from './store.js';
-import type { StudySpec } from './study-options.js';
 
 /** Cells are read together while they have at most this many trials … */
 const kTrialsPerRead = 20_000;

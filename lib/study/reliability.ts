@@ -1,4 +1,4 @@
-import type { Estimate } from '../kind.js';
+import type { Estimate } from '../base/kind.js';
 
 /**
  * Why a number of a row cannot be trusted.

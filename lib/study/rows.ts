@@ -1,10 +1,10 @@
-import type { Estimate } from '../kind.js';
+import type { Estimate } from '../base/kind.js';
 import type { StudyCell } from './cells.js';
-import type { FactorValue } from './factors.js';
+import type { FactorValue } from './definition/factors.js';
+import type { StudySpec } from './definition/study-options.js';
 import type { StudyRun } from './provenance.js';
 import { kMarkText, lawMarks, type ReliabilityMark } from './reliability.js';
 import { type CellStatistics, zScore } from './statistics.js';
-import type { StudySpec } from './study-options.js';
 import type { CellTheory } from './theory.js';
 
 /** The result of one cell of a study. */

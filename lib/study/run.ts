@@ -1,20 +1,20 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import type { Estimate } from '../kind.js';
-import { kindOf } from '../kinds.js';
-import { abortSignal, integerFrom, parseOptions, resultFilePath, threadCount } from '../options.js';
+import type { Estimate } from '../base/kind.js';
+import { abortSignal, integerFrom, parseOptions, resultFilePath, threadCount } from '../base/options.js';
+import { kindOf } from '../simulation/kinds.js';
 import type { Batch } from './batches.js';
 import { type StudyCell, StudyCells } from './cells.js';
+import { kMostBatchTrials, nextBatch, type TrialRange } from './definition/schedule.js';
+import { define } from './definition/spec.js';
+import type { StudyOptions, StudySpec } from './definition/study-options.js';
 import { ProgressEstimate, type StudyProgress } from './progress.js';
 import { beginRun, type StudyRun } from './provenance.js';
 import { consecutive, readStudy } from './read.js';
 import type { StudyResult } from './rows.js';
-import { kMostBatchTrials, nextBatch, type TrialRange } from './schedule.js';
-import { define } from './spec.js';
 import { openForRun, pendingWarning } from './sqlite.js';
 import { CellAccumulator, storedResults } from './statistics.js';
 import type { StudyHeader, StudyStore } from './store.js';
-import type { StudyOptions, StudySpec } from './study-options.js';
 import { cellTheory } from './theory.js';
 import { ResultWriter } from './writer.js';
 

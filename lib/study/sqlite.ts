@@ -4,12 +4,12 @@ import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type DatabaseConnection, Kysely, SqliteDialect, SqliteDriver } from 'kysely';
 import type Database from 'libsql';
-import { StoreError } from '../errors.js';
-import { filePath, parseOptions } from '../options.js';
-import { followLinks } from '../output.js';
+import { StoreError } from '../base/errors.js';
+import { filePath, parseOptions } from '../base/options.js';
+import { followLinks } from '../base/output.js';
 import type { StudyCells } from './cells.js';
+import type { StudySpec } from './definition/study-options.js';
 import { type StudyHeader, StudyStore } from './store.js';
-import type { StudySpec } from './study-options.js';
 import type { Tables } from './tables.js';
 
 /** How long a statement waits for another process's write before it gives up. */

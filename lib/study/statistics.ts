@@ -1,9 +1,9 @@
 import { quantileSorted } from 'simple-statistics';
-import type { Estimate } from '../kind.js';
+import type { Estimate } from '../base/kind.js';
 import { studentQuantile } from './distributions.js';
 import { effectiveTrials, meanMarks, type ReliabilityMark, type TestErrors } from './reliability.js';
 
-export type { Estimate } from '../kind.js';
+export type { Estimate } from '../base/kind.js';
 
 /** Mean and standard error of a metric that has a value at several points of a trial. */
 export interface PathEstimate {

@@ -1,12 +1,12 @@
 import type { Kysely } from 'kysely';
-import { StoreError } from '../errors.js';
+import { StoreError } from '../base/errors.js';
 import { type Batch, fromBatchRow, toBatchRow } from './batches.js';
 import type { StudyCells } from './cells.js';
-import { specDifferences } from './diff.js';
+import { specDifferences } from './definition/diff.js';
+import { isGrowth, type TrialRange, type TrialsRule } from './definition/schedule.js';
+import { define, specHash, specJson } from './definition/spec.js';
+import type { StudyOptions, StudySpec } from './definition/study-options.js';
 import type { Provenance, StudyRun } from './provenance.js';
-import { isGrowth, type TrialRange, type TrialsRule } from './schedule.js';
-import { define, specHash, specJson } from './spec.js';
-import type { StudyOptions, StudySpec } from './study-options.js';
 import { createTables, kFormat, type Tables } from './tables.js';
 import type { CellTheory } from './theory.js';
 

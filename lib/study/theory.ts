@@ -1,8 +1,8 @@
-import { ConvergenceError, OptionRangeError } from '../errors.js';
-import type { Estimate } from '../kind.js';
-import { kindOf } from '../kinds.js';
+import { ConvergenceError, OptionRangeError } from '../base/errors.js';
+import type { Estimate } from '../base/kind.js';
+import { kindOf } from '../simulation/kinds.js';
 import type { StudyCell } from './cells.js';
-import type { StudySpec } from './study-options.js';
+import type { StudySpec } from './definition/study-options.js';
 
 /** What the law of a cell says of the means of its metrics; null where there is no law, NaN where it could not be computed. */
 export type CellTheory = Readonly<Record<string, Estimate>> | null;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { OptionRangeError } from '../errors.js';
-import type { JobOptions } from '../job.js';
-import { abortSignal, integerFrom, parseOptions, seedSchema, threadCount } from '../options.js';
+import { OptionRangeError } from '../base/errors.js';
+import type { JobOptions } from '../base/job.js';
+import { abortSignal, integerFrom, parseOptions, seedSchema, threadCount } from '../base/options.js';
 import { choosePlaces, uniformsOf } from '../real-data/choices.js';
 import { classifiedWrong, mean } from '../real-data/evaluation.js';
 import {

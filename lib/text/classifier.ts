@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { ConvergenceError, OptionRangeError, OptionTypeError } from '../errors.js';
-import type { JobOptions } from '../job.js';
+import { ConvergenceError, OptionRangeError, OptionTypeError } from '../base/errors.js';
+import type { JobOptions } from '../base/job.js';
+import { abortSignal, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from '../base/options.js';
 import type { ModelParameters } from '../models/index.js';
-import { abortSignal, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from '../options.js';
 import type { TextDocument } from './corpus.js';
 import { embedTexts } from './embed.js';
 import { trainClassifier } from './experiments/classification.js';

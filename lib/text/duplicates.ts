@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { finiteNumber, parseOptions } from '../options.js';
+import { finiteNumber, parseOptions } from '../base/options.js';
 import type { TextDocument } from './corpus.js';
 
 /** Documents of a test set that were seen in training. */

@@ -1,8 +1,8 @@
 import { types } from 'node:util';
 import { z } from 'zod';
-import { OptionRangeError, OptionTypeError } from '../errors.js';
+import { OptionRangeError, OptionTypeError } from '../base/errors.js';
+import { arrayOf, finiteNumber, integerFrom, parseOptions } from '../base/options.js';
 import type { ModelData } from '../models/data.js';
-import { arrayOf, finiteNumber, integerFrom, parseOptions } from '../options.js';
 import type { WordVectors } from './word-vectors.js';
 
 /** Options of {@link embedTexts}. */

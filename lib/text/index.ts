@@ -1,3 +1,4 @@
+export { textFigure } from '../report/real-data/texts.js';
 export {
   attendedWords,
   type ErasureCurve,
@@ -18,7 +19,6 @@ export {
 export type { Corpus, ExclusionReason, TextDocument } from './corpus.js';
 export { distinctDocuments, type SharedDocuments, sharedDocuments } from './duplicates.js';
 export { type EmbeddedTexts, type EmbedTextsOptions, embedTexts } from './embed.js';
-export { textFigure } from './figure.js';
 export { type LearnedWordVectors, type LearnWordVectorsOptions, learnWordVectors } from './learn.js';
 export { type Mail, parseMail } from './mail.js';
 export { type NumberArray, readNpy, writeNpy } from './npy.js';

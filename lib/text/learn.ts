@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { OptionRangeError, OptionTypeError } from '../errors.js';
-import { hashKey } from '../experiment.js';
-import { type JobOptions, runJob } from '../job.js';
-import { native } from '../native.js';
+import { OptionRangeError, OptionTypeError } from '../base/errors.js';
+import { hashKey } from '../base/hash.js';
+import { type JobOptions, runJob } from '../base/job.js';
+import { native } from '../base/native.js';
 import {
   abortSignal,
   fraction,
@@ -12,7 +12,7 @@ import {
   positiveNumber,
   seedSchema,
   threadCount,
-} from '../options.js';
+} from '../base/options.js';
 import type { WordVectors } from './word-vectors.js';
 import { buildVocabulary, type Vocabulary } from './words.js';
 

@@ -1,6 +1,6 @@
 import type { Email } from 'postal-mime';
-import { DataError } from '../errors.js';
-import { arrayOf, parseOptions } from '../options.js';
+import { DataError } from '../base/errors.js';
+import { arrayOf, parseOptions } from '../base/options.js';
 import { Unreadable } from './corpus.js';
 
 /** What a reader of mail sees of it. */

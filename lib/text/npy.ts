@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { DataError, OptionRangeError } from '../errors.js';
-import { filePath, finiteVector, integerFrom, parseOptions } from '../options.js';
+import { DataError, OptionRangeError } from '../base/errors.js';
+import { filePath, finiteVector, integerFrom, parseOptions } from '../base/options.js';
 import { bytesOf, finiteNumbers, kMostNumbers, type PartReader, readParts, writeParts } from './number-file.js';
 
 /** Numbers in rows and columns, or in any number of dimensions. */

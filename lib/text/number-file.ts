@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import type { OwnFloat64Array } from '../arrays.js';
-import { DataError } from '../errors.js';
-import { writeOutput } from '../output.js';
+import type { OwnFloat64Array } from '../base/arrays.js';
+import { DataError } from '../base/errors.js';
+import { writeOutput } from '../base/output.js';
 
 /** Numbers of one array that are read or written: fewer than 2 GiB, the most that Node reads, writes or digests at once. */
 export const kMostNumbers = 2 ** 28 - 1;

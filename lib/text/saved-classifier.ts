@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { DataError } from '../errors.js';
-import { filePath, oneOf, parseOptions } from '../options.js';
+import { DataError } from '../base/errors.js';
+import { filePath, oneOf, parseOptions } from '../base/options.js';
 import { makeClassifier, requireClassifier, type TextClassifier } from './classifier.js';
 import { modelOf } from './experiments/models.js';
 import { textClassificationSchema } from './experiments/schemas.js';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { OwnFloat64Array } from '../arrays.js';
-import { DataError, OptionRangeError } from '../errors.js';
-import { filePath, finiteVector, integerFrom, parseOptions } from '../options.js';
+import type { OwnFloat64Array } from '../base/arrays.js';
+import { DataError, OptionRangeError } from '../base/errors.js';
+import { filePath, finiteVector, integerFrom, parseOptions } from '../base/options.js';
 import { type NumberArray, parseNumberArray } from './npy.js';
 import { bytesOf, finiteNumbers, kMostNumbers, readParts, writeParts } from './number-file.js';
 import type { WordVectors } from './word-vectors.js';

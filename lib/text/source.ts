@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { filePath, oneOf, parseOptions } from '../options.js';
+import { filePath, oneOf, parseOptions } from '../base/options.js';
 import type { Corpus, CorpusBuilder } from './corpus.js';
 import { collectCsv, collectFolder, collectJsonLines } from './read.js';
 import { collectSpamAssassin, kParts, type SpamAssassinPart } from './spam-assassin.js';

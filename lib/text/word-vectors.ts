@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { z } from 'zod';
-import type { OwnFloat64Array } from '../arrays.js';
-import { DataError } from '../errors.js';
-import { filePath, integerFrom, parseOptions } from '../options.js';
+import type { OwnFloat64Array } from '../base/arrays.js';
+import { DataError } from '../base/errors.js';
+import { filePath, integerFrom, parseOptions } from '../base/options.js';
 import { decode, Unreadable } from './corpus.js';
 import { linesOf } from './lines.js';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integerFrom, parseOptions } from '../options.js';
+import { integerFrom, parseOptions } from '../base/options.js';
 import type { ClassifiedText } from './classifier.js';
 
 /** A text to show. */

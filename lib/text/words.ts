@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { OwnFloat64Array } from '../arrays.js';
-import { OptionTypeError } from '../errors.js';
-import { integerFrom, parseOptions } from '../options.js';
+import type { OwnFloat64Array } from '../base/arrays.js';
+import { OptionTypeError } from '../base/errors.js';
+import { integerFrom, parseOptions } from '../base/options.js';
 
 /** Options of {@link wordsOf}. */
 export interface WordsOptions {

@@ -1,9 +1,19 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import type { OwnFloat64Array } from '../arrays.js';
-import { OptionRangeError, OptionTypeError } from '../errors.js';
-import { hashKey } from '../experiment.js';
-import { type JobOptions, runJob } from '../job.js';
+import type { OwnFloat64Array } from '../base/arrays.js';
+import { OptionRangeError, OptionTypeError } from '../base/errors.js';
+import { hashKey } from '../base/hash.js';
+import { type JobOptions, runJob } from '../base/job.js';
+import { type NativeFit, native } from '../base/native.js';
+import {
+  abortSignal,
+  integerFrom,
+  nonNegativeNumber,
+  parseOptions,
+  positiveNumber,
+  seedSchema,
+  threadCount,
+} from '../base/options.js';
 import type { CheckedExamples, ModelData } from '../models/data.js';
 import { type HeldExamples, readExamplesOrHeld } from '../models/held.js';
 import type { ModelLoss } from '../models/loss.js';
@@ -19,16 +29,6 @@ import {
   splitParameters,
 } from '../models/model.js';
 import type { ModelSize } from '../models/size.js';
-import { type NativeFit, native } from '../native.js';
-import {
-  abortSignal,
-  integerFrom,
-  nonNegativeNumber,
-  parseOptions,
-  positiveNumber,
-  seedSchema,
-  threadCount,
-} from '../options.js';
 import {
   type OptimizerOptions,
   optimizerSchema,

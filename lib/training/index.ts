@@ -1,5 +1,11 @@
+export {
+  type FittedHead,
+  type FittedHeadOptions,
+  fitHead,
+  headWeights,
+  type LinearHeadStatus,
+} from '../heads/fit-head.js';
 export { type FitHistory, type FitOptions, type FitResult, fit } from './fit.js';
-export { type FittedHead, type FittedHeadOptions, fitHead, headWeights, type LinearHeadStatus } from './heads.js';
 export type {
   AdamOptimizer,
   ConstantSchedule,

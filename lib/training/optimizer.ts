@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { NativeFitRequest, NativeOptimizer } from '../native.js';
-import { fraction, integerFrom, numberIn, positiveNumber } from '../options.js';
+import type { NativeFitRequest, NativeOptimizer } from '../base/native.js';
+import { fraction, integerFrom, numberIn, positiveNumber } from '../base/options.js';
 
 /** θ ← θ − ηg. */
 export interface GradientDescentOptimizer {

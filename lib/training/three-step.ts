@@ -1,11 +1,38 @@
 import { z } from 'zod';
-import type { OwnFloat64Array } from '../arrays.js';
-import { OptionRangeError, OptionTypeError } from '../errors.js';
-import type { Examples } from '../examples.js';
-import { type Debias, type ThreeStepHead, threeStepOptions } from '../experiment.js';
-import { type JobOptions, runJob } from '../job.js';
-import { type NativeSample, native, toNativeThreeStep } from '../native.js';
-import { abortSignal, finiteVector, integerFrom, parseOptions } from '../options.js';
+import type { OwnFloat64Array } from '../base/arrays.js';
+import { OptionRangeError, OptionTypeError } from '../base/errors.js';
+import { type JobOptions, runJob } from '../base/job.js';
+import { type NativeSample, type NativeThreeStepOptions, native } from '../base/native.js';
+import { abortSignal, finiteVector, integerFrom, nonNegativeNumber, oneOf, parseOptions } from '../base/options.js';
+import type { Examples } from '../mixture/examples.js';
+
+/** What the third step starts from; see {@link ThreeStepExperiment}. */
+export type ThreeStepHead = 'fresh' | 'restarted' | 'continued';
+
+/** Whether the mean score on the third sample is subtracted from every score. */
+export type Debias = 'none' | 'intercept';
+
+/** Options of the three-step trajectory apart from the samples. */
+export const threeStepOptions = {
+  stepSizes: z.tuple([nonNegativeNumber, nonNegativeNumber, nonNegativeNumber], {
+    error: 'three finite numbers ≥ 0: the step sizes [η1, η2, η3]',
+  }),
+  head: oneOf(['fresh', 'restarted', 'continued']).default('fresh'),
+  debias: oneOf(['none', 'intercept']).default('none'),
+};
+
+/** Three steps as the addon takes them. */
+export function toNativeThreeStep({
+  stepSizes,
+  head,
+  debias,
+}: {
+  readonly stepSizes: readonly number[];
+  readonly head: ThreeStepHead;
+  readonly debias: Debias;
+}): NativeThreeStepOptions {
+  return { stepSizes: Float64Array.from(stepSizes), head, intercept: debias === 'intercept' };
+}
 
 /** Labelled examples of the caller's own. */
 export interface LabelledTokens {

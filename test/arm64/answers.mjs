@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { engineInfo, fitHead, risk, simulate, study, testError } from 'prompt-attention';
 
-const { native } = await import(new URL('native.js', import.meta.resolve('prompt-attention')).href);
+const { native } = await import(new URL('base/native.js', import.meta.resolve('prompt-attention')).href);
 
 const confusion = [
   { deltaQ: 0.3, deltaW: -0.4, probability: 0.6 },

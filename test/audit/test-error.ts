@@ -9,7 +9,7 @@
  */
 import { pathToFileURL } from 'node:url';
 import { testError } from '../../lib/index.js';
-import { normalTail } from '../reference.js';
+import { normalTail } from '../support/reference.js';
 
 /** One setting: mixture, prompt and head. */
 export interface Setting {

@@ -17,7 +17,7 @@ test('memory that cannot be had is a RangeError everywhere, and the next call is
 
 test('a limit of address space bounds the memory of trials before they begin', async (t) => {
   const script = `
-    import { memoryLimit } from ${JSON.stringify(new URL('../../dist/memory.js', import.meta.url).href)};
+    import { memoryLimit } from ${JSON.stringify(new URL('../../dist/base/memory.js', import.meta.url).href)};
     console.log(memoryLimit());`;
   const limited = async (kilobytes: string) => {
     const command = `ulimit -v ${kilobytes} && exec "$0" --input-type=module -e "$1"`;

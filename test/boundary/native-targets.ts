@@ -1,4 +1,4 @@
-import { type NativeJob, native } from '../../lib/native.js';
+import { type NativeJob, native } from '../../lib/base/native.js';
 import { requests } from './requests.js';
 import { type Call, callOf, type Target } from './targets.js';
 

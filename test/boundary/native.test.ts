@@ -1,5 +1,5 @@
 import test from 'ava';
-import { native } from '../../lib/native.js';
+import { native } from '../../lib/base/native.js';
 import { detach, trap } from './hostile.js';
 import { targets } from './native-targets.js';
 import { requests } from './requests.js';

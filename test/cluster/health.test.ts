@@ -1,11 +1,11 @@
 // What a worker tells: log, liveness, readiness, metrics, and how it ends.
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
-import { serveHealth } from '../../lib/cli/worker-health.js';
-import { openWorkerLog } from '../../lib/cli/worker-log.js';
+import { OptionRangeError } from '../../lib/base/errors.js';
+import { serveHealth } from '../../lib/cli/cluster/worker-health.js';
+import { openWorkerLog } from '../../lib/cli/cluster/worker-log.js';
 import { list, submit, work } from '../../lib/cluster/index.js';
 import { secretsOf } from '../../lib/cluster/reasons.js';
-import { OptionRangeError } from '../../lib/errors.js';
 import { command, start } from '../cli/support.js';
 import { smallStudy, temporaryDirectory } from '../study/support.js';
 import { jobsIn, testsWithPostgres, until } from './support.js';

@@ -1,11 +1,11 @@
 // Whose job it is, and what is stored when answers are lost.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { StoreError } from '../../lib/base/errors.js';
 import { connectCluster } from '../../lib/cluster/connection.js';
 import { cancel, collect, list, remove, retry, submit, type WorkerEvent, work } from '../../lib/cluster/index.js';
 import { JobQueue } from '../../lib/cluster/queue.js';
 import { isPassing } from '../../lib/cluster/reasons.js';
-import { StoreError } from '../../lib/errors.js';
 import { run } from '../../lib/study/index.js';
 import { smallStudy, temporaryDirectory, timeless } from '../study/support.js';
 import { PostgresProxy } from '../support/proxy.js';

@@ -1,5 +1,6 @@
 // What operators do: look, try again, cancel, remove, bring tables to another version, grant.
 import { join } from 'node:path';
+import { OptionRangeError, StoreError } from '../../lib/base/errors.js';
 import {
   cancel,
   collect,
@@ -14,7 +15,6 @@ import {
   work,
   workers,
 } from '../../lib/cluster/index.js';
-import { OptionRangeError, StoreError } from '../../lib/errors.js';
 import { run } from '../../lib/study/index.js';
 import { command, start } from '../cli/support.js';
 import { smallStudy, temporaryDirectory, timeless } from '../study/support.js';

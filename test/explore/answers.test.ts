@@ -1,13 +1,14 @@
 // What the page is told: the same numbers as those of the package.
 import test from 'ava';
-import type { GradientDescentExperiment, KnownPromptExperiment } from '../../lib/experiment.js';
+import type { Estimate } from '../../lib/base/kind.js';
+import { parseYaml } from '../../lib/base/yaml.js';
+import type { GradientDescentExperiment } from '../../lib/experiments/gradient-descent.js';
+import type { KnownPromptExperiment } from '../../lib/experiments/known-prompt.js';
 import { answerLaws } from '../../lib/explore/laws.js';
 import { answerText } from '../../lib/explore/text.js';
 import { answerTokens } from '../../lib/explore/tokens.js';
 import { TrialsAtPoints } from '../../lib/explore/trials.js';
 import { risk, simulate, study, summary } from '../../lib/index.js';
-import type { Estimate } from '../../lib/kind.js';
-import { parseYaml } from '../../lib/yaml.js';
 
 const mixture = { tokens: 8, relevantTokens: 2, dimension: 30, contextNorm: 2, signalNorm: 1 };
 const knownPrompt: KnownPromptExperiment = {

@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import test from 'ava';
-import { OptionRangeError } from '../../lib/errors.js';
+import { OptionRangeError } from '../../lib/base/errors.js';
 import { type PageServer, servePage } from '../../lib/explore/server.js';
 
 interface Asked {

@@ -1,8 +1,9 @@
 // Prints the goldens as this build computes them with instructions that every x86-64-v2 machine has. Started by
 // `computeGoldens` with an environment that forces the kernels of OpenBLAS and the C library.
-import { cellKey, parseExperiment } from '../../lib/experiment.js';
+
+import { native } from '../../lib/base/native.js';
+import { cellKey, parseExperiment } from '../../lib/experiments/experiment.js';
 import { type Experiment, engineInfo, type SimulationOptions, simulate } from '../../lib/index.js';
-import { native } from '../../lib/native.js';
 import { arrays, hasImages, imageTrials, laws, trials } from './cases.js';
 import { kTarget } from './environment.js';
 

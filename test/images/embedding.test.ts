@@ -1,7 +1,7 @@
 import test from 'ava';
-import { hashKey } from '../../lib/experiment.js';
+import { hashKey } from '../../lib/base/hash.js';
+import { native } from '../../lib/base/native.js';
 import { images } from '../../lib/index.js';
-import { native } from '../../lib/native.js';
 import { syntheticSet } from './support.js';
 
 const set = syntheticSet(200);

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { TestFn } from 'ava';
+import { native } from '../../lib/base/native.js';
 import type { ImageSet } from '../../lib/images/image-set.js';
-import { native } from '../../lib/native.js';
 
 /** Small images of some classes: smooth patterns that differ by class, with noise. */
 export function syntheticSet(count = 60, side = 4, classes = 4, seed = 1): ImageSet {

@@ -1,6 +1,6 @@
 import test from 'ava';
+import { native } from '../../lib/base/native.js';
 import { images } from '../../lib/index.js';
-import { native } from '../../lib/native.js';
 import { syntheticSet } from './support.js';
 
 const set = syntheticSet();

@@ -1,4 +1,6 @@
 /** One call of every public function that works on the addon's threads, and the requests that they send to the addon. */
+
+import { native } from '../../lib/base/native.js';
 import {
   fitHead,
   holdExamples,
@@ -12,7 +14,6 @@ import {
   threeStep,
   fit as train,
 } from '../../lib/index.js';
-import { native } from '../../lib/native.js';
 
 export interface CallOptions extends JobOptions {
   /** Whether the call takes much longer than some milliseconds; minutes where it has a size that can be chosen. */

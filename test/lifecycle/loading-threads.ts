@@ -1,7 +1,7 @@
 /** Loads the addon in a process that may start no thread. Prints how many it started, and what became of the environment. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { loadAddon } from '../../lib/load-native.js';
+import { loadAddon } from '../../lib/base/load-native.js';
 
 const threads = () => Number(/^Threads:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
 

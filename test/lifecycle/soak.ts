@@ -23,8 +23,8 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
+import { native } from '../../lib/base/native.js';
 import { holdExamples, promptAttention, sampleExamples, simulate, study, testError } from '../../lib/index.js';
-import { native } from '../../lib/native.js';
 import { calls, requestsOf } from './calls.js';
 
 const { values } = parseArgs({

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker, type WorkerOptions } from 'node:worker_threads';
-import { native } from '../../lib/native.js';
+import { native } from '../../lib/base/native.js';
 import { calls, examples, type NativeRequest, requestsOf } from './calls.js';
 
 const [count = 48, seed = 1, width = 8] = process.argv.slice(2).map(Number);

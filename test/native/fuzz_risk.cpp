@@ -2,7 +2,7 @@
 #include "core/base/convergence_failure.h"
 #include "core/laws/long_context_risk.h"
 #include "core/laws/risk.h"
-#include "core/laws/three_step_law.h"
+#include "core/dynamics/three_step_law.h"
 #include "core/mixture/population_gradient.h"
 #include "native/input.h"
 

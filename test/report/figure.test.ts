@@ -10,7 +10,7 @@ import {
   study,
   summary,
 } from '../../lib/index.js';
-import { figureSpec } from '../../lib/report/figure.js';
+import { figureSpec } from '../../lib/report/figures/figure.js';
 import { smallStudy, temporaryDirectory } from '../study/support.js';
 
 interface Value {

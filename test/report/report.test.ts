@@ -1,16 +1,16 @@
 import test from 'ava';
 import { parse } from 'yaml';
-import { figureSpec, studyFigure } from '../../lib/report/figure.js';
-import { heatmapSpec } from '../../lib/report/heatmap.js';
+import { figureSpec, studyFigure } from '../../lib/report/figures/figure.js';
+import { heatmapSpec } from '../../lib/report/figures/heatmap.js';
+import { narrowed } from '../../lib/report/figures/narrow.js';
+import { rowsByPanel } from '../../lib/report/figures/panels.js';
+import { renderSvg } from '../../lib/report/figures/render.js';
 import { levelsText, levelText, metricLabel, optionLabel } from '../../lib/report/labels.js';
-import { narrowed } from '../../lib/report/narrow.js';
-import { rowsByPanel } from '../../lib/report/panels.js';
-import { renderSvg } from '../../lib/report/render.js';
 import { studyText } from '../../lib/report/study-text.js';
 import { shortTable, studyTable } from '../../lib/report/table.js';
-import type { FactorValue } from '../../lib/study/factors.js';
+import type { FactorValue } from '../../lib/study/definition/factors.js';
+import { define } from '../../lib/study/definition/spec.js';
 import type { StudyRow } from '../../lib/study/rows.js';
-import { define } from '../../lib/study/spec.js';
 import { smallStudy } from '../study/support.js';
 
 function row(factors: Readonly<Record<string, FactorValue>>, change: Partial<StudyRow> = {}): StudyRow {

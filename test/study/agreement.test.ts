@@ -1,8 +1,8 @@
 import test from 'ava';
 import { agreementOf, finiteSizeGap } from '../../lib/study/agreement.js';
+import { define } from '../../lib/study/definition/spec.js';
 import { chiSquareTail, normalScore, normalTails, studentQuantile } from '../../lib/study/distributions.js';
 import type { StudyRow } from '../../lib/study/rows.js';
-import { define } from '../../lib/study/spec.js';
 import { normals } from './support.js';
 
 const spec = define({

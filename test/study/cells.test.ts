@@ -1,7 +1,7 @@
 import test from 'ava';
 import { StudyCells } from '../../lib/study/cells.js';
-import { withOption } from '../../lib/study/factors.js';
-import { define } from '../../lib/study/spec.js';
+import { withOption } from '../../lib/study/definition/factors.js';
+import { define } from '../../lib/study/definition/spec.js';
 import { smallStudy } from './support.js';
 
 test('the grid is complete and in order, the last factor varying fastest', (t) => {

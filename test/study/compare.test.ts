@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test from 'ava';
-import { OptionRangeError } from '../../lib/errors.js';
-import { simulate } from '../../lib/simulate.js';
+import { OptionRangeError } from '../../lib/base/errors.js';
+import { simulate } from '../../lib/simulation/simulate.js';
 import { compare, run } from '../../lib/study/index.js';
 import { smallStudy, temporaryDirectory } from './support.js';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import test from 'ava';
-import { simulate } from '../../lib/simulate.js';
+import { simulate } from '../../lib/simulation/simulate.js';
 import { run } from '../../lib/study/index.js';
 import { intervalFactor } from '../../lib/study/statistics.js';
 import { temporaryDirectory } from './support.js';

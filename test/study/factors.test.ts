@@ -1,9 +1,9 @@
 import test from 'ava';
-import { StudyError } from '../../lib/errors.js';
+import { StudyError } from '../../lib/base/errors.js';
 import { StudyCells } from '../../lib/study/cells.js';
-import { parseExpression } from '../../lib/study/expressions.js';
-import { define } from '../../lib/study/spec.js';
-import type { StudyOptions } from '../../lib/study/study-options.js';
+import { parseExpression } from '../../lib/study/definition/expressions.js';
+import { define } from '../../lib/study/definition/spec.js';
+import type { StudyOptions } from '../../lib/study/definition/study-options.js';
 import { smallStudy } from './support.js';
 
 const factorsOf = (change: object) =>

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { OptionRangeError, OptionTypeError, StudyError } from '../../lib/errors.js';
+import { OptionRangeError, OptionTypeError, StudyError } from '../../lib/base/errors.js';
 import { knownPrompt } from '../../lib/risk/known-prompt.js';
-import { simulate } from '../../lib/simulate.js';
+import { simulate } from '../../lib/simulation/simulate.js';
 import { open, run, type StudyProgress } from '../../lib/study/index.js';
 import { rowWarnings } from '../../lib/study/rows.js';
 import { cellStatistics } from '../../lib/study/statistics.js';

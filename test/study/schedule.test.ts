@@ -1,7 +1,7 @@
 import test from 'ava';
-import type { Estimate } from '../../lib/kind.js';
+import type { Estimate } from '../../lib/base/kind.js';
+import { expectedTrials, isGrowth, nextBatch, type TrialsRule } from '../../lib/study/definition/schedule.js';
 import { ProgressEstimate } from '../../lib/study/progress.js';
-import { expectedTrials, isGrowth, nextBatch, type TrialsRule } from '../../lib/study/schedule.js';
 
 const untargeted = { metric: 'error', relativeStandardError: 0 };
 const estimate = (standardError: number, mean = 0.1): Estimate => ({ mean, standardError });

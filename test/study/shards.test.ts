@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import Database from 'libsql';
-import { OptionRangeError, StoreError } from '../../lib/errors.js';
+import { OptionRangeError, StoreError } from '../../lib/base/errors.js';
 import { merge, open, run } from '../../lib/study/index.js';
 import { command } from '../cli/support.js';
 import { smallStudy, temporaryDirectory, timeless } from './support.js';

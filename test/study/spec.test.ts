@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { StudyError } from '../../lib/errors.js';
-import { define, specHash, specJson } from '../../lib/study/spec.js';
-import type { StudyOptions } from '../../lib/study/study-options.js';
+import { StudyError } from '../../lib/base/errors.js';
+import { define, specHash, specJson } from '../../lib/study/definition/spec.js';
+import type { StudyOptions } from '../../lib/study/definition/study-options.js';
 import { smallStudy, temporaryDirectory } from './support.js';
 
 function refused(change: object): string {

@@ -2,16 +2,16 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFi
 import { join } from 'node:path';
 import test from 'ava';
 import Database from 'libsql';
-import { StoreError } from '../../lib/errors.js';
+import { StoreError } from '../../lib/base/errors.js';
 import type { Batch } from '../../lib/study/batches.js';
 import { StudyCells } from '../../lib/study/cells.js';
+import { define, specHash } from '../../lib/study/definition/spec.js';
+import type { StudyOptions } from '../../lib/study/definition/study-options.js';
 import { merge } from '../../lib/study/merge.js';
 import { beginRun } from '../../lib/study/provenance.js';
 import { consecutive, open, progress, storedProgress } from '../../lib/study/read.js';
 import { run } from '../../lib/study/run.js';
-import { define, specHash } from '../../lib/study/spec.js';
 import { openForReading, openForRun } from '../../lib/study/sqlite.js';
-import type { StudyOptions } from '../../lib/study/study-options.js';
 import { smallStudy, temporaryDirectory } from './support.js';
 
 const spec = define(smallStudy);

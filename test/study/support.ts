@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { native } from '../../lib/native.js';
+import { native } from '../../lib/base/native.js';
 import type { StudyOptions, StudyRow } from '../../lib/study/index.js';
 
 /** Four small cells, a second of work. */

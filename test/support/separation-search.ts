@@ -3,7 +3,7 @@
  * code with the package. Dense random parameters at many scales, heads on a grid, then hill climbing of the best.
  */
 import type { ContextualMixtureOptions } from '../../lib/index.js';
-import { dot, softmax } from '../reference.js';
+import { dot, softmax } from './reference.js';
 
 export type ModelName = 'promptAttention' | 'linearAttention' | 'selfAttention' | 'meanPooling';
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { native } from '../../lib/native.js';
+import { native } from '../../lib/base/native.js';
 
 /** A folder that is removed when the test is done. */
 export function temporaryFolder(t: Pick<ExecutionContext, 'teardown'>): string {

@@ -1,5 +1,5 @@
+import { capital } from '../../report/figures/style.js';
 import { metricLabel } from '../../report/labels.js';
-import { capital } from '../../report/style.js';
 import { type Axis, kAxes } from './axes.js';
 import { Drawing, errorSpec } from './drawing.js';
 import { otherMetrics, type Results, remarks, rowsOf } from './results.js';

@@ -1,5 +1,5 @@
-import { kNumberText } from '../../report/layers.js';
-import { kColors, kConfig, kDarkColors, kDashes, kFrame, kShapes } from '../../report/style.js';
+import { kNumberText } from '../../report/figures/layers.js';
+import { kColors, kConfig, kDarkColors, kDashes, kFrame, kShapes } from '../../report/figures/style.js';
 import type { Axis } from './axes.js';
 
 /** What settings are called. */

@@ -1,13 +1,17 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { OptionRangeError } from '../../errors.js';
-import type { JobOptions } from '../../job.js';
-import { abortSignal, integerFrom, parseOptions, seedSchema, threadCount } from '../../options.js';
+import { OptionRangeError } from '../../base/errors.js';
+import type { JobOptions } from '../../base/job.js';
+import { abortSignal, integerFrom, parseOptions, seedSchema, threadCount } from '../../base/options.js';
 import type { TrialContext } from '../../real-data/trials.js';
 import { type ContextualImages, contextualImages } from '../contextual-images.js';
+import {
+  type ImageTransferExperiment,
+  imageTransferSchema,
+  type ResolvedImageTransfer,
+} from '../experiment-options.js';
 import { type AttentionMap, attentionMapsSvg } from '../maps.js';
 import { imagesNamed, testExamplesOf } from './resources.js';
-import { type ImageTransferExperiment, imageTransferSchema, type ResolvedImageTransfer } from './schemas.js';
 import { slice } from './training.js';
 import { transfer } from './transfer.js';
 

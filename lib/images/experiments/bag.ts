@@ -1,7 +1,7 @@
 import { linearAttention, type Model, meanPooling, promptAttention, selfAttention } from '../../models/index.js';
 import { type TrialContext, type TrialOutcome, trainingSeed } from '../../real-data/trials.js';
+import type { ResolvedImageBag } from '../experiment-options.js';
 import { embeddingOf, examplesOf, testExamplesOf } from './resources.js';
-import type { ResolvedImageBag } from './schemas.js';
 import { evaluate, train, trainedNumbers } from './training.js';
 
 const models = {

@@ -3,9 +3,9 @@ import type { TrialContext } from '../../real-data/trials.js';
 import { type ContextualImages, contextualImages } from '../contextual-images.js';
 import { type Embedding, fitEmbedding } from '../embedding.js';
 import type { ResolvedEmbedding } from '../embedding-options.js';
+import type { ResolvedImageExperiment } from '../experiment-options.js';
 import { type ImageSet, type ImageSetName, loadImages } from '../image-set.js';
 import type { ResolvedImageTask } from '../task.js';
-import type { ResolvedImageExperiment } from './schemas.js';
 
 const sets = new Map<string, ImageSet>();
 

@@ -1,5 +1,5 @@
-import { ConvergenceError } from '../../errors.js';
-import type { Estimate } from '../../kind.js';
+import { ConvergenceError } from '../../base/errors.js';
+import type { Estimate } from '../../base/kind.js';
 import { promptAttention } from '../../models/index.js';
 import { errorOf, mean, relevantMass } from '../../real-data/evaluation.js';
 import { shared } from '../../real-data/shared.js';
@@ -7,9 +7,9 @@ import type { TrialContext, TrialOutcome } from '../../real-data/trials.js';
 import { knownPrompt } from '../../risk/known-prompt.js';
 import { fitHead } from '../../training/index.js';
 import { estimateMixture, type MixtureEstimate, pooledFeatures } from '../estimate.js';
+import { isPlainLeastSquares, type ResolvedImageRisk } from '../experiment-options.js';
 import { measuredNoiseRisk } from '../measured-noise.js';
 import { embeddingOf, examplesOf, testExamplesOf } from './resources.js';
-import { isPlainLeastSquares, type ResolvedImageRisk } from './schemas.js';
 import { train } from './training.js';
 
 /** Trials that no study reaches: bags for the prompt and for the estimates, independent of all others. */

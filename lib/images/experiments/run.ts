@@ -1,11 +1,16 @@
-import type { OwnFloat64Array } from '../../arrays.js';
-import type { ExperimentKind } from '../../kind.js';
+import type { OwnFloat64Array } from '../../base/arrays.js';
+import type { ExperimentKind } from '../../base/kind.js';
 import { recordEvery } from '../../real-data/training.js';
 import { runTrials } from '../../real-data/trials.js';
 import { recordedSteps } from '../../training/records.js';
+import type {
+  ResolvedImageBag,
+  ResolvedImageExperiment,
+  ResolvedImageRisk,
+  ResolvedImageTransfer,
+} from '../experiment-options.js';
 import { bagTrial, kBagMetrics } from './bag.js';
 import { kRiskMetrics, riskLaw, riskTrial } from './risk.js';
-import type { ResolvedImageBag, ResolvedImageExperiment, ResolvedImageRisk, ResolvedImageTransfer } from './schemas.js';
 import { kTransferMetrics, transferTrial } from './transfer.js';
 
 type ImageKinds = {

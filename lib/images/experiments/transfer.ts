@@ -1,14 +1,14 @@
-import { OptionRangeError } from '../../errors.js';
-import { hashKey } from '../../experiment.js';
+import { OptionRangeError } from '../../base/errors.js';
+import { hashKey } from '../../base/hash.js';
+import { native } from '../../base/native.js';
 import { type ModelParameters, type PromptTunedLayerParameter, promptTunedLayer } from '../../models/index.js';
-import { native } from '../../native.js';
 import { kChoicePurpose } from '../../real-data/choices.js';
 import { shared } from '../../real-data/shared.js';
 import { type TrialContext, type TrialOutcome, trainingSeed } from '../../real-data/trials.js';
+import type { ResolvedImageTransfer, TransferMethod } from '../experiment-options.js';
 import { labelledClasses } from '../layout.js';
 import type { ResolvedImageTask } from '../task.js';
 import { embeddingOf, examplesOf, imagesNamed, testExamplesOf } from './resources.js';
-import type { ResolvedImageTransfer, TransferMethod } from './schemas.js';
 import { evaluate, train, trainedNumbers } from './training.js';
 
 const kTrained: Readonly<Record<TransferMethod, readonly PromptTunedLayerParameter[]>> = {

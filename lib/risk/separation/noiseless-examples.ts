@@ -11,7 +11,7 @@
  * and no best accuracy depends on Q, W or ρ. Otherwise everything lies on one line, and only the ratio of the two numbers
  * q⋆ and w⋆ matters; the second coordinate is then 0.
  */
-import type { ContextualMixture } from '../../mixture.js';
+import type { ContextualMixture } from '../../mixture/mixture.js';
 
 export type Vector = readonly [number, number];
 

@@ -1,4 +1,4 @@
-import { OptionRangeError } from '../../errors.js';
+import { OptionRangeError } from '../../base/errors.js';
 import { type HeldExamples, holdExamples } from '../../models/index.js';
 import { errorOf } from '../../real-data/evaluation.js';
 import { shared } from '../../real-data/shared.js';

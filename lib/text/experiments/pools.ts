@@ -1,4 +1,4 @@
-import { OptionRangeError } from '../../errors.js';
+import { OptionRangeError } from '../../base/errors.js';
 import { choosePlaces, uniformsOf } from '../../real-data/choices.js';
 import { shared } from '../../real-data/shared.js';
 import type { TextDocument } from '../corpus.js';

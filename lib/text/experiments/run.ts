@@ -1,4 +1,4 @@
-import type { ExperimentKind } from '../../kind.js';
+import type { ExperimentKind } from '../../base/kind.js';
 import { runTrials } from '../../real-data/trials.js';
 import { classificationTrial, kClassificationMetrics } from './classification.js';
 import { dilutionTrial, kDilutionMetrics } from './dilution.js';

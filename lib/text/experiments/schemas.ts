@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { filePath, integerFrom, numberIn, oneOf, positiveNumber } from '../../options.js';
+import { filePath, integerFrom, numberIn, oneOf, positiveNumber } from '../../base/options.js';
 import { type CorpusSource, corpusSourceSchema } from '../source.js';
 
 /** Vectors of words that are learned from all texts that are not test texts, without their labels: see {@link text.learnWordVectors}. */

@@ -1,4 +1,4 @@
-// The functions the addon exports; lib/native.ts holds their typed contract. Each unpacks its request, calls
+// The functions the addon exports; lib/base/native.ts holds their typed contract. Each unpacks its request, calls
 // the core and packs the result.
 #pragma once
 

@@ -5,7 +5,7 @@
 
 #include "addon/entries/entry_points.h"
 #include "addon/entries/trials.h"
-#include "core/laws/three_step_law.h"
+#include "core/dynamics/three_step_law.h"
 #include "core/mixture/population_gradient.h"
 #include "core/trials/three_step_projected.h"
 
