@@ -67,6 +67,7 @@ function run(command, ...parameters) {
       HOME: home,
       PATH: path,
       npm_config_registry: registry,
+      ...(certificates !== 'null' && { npm_config_cafile: certificates }),
       ...(NODE_EXTRA_CA_CERTS && { NODE_EXTRA_CA_CERTS }),
     },
   });
@@ -86,7 +87,10 @@ function filesOf(program) {
   return JSON.parse(execFileSync(process.execPath, ['-e', script, program], { cwd: project, encoding: 'utf8' }));
 }
 
-const registry = execFileSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).trim();
+const configured = (name) => execFileSync('npm', ['config', 'get', name], { encoding: 'utf8' }).trim();
+const registry = configured('registry');
+/** A file of certificates, where the machine needs one to reach the registry. */
+const certificates = configured('cafile');
 try {
   const tarball = step('npm pack', () => {
     const output = execFileSync('npm', ['pack', '--json', '--pack-destination', folder], {
