@@ -221,7 +221,7 @@ export interface NativeModelRequest {
 }
 
 export interface NativeOptimizer {
-  readonly kind: 'gradient-descent' | 'momentum' | 'adam';
+  readonly kind: 'gradient-descent' | 'normalized-gradient-descent' | 'momentum' | 'adam';
   readonly momentum: number;
   readonly beta1: number;
   readonly beta2: number;

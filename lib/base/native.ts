@@ -36,7 +36,24 @@ export interface NativeAddon {
   /** The core's lists. */
   describe(): {
     readonly heads: readonly { readonly name: string; readonly ridge: 'none' | 'non-negative' | 'positive' }[];
-  };
+  } & Readonly<
+    Record<
+      | (
+          | 'noises'
+          | 'models'
+          | 'losses'
+          | 'optimizers'
+          | 'schedules'
+          | 'threeStepHeads'
+          | 'methods'
+          | 'solvers'
+          | 'limits'
+        )
+      // Results name these by their places.
+      | ('trialStatuses' | 'headSolvers' | 'fallbacks' | 'fitStops'),
+      readonly string[]
+    >
+  >;
   /** Run all vector code of the process on another instruction set, before anything else runs. For tests alone. */
   forceSimdTarget(request: { readonly target: string }): void;
   /** Gaussian noise only. */

@@ -8,8 +8,8 @@ import { type OptimizerOptions, optimizerSchema } from '../training/optimizer.js
  * move together. Plain JSON: the same object in TypeScript, in a study file, in a queue.
  *
  * `method: 'projected'` draws the noise only where the training looks at it, exact in distribution and at a cost that does not
- * grow with the dimension: for prompt attention, linear attention and mean pooling under Gaussian noise, by gradient descent or
- * momentum (Adam works on coordinates, which that method does not have). S steps take time proportional to n·m·S² and memory for
+ * grow with the dimension: for prompt attention, linear attention and mean pooling under Gaussian noise, by gradient descent, normalized or
+ * not, or momentum (Adam works on coordinates, which that method does not have). S steps take time proportional to n·m·S² and memory for
  * 4·n·m·S numbers per thread with m irrelevant tokens per example, and no more than 2·n·m·d; fresh examples take n·m·S and 6·n·m.
  */
 export interface GradientDescentExperiment {
@@ -60,6 +60,22 @@ export interface GradientDescentExperiment {
   readonly optimizer?: OptimizerOptions | undefined;
 }
 
+/** Whether softmax attention has nothing to choose from: one token, or several that are the same. */
+function isUndirected({
+  model,
+  mixture,
+}: {
+  readonly model: GradientDescentExperiment['model'];
+  readonly mixture: ContextualMixture;
+}) {
+  const { tokens, relevantTokens, noiseLevel, relevantNoiseLevel } = mixture;
+  const alike =
+    tokens === 1 ||
+    (relevantTokens === tokens && relevantNoiseLevel === 0) ||
+    (relevantTokens === 0 && noiseLevel === 0);
+  return alike && (model === 'prompt-attention' || model === 'self-attention');
+}
+
 export const gradientDescentSchema = z
   .strictObject({
     kind: z.literal('gradient-descent'),
@@ -84,6 +100,11 @@ export const gradientDescentSchema = z
   .refine(({ model, initial }) => model !== 'linear-attention' || initial !== 'zero', {
     error: 'an object { scale } for linear-attention, whose gradient at zero vanishes',
     path: ['initial'],
+  })
+  .refine((experiment) => experiment.optimizer.kind !== 'normalized-gradient-descent' || !isUndirected(experiment), {
+    error:
+      'another one where all tokens of an example are alike: the gradient of the prompt is 0, and its direction rounding',
+    path: ['optimizer'],
   });
 
 /** A gradient-descent experiment with every default filled in. */

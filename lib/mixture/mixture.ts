@@ -24,6 +24,9 @@ export interface ConfusionAtom {
 /** Distribution of each coordinate of the token noise; all three have mean 0 and standard deviation `noiseLevel`. */
 export type NoiseKind = 'gaussian' | 'rademacher' | 'uniform';
 
+/** The kinds of noise, as the native core's list has them. */
+export const kNoises = ['gaussian', 'rademacher', 'uniform'] as const satisfies readonly NoiseKind[];
+
 /**
  * Parameters of the contextual mixture model (Oymak et al. 2023, section 2). Give exactly one of `relevantFraction`
  * and `relevantTokens`, or both if they agree.
@@ -80,7 +83,7 @@ const structure = z.strictObject(
     correlation: numberIn('a number in [−1, 1]', (value) => value >= -1 && value <= 1).default(0),
     noiseLevel: nonNegativeNumber.default(1),
     relevantNoiseLevel: nonNegativeNumber.default(0),
-    noise: oneOf(['gaussian', 'rademacher', 'uniform']).default('gaussian'),
+    noise: oneOf(kNoises).default('gaussian'),
     positiveRate: fraction.default(0.5),
     labelNoise: numberIn('a number in [0, 1/2)', (value) => value >= 0 && value < 0.5).default(0),
     confusion: z

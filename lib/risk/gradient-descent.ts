@@ -152,7 +152,11 @@ export async function gradientDescent(options: GradientDescentRiskOptions): Prom
   const { mixture, model, fluctuations, steps, optimizer, initial, signal } = parsed;
   requireScalarNoise(mixture, 'mixture', 'a risk');
   if (optimizer.kind === 'adam')
-    throw new OptionRangeError('optimizer.kind', "'gradient-descent' or 'momentum' for a law", optimizer.kind);
+    throw new OptionRangeError(
+      'optimizer.kind',
+      "'gradient-descent', 'normalized-gradient-descent' or 'momentum' for a law",
+      optimizer.kind,
+    );
   if (fluctuations && mixture.dimension < kLeastDescentDimension)
     throw new OptionRangeError('fluctuations', `false for a dimension below ${kLeastDescentDimension}`, fluctuations);
   const { reliable, ...law } = await runJob(

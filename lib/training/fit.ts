@@ -217,7 +217,7 @@ function historyOf(names: readonly string[], fitted: NativeFit, relevance: boole
 }
 
 /**
- * Train a model on examples by gradient descent, momentum or Adam, on the addon's own threads.
+ * Train a model on examples by gradient descent, normalized or not, momentum or Adam, on the addon's own threads.
  *
  * The examples are copied once, when the call is made; the steps then run natively on that copy, which is freed at the end.
  * With `transfer: true` the tokens are not copied but taken over, and training needs a small fraction of their size beyond them

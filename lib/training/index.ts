@@ -12,6 +12,7 @@ export type {
   CosineSchedule,
   GradientDescentOptimizer,
   MomentumOptimizer,
+  NormalizedGradientDescentOptimizer,
   OptimizerOptions,
   ScheduleOptions,
   StepSchedule,

@@ -8,6 +8,15 @@ export interface GradientDescentOptimizer {
   readonly kind: 'gradient-descent';
 }
 
+/**
+ * θ ← θ − ηg/‖g‖, every parameter (prompt, attention weights, head) along its own gradient by its own learning rate; one whose gradient is 0
+ * stays. It goes on at the same pace where gradients vanish, as those of separable classes do.
+ */
+export interface NormalizedGradientDescentOptimizer {
+  /** Always `'normalized-gradient-descent'`. */
+  readonly kind: 'normalized-gradient-descent';
+}
+
 /** u ← μu + g, θ ← θ − ηu (heavy ball). */
 export interface MomentumOptimizer {
   /** Always `'momentum'`. */
@@ -31,9 +40,11 @@ export interface AdamOptimizer {
 /** How a gradient g moves a parameter θ at learning rate η. A kind alone stands for its defaults. */
 export type OptimizerOptions =
   | GradientDescentOptimizer
+  | NormalizedGradientDescentOptimizer
   | MomentumOptimizer
   | AdamOptimizer
   | 'gradient-descent'
+  | 'normalized-gradient-descent'
   | 'momentum'
   | 'adam';
 
@@ -76,40 +87,47 @@ const warmUp = integerFrom(0, 2 ** 31 - 1).default(0);
 /** A text stands for the object with that kind. */
 const fromKind = (value: unknown) => (typeof value === 'string' ? { kind: value } : value);
 
+const kOptimizers = [
+  z.strictObject({ kind: z.literal('gradient-descent') }),
+  z.strictObject({ kind: z.literal('normalized-gradient-descent') }),
+  z.strictObject({ kind: z.literal('momentum'), momentum: decay.default(0.9) }),
+  z.strictObject({
+    kind: z.literal('adam'),
+    beta1: decay.default(0.9),
+    beta2: decay.default(0.999),
+    epsilon: positiveNumber.default(1e-8),
+  }),
+] as const;
+
+/** The kinds of optimizers, as the native core's list has them. */
+export const kOptimizerKinds = kOptimizers.map(({ shape }) => shape.kind.value);
+
 export const optimizerSchema = z.preprocess(
   fromKind,
-  z.discriminatedUnion(
-    'kind',
-    [
-      z.strictObject({ kind: z.literal('gradient-descent') }),
-      z.strictObject({ kind: z.literal('momentum'), momentum: decay.default(0.9) }),
-      z.strictObject({
-        kind: z.literal('adam'),
-        beta1: decay.default(0.9),
-        beta2: decay.default(0.999),
-        epsilon: positiveNumber.default(1e-8),
-      }),
-    ],
-    { error: "an optimizer: 'gradient-descent', 'momentum', 'adam', or an object of such a kind" },
-  ),
+  z.discriminatedUnion('kind', kOptimizers, {
+    error: `an optimizer: ${kOptimizerKinds.map((kind) => `'${kind}'`).join(', ')}, or an object of such a kind`,
+  }),
 );
+
+const kSchedules = [
+  z.strictObject({ kind: z.literal('constant'), warmUp }),
+  z.strictObject({ kind: z.literal('cosine'), final: fraction.default(0), warmUp }),
+  z.strictObject({
+    kind: z.literal('step'),
+    every: integerFrom(1, 2 ** 31 - 1),
+    factor: positiveNumber.default(0.1),
+    warmUp,
+  }),
+] as const;
+
+/** The kinds of schedules, as the native core's list has them. */
+export const kScheduleKinds = kSchedules.map(({ shape }) => shape.kind.value);
 
 export const scheduleSchema = z.preprocess(
   fromKind,
-  z.discriminatedUnion(
-    'kind',
-    [
-      z.strictObject({ kind: z.literal('constant'), warmUp }),
-      z.strictObject({ kind: z.literal('cosine'), final: fraction.default(0), warmUp }),
-      z.strictObject({
-        kind: z.literal('step'),
-        every: integerFrom(1, 2 ** 31 - 1),
-        factor: positiveNumber.default(0.1),
-        warmUp,
-      }),
-    ],
-    { error: "a schedule: 'constant', 'cosine', or an object whose kind is 'constant', 'cosine' or 'step'" },
-  ),
+  z.discriminatedUnion('kind', kSchedules, {
+    error: "a schedule: 'constant', 'cosine', or an object whose kind is 'constant', 'cosine' or 'step'",
+  }),
 );
 
 /** What the addon takes: every field there is, whatever the kind. */

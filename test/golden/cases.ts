@@ -76,6 +76,7 @@ const descents: readonly Partial<GradientDescentExperiment>[] = [
   { optimizer: 'momentum' },
   { optimizer: 'adam', model: 'self-attention' },
   { optimizer: 'adam' },
+  { optimizer: 'normalized-gradient-descent' },
 ];
 
 interface GoldenTrials {

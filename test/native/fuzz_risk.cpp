@@ -1,8 +1,8 @@
 // Laws: a risk that is said to be found is a share with a finite error bar; what is not found says so.
 #include "core/base/convergence_failure.h"
+#include "core/dynamics/three_step_law.h"
 #include "core/laws/long_context_risk.h"
 #include "core/laws/risk.h"
-#include "core/dynamics/three_step_law.h"
 #include "core/mixture/population_gradient.h"
 #include "native/input.h"
 

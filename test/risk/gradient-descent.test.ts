@@ -105,6 +105,39 @@ test('simulation agrees, at random settings', async (t) => {
   t.true(square < 1.5, `mean square of z ${square}`);
 });
 
+test('normalized steps: simulation agrees, and a gradient of 0 moves nothing', async (t) => {
+  const core = { tokens: 6, relevantTokens: 2, dimension: 80, contextNorm: 1.5, signalNorm: 0.8 };
+  for (const change of [
+    {},
+    { loss: 'logistic', initial: { scale: 0.1 } },
+    { model: 'linear-attention', initial: { scale: 0.3 } },
+    { model: 'mean-pooling', examples: 40 },
+    { mixture: { ...core, correlation: 0.5, positiveRate: 0.3, labelNoise: 0.1 }, loss: 'logistic' },
+  ] as const) {
+    const experiment: GradientDescentExperiment = {
+      kind: 'gradient-descent',
+      ...({ mixture: core, examples: 150, data: 'fresh', model: 'prompt-attention', steps: 4 } as const),
+      stepSizes: { head: 0.3, prompt: 0.6 },
+      optimizer: 'normalized-gradient-descent',
+      ...change,
+    };
+    const { law, z } = await compared(experiment, 800, 3, 20_000);
+    t.true(law.reliable.at(-1) === true);
+    for (const [name, value] of Object.entries(z))
+      t.true(Math.abs(value) < 4, `${JSON.stringify(change)}, ${name}: ${value}`);
+  }
+  const first = await risk.gradientDescent({
+    ...common,
+    optimizer: 'normalized-gradient-descent',
+    fluctuations: false,
+    recordEvery: 1,
+  });
+  // From 0 the prompt has no gradient at the first step; the head moves by its step size whatever it is.
+  t.is(first.promptNorm[1], 0);
+  t.true(Math.abs((first.headNorm[1] as number) - 0.5) < 1e-12);
+  t.true((first.promptNorm[2] as number) > 1.4);
+});
+
 test('extrapolated to a sample larger than those that are drawn', async (t) => {
   for (const examples of [1000, 4000]) {
     const { law, z } = await compared({ ...common, kind: 'gradient-descent', examples }, 300, 5);

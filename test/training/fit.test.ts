@@ -42,6 +42,7 @@ async function plainTraining(
 
 const rules: [FitOptions['optimizer'], Parameters<typeof plainTraining>[3]][] = [
   ['gradient-descent', (g) => g.map((x) => 0.3 * x)],
+  ['normalized-gradient-descent', (g) => g.map((x) => (0.3 * x) / Math.hypot(...g))],
   [
     { kind: 'momentum', momentum: 0.8 },
     (g, state) => {

@@ -133,7 +133,7 @@ function training(experiment: Experiment): readonly FieldGroup[] {
         {
           path: 'optimizer.kind',
           words: 'optimizer',
-          choices: ['gradient-descent', 'momentum', 'adam'],
+          choices: ['gradient-descent', 'normalized-gradient-descent', 'momentum', 'adam'],
           otherwise: 'gradient-descent',
         },
         ...(optionAt(experiment, 'optimizer.kind') === 'momentum'

@@ -182,7 +182,7 @@ Napi::Value descentRisk(const Napi::CallbackInfo& info) {
   descent.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
   descent.optimizer = readOptimizer(request);
   if (descent.optimizer.kind == OptimizerKind::kAdam)
-    request.failRange("optimizer", "gradient descent or momentum");
+    request.failRange("optimizer", "gradient descent, normalized or not, or momentum");
   spec.promptSteps = request.finiteFloat64Array("promptSteps", Request::kAnyLength);
   spec.headSteps = request.finiteFloat64Array("headSteps", spec.promptSteps.size());
   if (spec.promptSteps.size() >= static_cast<size_t>(kMaximumCount))

@@ -4,7 +4,11 @@
 #include "addon/runtime/environment.h"
 #include "core/base/blas.h"
 #include "core/heads/head_kind.h"
+#include "core/machine/limits.h"
+#include "core/models/fit.h"
 #include "core/random/random.h"
+#include "core/trials/known_prompt.h"
+#include "core/trials/three_step.h"
 
 namespace prompt_attention {
 
@@ -67,6 +71,29 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
   }
   Napi::Object result = Napi::Object::New(env);
   result.Set("heads", heads);
+  const auto add = [&](const char* name, const auto& list) {
+    Napi::Array names = Napi::Array::New(env);
+    for (const auto& each : list) {
+      // Codes of results are places in the list.
+      if (static_cast<uint32_t>(each.kind) != names.Length())
+        throw Napi::Error::New(env, std::string(name) + " is out of order");
+      names.Set(names.Length(), each.name);
+    }
+    result.Set(name, names);
+  };
+  add("noises", kNoises);
+  add("models", kModels);
+  add("losses", kLosses);
+  add("optimizers", kOptimizers);
+  add("schedules", kSchedules);
+  add("threeStepHeads", kThreeStepHeads);
+  add("methods", kMethods);
+  add("solvers", kSolvers);
+  add("limits", kLimits);
+  add("trialStatuses", kTrialStatuses);
+  add("headSolvers", kHeadSolvers);
+  add("fallbacks", kFallbacks);
+  add("fitStops", kFitStops);
   return result;
 }
 

@@ -1,5 +1,5 @@
-// The functions the addon exports; lib/base/native.ts holds their typed contract. Each unpacks its request, calls
-// the core and packs the result.
+// The functions the addon exports; lib/base/native.ts holds their typed contract. Each unpacks its request,
+// calls the core and packs the result.
 #pragma once
 
 #include <napi.h>

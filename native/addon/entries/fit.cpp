@@ -31,10 +31,9 @@ class FitJob final : public PromiseJob {
   }
   Napi::Value result(Napi::Env env) override {
     const Environment& environment = Environment::of(env);
-    const char* reasons[] = {"steps", "patience", "diverged"};
     Napi::Object result = Napi::Object::New(env);
     result.Set("parameters", environment.float64Array(env, fit_.theta().data(), fit_.theta().size()));
-    result.Set("stopped", reasons[static_cast<int>(fit_.stop())]);
+    result.Set("stopped", kFitStops[static_cast<int>(fit_.stop())].name);
     result.Set("steps", fit_.stepsTaken());
     const auto add = [&](const char* name, auto field) {
       std::vector<double> values;
@@ -62,16 +61,8 @@ class FitJob final : public PromiseJob {
 
 Schedule readSchedule(const Request& request) {
   const Request fields = request.object("schedule");
-  const std::string kind = fields.text("kind");
   Schedule schedule{};
-  if (kind == "constant")
-    schedule.kind = ScheduleKind::kConstant;
-  else if (kind == "cosine")
-    schedule.kind = ScheduleKind::kCosine;
-  else if (kind == "step")
-    schedule.kind = ScheduleKind::kStep;
-  else
-    fields.failRange("kind", "'constant', 'cosine' or 'step'");
+  schedule.kind = fields.oneOf("kind", kSchedules);
   schedule.warmUp = static_cast<int>(fields.integer("warmUp", 0, kMaximumCount));
   schedule.final = fields.number("final");
   schedule.every = static_cast<int>(fields.integer("every", 1, kMaximumCount));

@@ -54,16 +54,6 @@ class LimitJob final : public PromiseJob {
   std::vector<double> mean_;     // [threads], work per second in all passes
 };
 
-LimitKind readKind(const Request& request) {
-  const std::string kind = request.text("kind");
-  if (kind == "normals") return LimitKind::kNormals;
-  if (kind == "exponentials") return LimitKind::kExponentials;
-  if (kind == "products") return LimitKind::kProducts;
-  if (kind == "least-squares") return LimitKind::kLeastSquares;
-  if (kind == "triad") return LimitKind::kTriad;
-  request.failRange("kind", "'normals', 'exponentials', 'products', 'least-squares' or 'triad'");
-}
-
 }  // namespace
 
 Napi::Value measureLimit(const Napi::CallbackInfo& info) {
@@ -73,7 +63,7 @@ Napi::Value measureLimit(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Request request(info[0]);
   LimitSpec spec{};
-  spec.kind = readKind(request);
+  spec.kind = request.oneOf("kind", kLimits);
   spec.rows = static_cast<int>(request.integer("rows", 1, kMaximumRows));
   spec.columns = static_cast<int>(request.integer("columns", 1, kMaximumColumns));
   const int64_t milliseconds = request.integer("milliseconds", 1, kMaximumMilliseconds);

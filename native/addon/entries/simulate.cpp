@@ -23,13 +23,10 @@ constexpr MetricField<KnownPromptMetrics> kKnownPromptFields[] = {
 constexpr size_t kDirectFields = 5;
 
 Solver readSolver(const Request& request, const KnownPromptSpec& spec) {
-  const std::string solver = request.text("solver");
-  if (solver == "direct") return Solver::kDirect;
-  if (solver != "iterative" && solver != "auto")
-    request.failRange("solver", "'direct', 'iterative' or 'auto'");
-  if (spec.method == Method::kDense || needsDirect(spec.head))
+  const Solver solver = request.oneOf("solver", kSolvers);
+  if (solver != Solver::kDirect && (spec.method == Method::kDense || needsDirect(spec.head)))
     request.failRange("solver", "'direct' for this method or head");
-  return solver == "auto" ? Solver::kAuto : Solver::kIterative;
+  return solver;
 }
 
 class FeaturesJob final : public PromiseJob {

@@ -31,15 +31,7 @@ ThreeStepOptions readThreeStepOptions(const Request& request) {
   ThreeStepOptions options{};
   const std::vector<double> steps = request.finiteFloat64Array("stepSizes", 3);
   std::copy(steps.begin(), steps.end(), options.stepSizes.begin());
-  const std::string head = request.text("head");
-  if (head == "fresh")
-    options.head = ThreeStepHead::kFresh;
-  else if (head == "restarted")
-    options.head = ThreeStepHead::kRestarted;
-  else if (head == "continued")
-    options.head = ThreeStepHead::kContinued;
-  else
-    request.failRange("head", "'fresh', 'restarted' or 'continued'");
+  options.head = request.oneOf("head", kThreeStepHeads);
   options.intercept = request.boolean("intercept");
   return options;
 }

@@ -15,26 +15,17 @@ Examples ModelExamples::view() const {
 
 Model readModel(const Request& request) {
   const Request fields = request.object("model");
-  const std::string kind = fields.text("kind");
   Model model{};
+  model.kind = fields.oneOf("kind", kModels);
   model.tokens = static_cast<int>(fields.integer("tokens", 1, kMaximumCount));
   model.dimension = static_cast<int>(fields.integer("dimension", 1, kMaximumCount));
   model.outputs = 1;
-  if (kind == "prompt-attention") {
-    model.kind = ModelKind::kPromptAttention;
-  } else if (kind == "linear-attention") {
-    model.kind = ModelKind::kLinearAttention;
-  } else if (kind == "mean-pooling") {
-    model.kind = ModelKind::kMeanPooling;
-  } else if (kind == "matrix-attention") {
-    model.kind = ModelKind::kMatrixAttention;
+  if (model.kind == ModelKind::kMatrixAttention) {
     model.prompts = static_cast<int>(fields.integer("prompts", 0, kMaximumCount - model.tokens));
     model.outputs = static_cast<int>(fields.integer("outputs", 1, kMaximumCount));
     model.pooledHead = fields.boolean("pooledHead");
     model.trainsWeights = fields.boolean("trainsWeights");
     model.trainsAttention = fields.boolean("trainsAttention") || model.trainsWeights;
-  } else {
-    fields.failRange("kind", "'prompt-attention', 'linear-attention', 'mean-pooling' or 'matrix-attention'");
   }
   // The sizes of the parameters and of one example's attention, and BLAS's int for the length of U.
   const Napi::Env env = fields.env();
@@ -46,15 +37,12 @@ Model readModel(const Request& request) {
 }
 
 LossKind readLoss(const Request& request, const Model& model) {
-  const std::string loss = request.text("loss");
-  if (loss == "cross-entropy") {
-    if (model.outputs < 2) request.failRange("loss", "'square' or 'logistic' for one output");
-    return LossKind::kCrossEntropy;
-  }
-  if (loss != "square" && loss != "logistic")
-    request.failRange("loss", "'square', 'logistic' or 'cross-entropy'");
-  if (model.outputs > 1) request.failRange("loss", "'cross-entropy' for several outputs");
-  return loss == "square" ? LossKind::kSquare : LossKind::kLogistic;
+  const LossKind loss = request.oneOf("loss", kLosses);
+  if (loss == LossKind::kCrossEntropy && model.outputs < 2)
+    request.failRange("loss", "'square' or 'logistic' for one output");
+  if (loss != LossKind::kCrossEntropy && model.outputs > 1)
+    request.failRange("loss", "'cross-entropy' for several outputs");
+  return loss;
 }
 
 namespace {
@@ -132,16 +120,8 @@ ModelExamples takeExamples(const Request& request, const char* name, const Model
 
 OptimizerOptions readOptimizer(const Request& request) {
   const Request fields = request.object("optimizer");
-  const std::string kind = fields.text("kind");
   OptimizerOptions options{};
-  if (kind == "gradient-descent")
-    options.kind = OptimizerKind::kGradientDescent;
-  else if (kind == "momentum")
-    options.kind = OptimizerKind::kMomentum;
-  else if (kind == "adam")
-    options.kind = OptimizerKind::kAdam;
-  else
-    fields.failRange("kind", "'gradient-descent', 'momentum' or 'adam'");
+  options.kind = fields.oneOf("kind", kOptimizers);
   options.momentum = fields.number("momentum");
   options.beta1 = fields.number("beta1");
   options.beta2 = fields.number("beta2");

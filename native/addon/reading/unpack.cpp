@@ -164,15 +164,7 @@ Mixture readMixture(const Request& request) {
   mixture.correlation = fields.numberIn("correlation", -1.0, 1.0);
   mixture.noiseLevel = fields.numberIn("noiseLevel", 0.0, kLargest);
   mixture.relevantNoiseLevel = fields.numberIn("relevantNoiseLevel", 0.0, kLargest);
-  const std::string noise = fields.text("noise");
-  if (noise == "gaussian")
-    mixture.noise = NoiseKind::kGaussian;
-  else if (noise == "rademacher")
-    mixture.noise = NoiseKind::kRademacher;
-  else if (noise == "uniform")
-    mixture.noise = NoiseKind::kUniform;
-  else
-    fields.failRange("noise", "'gaussian', 'rademacher' or 'uniform'");
+  mixture.noise = fields.oneOf("noise", kNoises);
   mixture.positiveRate = fields.numberIn("positiveRate", 0.0, 1.0);
   mixture.labelNoise = fields.numberIn("labelNoise", 0.0, 0.5);
   const std::vector<double> atoms = fields.finiteFloat64Array("confusion", Request::kAnyLength);
@@ -212,12 +204,10 @@ HeadOptions readFittedHead(const Request& request) {
 }
 
 Method readMethod(const Request& request, const Mixture& mixture) {
-  const std::string method = request.text("method");
-  if (method == "dense") return Method::kDense;
-  if (method != "projected") request.failRange("method", "'projected' or 'dense'");
-  if (!mixture.hasScalarNoise())
+  const Method method = request.oneOf("method", kMethods);
+  if (method == Method::kProjected && !mixture.hasScalarNoise())
     request.failRange("method", "'dense' for noise that is not Gaussian, or on relevant tokens");
-  return Method::kProjected;
+  return method;
 }
 
 StreamKey readKey(const Request& request) {

@@ -28,6 +28,14 @@ class Request {
   bool boolean(const char* name) const;
   std::string text(const char* name) const;
   Request object(const char* name) const;
+  // The value that a text names.
+  template <class Kind, size_t count>
+  Kind oneOf(const char* name, const Named<Kind> (&list)[count]) const {
+    const std::string given = text(name);
+    for (const Named<Kind>& each : list)
+      if (given == each.name) return each.kind;
+    failRange(name, namesOf(list));
+  }
   Napi::Env env() const { return object_.Env(); }
   bool has(const char* name) const;  // not undefined
   // Typed arrays; a length of kAnyLength is not checked.
@@ -43,6 +51,15 @@ class Request {
   static constexpr size_t kAnyLength = SIZE_MAX;
 
  private:
+  // 'a', 'b' or 'c'.
+  template <class Kind, size_t count>
+  static std::string namesOf(const Named<Kind> (&list)[count]) {
+    std::string names;
+    for (size_t i = 0; i < count; ++i)
+      names += (i == 0 ? "'" : i + 1 == count ? " or '" : ", '") + std::string(list[i].name) + "'";
+    return names;
+  }
+
   Napi::Object object_;
 };
 

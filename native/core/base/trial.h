@@ -3,9 +3,15 @@
 
 #include <cstdint>
 
+#include "core/base/named.h"
+
 namespace prompt_attention {
 
 enum class Method { kProjected, kDense };
+constexpr Named<Method> kMethods[] = {
+    {Method::kProjected, "projected"},
+    {Method::kDense, "dense"},
+};
 
 enum class TrialStatus : uint8_t {
   kOk = 0,
@@ -13,6 +19,13 @@ enum class TrialStatus : uint8_t {
   kDiverged = 2,     // an iterate is not finite
   kSeparable = 3,    // a hyperplane separates the classes: a logistic head without ridge does not exist
   kNotConverged = 4  // the solver of the head did not reach its tolerance
+};
+constexpr Named<TrialStatus> kTrialStatuses[] = {
+    {TrialStatus::kOk, "ok"},
+    {TrialStatus::kSingular, "singular"},
+    {TrialStatus::kDiverged, "diverged"},
+    {TrialStatus::kSeparable, "separable"},
+    {TrialStatus::kNotConverged, "notConverged"},
 };
 
 }  // namespace prompt_attention

@@ -213,6 +213,12 @@ void moveAlong(const DescentSpec& spec, const StepMeans& means, const StepView& 
     prompt = promptVelocity;
     head = headVelocity;
   }
+  if (spec.optimizer.kind == OptimizerKind::kNormalized)
+    for (FrameCoordinates* v : {&head, &prompt}) {
+      const double norm = std::sqrt(dotOf(*v, *v));
+      if (norm > 0.0)
+        for (double& x : *v) x /= norm;
+    }
   addTo(w, headStep, head);
   if (spec.model.kind != ModelKind::kMeanPooling) addTo(q, promptStep, prompt);
   turn(vectorCount(spec), point);

@@ -9,6 +9,9 @@
 //
 // with u_t the weights of the head's and the prompt's gradient:
 //
+// With the normalized rule the head's and the prompt's gradients, mean and noise together, are divided by
+// their norms.
+//
 //   prompt attention   (φ_t, φ_t (a_t − f))      linear attention   (s_t, a_t)/T      mean pooling   (1/T, 0)
 #pragma once
 

@@ -47,6 +47,12 @@ enum class HeadSolver : uint8_t {
   kDirect = 2,     // a Gram matrix, refined if need be; Newton's or an interior-point method
   kOrthogonal = 3  // an orthogonal factorisation of the features
 };
+constexpr Named<HeadSolver> kHeadSolvers[] = {
+    {HeadSolver::kNone, "none"},
+    {HeadSolver::kIterative, "iterative"},
+    {HeadSolver::kDirect, "direct"},
+    {HeadSolver::kOrthogonal, "orthogonal"},
+};
 
 struct HeadOutcome {
   TrialStatus status;

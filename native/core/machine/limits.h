@@ -17,6 +17,11 @@ enum class LimitKind {
   kLeastSquares,  // a least squares head on stored features [rows×columns]: BLAS, LAPACK and a copy
   kTriad          // a_i = b_i + s c_i over arrays of `rows` numbers each
 };
+constexpr Named<LimitKind> kLimits[] = {
+    {LimitKind::kNormals, "normals"},   {LimitKind::kExponentials, "exponentials"},
+    {LimitKind::kProducts, "products"}, {LimitKind::kLeastSquares, "least-squares"},
+    {LimitKind::kTriad, "triad"},
+};
 
 struct LimitSpec {
   LimitKind kind;

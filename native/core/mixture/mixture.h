@@ -7,11 +7,17 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/named.h"
 #include "core/random/random.h"
 
 namespace prompt_attention {
 
 enum class NoiseKind { kGaussian, kRademacher, kUniform };
+constexpr Named<NoiseKind> kNoises[] = {
+    {NoiseKind::kGaussian, "gaussian"},
+    {NoiseKind::kRademacher, "rademacher"},
+    {NoiseKind::kUniform, "uniform"},
+};
 
 struct ConfusionAtom {
   double deltaQ;

@@ -35,6 +35,11 @@ struct FitOptions {
 };
 
 enum class FitStop { kSteps, kPatience, kDiverged };
+constexpr Named<FitStop> kFitStops[] = {
+    {FitStop::kSteps, "steps"},
+    {FitStop::kPatience, "patience"},
+    {FitStop::kDiverged, "diverged"},
+};
 
 struct FitRecord {
   int step;

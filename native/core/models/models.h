@@ -36,10 +36,24 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/named.h"
+
 namespace prompt_attention {
 
 enum class ModelKind { kPromptAttention, kLinearAttention, kMeanPooling, kMatrixAttention };
+constexpr Named<ModelKind> kModels[] = {
+    {ModelKind::kPromptAttention, "prompt-attention"},
+    {ModelKind::kLinearAttention, "linear-attention"},
+    {ModelKind::kMeanPooling, "mean-pooling"},
+    {ModelKind::kMatrixAttention, "matrix-attention"},
+};
+
 enum class LossKind { kSquare, kLogistic, kCrossEntropy };
+constexpr Named<LossKind> kLosses[] = {
+    {LossKind::kSquare, "square"},
+    {LossKind::kLogistic, "logistic"},
+    {LossKind::kCrossEntropy, "cross-entropy"},
+};
 
 struct Model {
   ModelKind kind;

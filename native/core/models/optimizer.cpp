@@ -5,6 +5,21 @@
 
 namespace prompt_attention {
 
+namespace {
+
+// Without overflow or underflow of the squares; NaN if an entry is.
+double normOf(const double* x, size_t count) {
+  double largest = 0.0;
+  for (size_t j = 0; j < count; ++j)
+    if (!(std::abs(x[j]) <= largest)) largest = std::abs(x[j]);
+  if (largest == 0.0 || !std::isfinite(largest)) return largest;
+  double sum = 0.0;
+  for (size_t j = 0; j < count; ++j) sum += (x[j] / largest) * (x[j] / largest);
+  return largest * std::sqrt(sum);
+}
+
+}  // namespace
+
 double scheduleFactor(const Schedule& schedule, int step, int steps) {
   const double warmUp = step < schedule.warmUp ? (step + 1.0) / schedule.warmUp : 1.0;
   switch (schedule.kind) {
@@ -23,7 +38,8 @@ double scheduleFactor(const Schedule& schedule, int step, int steps) {
 
 Optimizer::Optimizer(const OptimizerOptions& options, size_t parameters)
     : options_(options),
-      first_(options.kind == OptimizerKind::kGradientDescent ? 0 : parameters),
+      first_(options.kind == OptimizerKind::kMomentum || options.kind == OptimizerKind::kAdam ? parameters
+                                                                                              : 0),
       second_(options.kind == OptimizerKind::kAdam ? parameters : 0) {}
 
 void Optimizer::beginStep() {
@@ -36,6 +52,12 @@ void Optimizer::update(size_t begin, size_t end, double rate, const double* grad
     case OptimizerKind::kGradientDescent:
       for (size_t j = begin; j < end; ++j) theta[j] -= rate * gradient[j];
       return;
+    case OptimizerKind::kNormalized: {
+      const double norm = normOf(gradient + begin, end - begin);
+      if (norm == 0.0) return;
+      for (size_t j = begin; j < end; ++j) theta[j] -= rate * (gradient[j] / norm);
+      return;
+    }
     case OptimizerKind::kMomentum:
       for (size_t j = begin; j < end; ++j) {
         first_[j] = options_.momentum * first_[j] + gradient[j];

@@ -1,6 +1,7 @@
 // First-order update rules and learning-rate schedules.
 //
 //   gradient descent   θ ← θ − η g
+//   normalized         θ ← θ − η g/‖g‖, θ one parameter: q, P, B, w or U; unmoved where g = 0
 //   momentum           u ← μ u + g,  θ ← θ − η u                                       (Polyak, heavy ball)
 //   Adam               m ← β1 m + (1−β1) g,  v ← β2 v + (1−β2) g²,
 //                      θ ← θ − η m̂ / (√v̂ + ε),  m̂ = m/(1−β1^t),  v̂ = v/(1−β2^t)     (Kingma, Ba 2015)
@@ -13,9 +14,17 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/base/named.h"
+
 namespace prompt_attention {
 
-enum class OptimizerKind { kGradientDescent, kMomentum, kAdam };
+enum class OptimizerKind { kGradientDescent, kNormalized, kMomentum, kAdam };
+constexpr Named<OptimizerKind> kOptimizers[] = {
+    {OptimizerKind::kGradientDescent, "gradient-descent"},
+    {OptimizerKind::kNormalized, "normalized-gradient-descent"},
+    {OptimizerKind::kMomentum, "momentum"},
+    {OptimizerKind::kAdam, "adam"},
+};
 
 struct OptimizerOptions {
   OptimizerKind kind;
@@ -26,6 +35,11 @@ struct OptimizerOptions {
 };
 
 enum class ScheduleKind { kConstant, kCosine, kStep };
+constexpr Named<ScheduleKind> kSchedules[] = {
+    {ScheduleKind::kConstant, "constant"},
+    {ScheduleKind::kCosine, "cosine"},
+    {ScheduleKind::kStep, "step"},
+};
 
 struct Schedule {
   ScheduleKind kind;
@@ -41,13 +55,13 @@ double scheduleFactor(const Schedule& schedule, int step, int steps);
 class Optimizer {
  public:
   Optimizer(const OptimizerOptions& options, size_t parameters);
-  // Begins the next step; then update() once for every range of parameters that moves.
+  // Begins the next step; then update() once for every parameter that moves, its range in θ.
   void beginStep();
   void update(size_t begin, size_t end, double rate, const double* gradient, double* theta);
 
  private:
   const OptimizerOptions options_;
-  std::vector<double> first_;   // u or m, [parameters]; empty for gradient descent
+  std::vector<double> first_;   // u or m, [parameters]; momentum and Adam only
   std::vector<double> second_;  // v, [parameters]; Adam only
   double beta1Power_ = 1.0;     // β1^t
   double beta2Power_ = 1.0;     // β2^t

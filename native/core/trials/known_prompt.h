@@ -34,6 +34,11 @@ namespace prompt_attention {
 // need too many iterations or end without a head that is right, by factorising. The averaging head needs
 // neither.
 enum class Solver { kDirect, kIterative, kAuto };
+constexpr Named<Solver> kSolvers[] = {
+    {Solver::kDirect, "direct"},
+    {Solver::kIterative, "iterative"},
+    {Solver::kAuto, "auto"},
+};
 
 // Why a trial's solver is not the first that was to find its head.
 enum class Fallback : uint8_t {
@@ -41,6 +46,12 @@ enum class Fallback : uint8_t {
   kPredicted = 1,      // the scales of the features say that conjugate gradients would take too long
   kNotConverged = 2,   // conjugate gradients did not end with a head that is right
   kIllConditioned = 3  // the Gram matrix was too ill-conditioned
+};
+constexpr Named<Fallback> kFallbacks[] = {
+    {Fallback::kNone, "none"},
+    {Fallback::kPredicted, "predicted"},
+    {Fallback::kNotConverged, "notConverged"},
+    {Fallback::kIllConditioned, "illConditioned"},
 };
 
 struct KnownPromptSpec {

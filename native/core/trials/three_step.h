@@ -16,6 +16,7 @@
 #include <atomic>
 #include <vector>
 
+#include "core/base/named.h"
 #include "core/base/trial.h"
 #include "core/mixture/mixture.h"
 #include "core/test_error/test_error.h"
@@ -23,6 +24,11 @@
 namespace prompt_attention {
 
 enum class ThreeStepHead { kFresh, kRestarted, kContinued };
+constexpr Named<ThreeStepHead> kThreeStepHeads[] = {
+    {ThreeStepHead::kFresh, "fresh"},
+    {ThreeStepHead::kRestarted, "restarted"},
+    {ThreeStepHead::kContinued, "continued"},
+};
 
 struct ThreeStepOptions {
   std::array<double, 3> stepSizes;  // η1, η2, η3
