@@ -54,7 +54,7 @@ type KnownPrompt = Extract<ResolvedExperiment, { kind: 'known-prompt' }>;
 /** Draws of laws while a slider moves, and when it rests. */
 const kDraws = {
   knownPrompt: { quick: 1000, full: 5000 },
-  others: { quick: 128, full: 4000 },
+  others: { quick: 128, full: 4096 },
 } as const;
 
 interface LawOptions {

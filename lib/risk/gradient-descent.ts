@@ -82,8 +82,8 @@ export interface GradientDescentRisk {
   /** Draws that carry the error, as in {@link KnownPromptRisk}. */
   readonly effectiveDraws: OwnFloat64Array;
   /**
-   * Whether the interval of the error can be trusted: enough draws carry it, more than a few of the paths do, and the term of order 1/n
-   * that was extrapolated from smaller samples is at most a tenth of it.
+   * Whether the interval of the error can be trusted: enough draws carry it, more than a few of the paths do, and, where n is above
+   * draws/64, `draws` is at least 4096 and the term of order 1/n that was extrapolated from samples of draws/64 is at most a tenth of it.
    */
   readonly reliable: readonly boolean[];
 }

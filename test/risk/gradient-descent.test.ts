@@ -147,6 +147,31 @@ test('extrapolated to a sample larger than those that are drawn', async (t) => {
   }
 });
 
+test('on the verge of divergence a law from too few draws is marked, and one from enough is right', async (t) => {
+  const verge = { tokens: 16, dimension: 300, relevantTokens: 4, contextNorm: 2, signalNorm: 0.6 };
+  for (const [steps, head, prompt, examples] of [
+    [8, 1, 3, 750],
+    [10, 1.2, 1, 2000],
+    [5, 1.5, 4, 1200],
+  ] as const) {
+    const experiment = {
+      ...({ kind: 'gradient-descent', mixture: verge, examples, data: 'fresh', model: 'prompt-attention' } as const),
+      ...{ steps, stepSizes: { head, prompt }, recordEvery: steps },
+    };
+    const { metrics } = await simulate(experiment, { trials: 300, seed: 7, testDraws: 300 });
+    const { mean, standardError } = meanAndError(metrics.error);
+    for (const draws of [64, 512, 1024, 4096, 20_000, 100_000]) {
+      const law = await risk.gradientDescent({ ...experiment, draws, seed: 1 });
+      const z = (mean - (law.error.at(-1) as number)) / Math.hypot(standardError, law.standardError.at(-1) as number);
+      if (law.reliable.at(-1) === true || draws === 100_000)
+        t.true(
+          Math.abs(z) < 4,
+          `${steps} steps, ${draws} draws: ${law.error.at(-1)}, simulated ${mean} ± ${standardError}`,
+        );
+    }
+  }
+});
+
 test('the limit is the recursion in the plane where there is no noise', async (t) => {
   // Without noise all is explicit: two kinds of tokens, two labels.
   const still = {

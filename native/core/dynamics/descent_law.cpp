@@ -18,6 +18,9 @@ constexpr int kLeastTestDraws = 64;
 // Replicates that must carry the error, and how large a share of it an extrapolated term may be.
 constexpr double kLeastEffectiveReplicates = 10.0;
 constexpr double kLargestExtrapolation = 0.1;
+// Examples that a replicate must have, unless it has all n: the paths of fewer may fail where that of all
+// draws does not, and then say nothing of it.
+constexpr int kLeastPerReplicate = 64;
 // Positions of a replicate's norms per step.
 constexpr uint64_t kAttempts = 128;
 // 97.5 % of Student's t of kReplicates − 1 degrees of freedom over the normal law.
@@ -222,7 +225,10 @@ class Paths {
         squares += values[field] * values[field];
       }
       if (squares > 0.0 && sum * sum / squares < kLeastEffectiveReplicates) record.reliable = false;
-      if (extrapolation_ < 1.0 && (breaksSymmetry() || isLarge(added, record))) record.reliable = false;
+      const double ofAdded = extrapolation_ * change.standardError();
+      if (extrapolation_ < 1.0 && (perReplicate_ < kLeastPerReplicate || breaksSymmetry() ||
+                                   isLarge(added, ofAdded, record.values[field])))
+        record.reliable = false;
       record.values[field] = std::clamp(record.values[field], 0.0, 1.0);
     }
     return record;
@@ -243,9 +249,8 @@ class Paths {
   // In the limit linear attention stays at the saddle that it starts from; what leaves it at finite n is no
   // term of order 1/n.
   bool breaksSymmetry() const { return descent_.model.kind == ModelKind::kLinearAttention; }
-  static bool isLarge(double added, const DescentRecord& record) {
-    const double error = record.values[kDescentError];
-    return std::abs(added) > kLargestExtrapolation * error + 3.0 * record.standardErrors[kDescentError];
+  static bool isLarge(double added, double standardError, double error) {
+    return std::abs(added) > kLargestExtrapolation * error + 3.0 * standardError;
   }
 
   const DescentLawSpec& spec_;
