@@ -292,9 +292,9 @@ test('every block of YAML and JSON is a study, an experiment or a mixture', (t) 
 /** The commands of the command line by name. */
 async function commandLine(): Promise<ReadonlyMap<string, Command>> {
   const found = new Map<string, Command>();
-  for (const name of readdirSync(join(root, 'lib/cli'))) {
+  for (const name of readdirSync(join(root, 'lib/cli'), { recursive: true, encoding: 'utf8' })) {
     // The entry point runs what process.argv says.
-    if (name === 'main.ts') continue;
+    if (name === 'main.ts' || !name.endsWith('.ts')) continue;
     const module = (await import(pathToFileURL(join(root, 'lib/cli', name)).href)) as Record<string, unknown>;
     for (const [exported, value] of Object.entries(module)) {
       if (!exported.endsWith('Command')) continue;

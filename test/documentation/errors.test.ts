@@ -67,7 +67,7 @@ const provocations: Readonly<Record<string, Provocation>> = {
       `const { Module } = require('node:module');
       const load = Module._load;
       Module._load = (name, ...rest) => { if (name.endsWith('.node')) throw new Error('gone'); return load(name, ...rest); };
-      require('./lib/native.ts');`,
+      require('./lib/base/native.ts');`,
       '--import',
       import.meta.resolve('tsx'),
     ),

@@ -95,7 +95,7 @@ test('in a bundle the error says to keep the package external', async (t) => {
   t.teardown(() => rmSync(folder, { recursive: true }));
   for (const format of ['esm', 'cjs'] as const) {
     const outfile = join(folder, format === 'esm' ? 'bundle.mjs' : 'bundle.cjs');
-    const stdin = { contents: "import { loadAddon } from './lib/load-native.ts'; loadAddon();", resolveDir: root };
+    const stdin = { contents: "import { loadAddon } from './lib/base/load-native.ts'; loadAddon();", resolveDir: root };
     buildSync({ stdin, bundle: true, platform: 'node', format, outfile, logLevel: 'silent' });
     const { stderr } = spawnSync(process.execPath, [outfile], { encoding: 'utf8' });
     t.regex(stderr, /NativeError: prompt-attention has been bundled .* --external:prompt-attention/, format);
