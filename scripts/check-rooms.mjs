@@ -3,7 +3,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-const kRooms = [
+/** Folders of native/, lowest first. */
+const kNativeRooms = [
   'core/base',
   'core/losses',
   'core/random',
@@ -61,31 +62,32 @@ const filesBelow = (folder) =>
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
 
+/** The room of a file of lib/: the longest one that it is in; -1 for none. */
+function libraryRoom(path) {
+  const inside = kLibraryRooms.filter((room) => path.startsWith(`lib/${room}/`));
+  return kLibraryRooms.indexOf(inside.sort((a, b) => b.length - a.length)[0]);
+}
+
 const complaints = [];
 const listed = new Set(readFileSync('native/sources.txt', 'utf8').trimEnd().split('\n'));
 
 for (const top of ['core', 'addon'])
   for (const entry of readdirSync(`native/${top}`))
-    if (!kRooms.includes(`${top}/${entry}`))
+    if (!kNativeRooms.includes(`${top}/${entry}`))
       complaints.push(`native/${top}/${entry} is no room of scripts/check-rooms.mjs`);
 
-for (const [level, room] of kRooms.entries()) {
+for (const [level, room] of kNativeRooms.entries()) {
   for (const file of readdirSync(`native/${room}`)) {
     const path = `native/${room}/${file}`;
     if (path.endsWith('.cpp') && !listed.delete(path)) complaints.push(`${path} is not in native/sources.txt`);
     const text = readFileSync(path, 'utf8');
     if (room.startsWith('core/') && text.includes('napi.h')) complaints.push(`${path} knows N-API`);
     for (const [, included, folder] of text.matchAll(/^#include "((.*)\/[^/]*)"/gm)) {
-      const other = kRooms.indexOf(folder);
+      const other = kNativeRooms.indexOf(folder);
       if (other < 0) complaints.push(`${path} includes ${included}, which is in no room`);
       if (other > level) complaints.push(`${path} includes ${included}, of a room above its own`);
     }
   }
-}
-/** The room of a file of lib/: the longest one that it is in; -1 for none. */
-function libraryRoom(path) {
-  const inside = kLibraryRooms.filter((room) => path.startsWith(`lib/${room}/`));
-  return kLibraryRooms.indexOf(inside.sort((a, b) => b.length - a.length)[0]);
 }
 for (const path of filesBelow('lib')) {
   const level = libraryRoom(path);

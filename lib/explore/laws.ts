@@ -4,6 +4,7 @@ import { canonicalJson } from '../base/hash.js';
 import type { Estimate } from '../base/kind.js';
 import { parseOptions, seedSchema } from '../base/options.js';
 import { parseExperiment, type ResolvedExperiment } from '../experiments/experiment.js';
+import type { ResolvedKnownPrompt } from '../experiments/known-prompt.js';
 import { hasScalarNoise } from '../mixture/mixture.js';
 import { knownPrompt, knownPromptCurve, requireKnownPromptLaw, ridgeOf } from '../risk/known-prompt.js';
 import { lawPoints } from '../risk/law-points.js';
@@ -49,12 +50,10 @@ export function experimentAt(
   return parseExperiment(complete, path);
 }
 
-type KnownPrompt = Extract<ResolvedExperiment, { kind: 'known-prompt' }>;
-
 /** Draws of laws while a slider moves, and when it rests. */
 const kDraws = {
   knownPrompt: { quick: 1000, full: 5000 },
-  others: { quick: 128, full: 4096 },
+  others: { quick: 128, full: 4000 },
 } as const;
 
 interface LawOptions {
@@ -73,9 +72,9 @@ const kUnsolved = { problem: 'the equations of the law were not solved here' };
 
 /** The limits of experiments that differ in n only. */
 async function limitCurve(
-  experiments: readonly KnownPrompt[],
+  experiments: readonly ResolvedKnownPrompt[],
   shared: Omit<Parameters<typeof knownPromptCurve>[0], 'head' | 'sampleRatios'>,
-  head: KnownPrompt['head'],
+  head: ResolvedKnownPrompt['head'],
 ): Promise<readonly PointLaw[]> {
   const sampleRatios = experiments.map(({ examples, mixture }) => examples / mixture.dimension);
   const curve = await knownPromptCurve({ ...shared, head, sampleRatios });
@@ -96,10 +95,10 @@ async function limitCurve(
 
 /** The laws of experiments that differ in n and λ only, which share their draws and so their cost. */
 async function knownPromptLaws(
-  experiments: readonly KnownPrompt[],
+  experiments: readonly ResolvedKnownPrompt[],
   { quick, seed, signal }: LawOptions,
 ): Promise<readonly PointLaw[]> {
-  const [{ mixture, inverseTemperature, head }] = experiments as readonly [KnownPrompt];
+  const [{ mixture, inverseTemperature, head }] = experiments as readonly [ResolvedKnownPrompt];
   for (const experiment of experiments) requireKnownPromptLaw(experiment);
   const shared = { mixture, inverseTemperature, draws: drawsOf('knownPrompt', quick), seed, signal };
   const [ridge, ...ridges] = experiments.map((experiment) => ridgeOf(experiment.head));
@@ -142,7 +141,7 @@ function problemOf(error: unknown, signal: AbortSignal): PointLaw {
 /** Whether two experiments have their law from the same draws: known prompts that differ in n and λ only. */
 function sharesDraws(a: ResolvedExperiment, b: ResolvedExperiment): boolean {
   if (a.kind !== 'known-prompt' || b.kind !== 'known-prompt' || !hasScalarNoise(a.mixture)) return false;
-  const same = ({ mixture, inverseTemperature, head }: KnownPrompt) =>
+  const same = ({ mixture, inverseTemperature, head }: ResolvedKnownPrompt) =>
     canonicalJson({ mixture, inverseTemperature, head: head.kind });
   return same(a) === same(b);
 }
@@ -162,7 +161,7 @@ async function curveLaws(
   const valid = parsed.flatMap((each) => each.experiment ?? []);
   const [first, ...others] = valid;
   if (first?.kind === 'known-prompt' && others.every((other) => sharesDraws(first, other))) {
-    const laws = await knownPromptLaws(valid as readonly KnownPrompt[], options).catch((error: unknown) =>
+    const laws = await knownPromptLaws(valid as readonly ResolvedKnownPrompt[], options).catch((error: unknown) =>
       valid.map(() => problemOf(error, signal)),
     );
     const next = laws.values();

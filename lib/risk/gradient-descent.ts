@@ -83,7 +83,8 @@ export interface GradientDescentRisk {
   readonly effectiveDraws: OwnFloat64Array;
   /**
    * Whether the interval of the error can be trusted: enough draws carry it, more than a few of the paths do, and, where n is above
-   * draws/64, `draws` is at least 4096 and the term of order 1/n that was extrapolated from samples of draws/64 is at most a tenth of it.
+   * draws/64, `draws` is at least 1024 and the small samples of draws/64 examples behind the term of order 1/n are near enough to the
+   * path on all draws (by 0.7 of their standard deviations in the mean) for there to be such a term. More `draws` help.
    */
   readonly reliable: readonly boolean[];
 }

@@ -65,8 +65,7 @@ export type ResolvedCorpusSource = z.output<typeof corpusSourceSchema>;
 
 /** What a source holds, wherever it stands: random choices of texts depend on this, so that results do not change with a folder's name. */
 export function withoutPlace(source: ResolvedCorpusSource): object {
-  const { path: _path, directory: _directory, ...rest } = { path: undefined, directory: undefined, ...source };
-  return rest;
+  return Object.fromEntries(Object.entries(source).filter(([name]) => name !== 'path' && name !== 'directory'));
 }
 
 function collect(source: ResolvedCorpusSource): Promise<CorpusBuilder> {

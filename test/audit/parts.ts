@@ -36,12 +36,12 @@ export interface Extent {
 }
 
 /** A result of the package as a run; fields that a version does not have count as good. */
-function runOf(result: { error: number; standardError: number; reliable?: unknown }): Run {
+export function runOf(result: { error: number; standardError: number; reliable?: unknown }): Run {
   return { value: result.error, standardError: result.standardError, reliable: result.reliable !== false };
 }
 
 /** `count` calls, a few at a time; documented refusals are counted, other errors end the audit. */
-async function repeat(count: number, parallel: number, call: (seed: number) => Promise<Run>) {
+export async function repeat(count: number, parallel: number, call: (seed: number) => Promise<Run>) {
   const runs: Run[] = [];
   const failures: string[] = [];
   for (let first = 0; first < count; first += parallel) {
@@ -56,7 +56,7 @@ async function repeat(count: number, parallel: number, call: (seed: number) => P
   return { runs, failures };
 }
 
-const nameOf = (part: string, { draws }: Extent) => (draws === undefined ? part : `${part}, ${draws} draws`);
+export const nameOf = (part: string, { draws }: Extent) => (draws === undefined ? part : `${part}, ${draws} draws`);
 
 /** Test errors of random prompts and heads, as many settings in each decade from 1e-1 to 1e-12. */
 export async function* testErrors(extent: Extent): AsyncGenerator<Case> {
@@ -185,43 +185,6 @@ export async function* knownPromptLaws(extent: Extent): AsyncGenerator<Case> {
       setting: { mixture, inverseTemperature: tau, head, sampleRatio: alpha },
       truth: reference.value,
       truthError: reference.standardError,
-      runs,
-      failures,
-    };
-  }
-}
-
-/** The law of three steps against trials. */
-export async function* threeStepLaws(extent: Extent): AsyncGenerator<Case> {
-  const stream = new Stream(extent.seed + 2);
-  for (let found = 0; found < extent.settings; ) {
-    const setting = randomSetting(stream, stream.pick([1, 2, 4, 8, 8, 16, 32]));
-    if (setting.contextNorm === 0 || setting.signalNorm > 4 || setting.contextNorm > 5) continue;
-    const dimension = stream.pick([5, 20, 100, 400]);
-    const examples = Math.round(stream.logBetween(200, 20_000));
-    const experiment = {
-      kind: 'three-step' as const,
-      mixture: { ...setting, dimension },
-      examples,
-      stepSizes: [1, stream.pick([1, 5, 20]), 1] as const,
-      head: stream.pick(['fresh', 'restarted', 'continued'] as const),
-      debias: stream.pick(['none', 'intercept'] as const),
-    };
-    const trials = examples > 4000 ? 120 : 300;
-    const { metrics } = await simulate(experiment, { trials, seed: 5, testDraws: 300, threads: extent.threads });
-    const errors = metrics.error.filter(Number.isFinite);
-    if (errors.length < trials) continue;
-    const mean = errors.reduce((sum, x) => sum + x, 0) / trials;
-    const variance = errors.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (trials - 1) / trials;
-    found++;
-    const { runs, failures } = await repeat(Math.min(extent.seeds, 4), extent.threads, async (seed) =>
-      runOf(await risk.threeStep({ ...experiment, seed, ...(extent.draws && { draws: extent.draws }) })),
-    );
-    yield {
-      part: nameOf('risk.threeStep', extent),
-      setting: experiment,
-      truth: mean,
-      truthError: Math.sqrt(variance),
       runs,
       failures,
     };

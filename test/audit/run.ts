@@ -3,20 +3,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Case, markdownOf, tabulate, zOf } from './calibration.js';
-import {
-  type Extent,
-  headsOnFeatures,
-  knownPromptLaws,
-  sampleComplexities,
-  testErrors,
-  threeStepLaws,
-  trialHeads,
-} from './parts.js';
+import { descentLaws, threeStepLaws } from './dynamics.js';
+import { type Extent, headsOnFeatures, knownPromptLaws, sampleComplexities, testErrors, trialHeads } from './parts.js';
 
 const kParts: Readonly<Record<string, (extent: Extent) => AsyncGenerator<Case>>> = {
   'test-error': testErrors,
   'known-prompt': knownPromptLaws,
   'three-step': threeStepLaws,
+  'gradient-descent': descentLaws,
   'sample-complexity': sampleComplexities,
   heads: headsOnFeatures,
   trials: trialHeads,

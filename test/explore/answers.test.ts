@@ -69,7 +69,7 @@ test('laws along the steps are the path of risk.gradientDescent; what has no law
     data: 'fresh',
     model: 'prompt-attention',
     steps: 3,
-    draws: 4096,
+    draws: 4000,
   });
   t.deepEqual(
     found.map((law) => law?.error?.mean),

@@ -6,13 +6,13 @@ import {
   promptAttention,
   promptTunedLayer,
 } from '../../lib/index.js';
+import { classes } from './support.js';
 
 const data = {
   tokens: Float64Array.from({ length: 24 }, (_, i) => Math.sin(i + 1)),
   labels: Float64Array.of(1, -1, -1, 1),
   dimension: 2,
 };
-const classes = promptTunedLayer({ prompts: 2, outputs: 3, trained: ['prompts', 'weights', 'head'] });
 const parameters = { prompt: new Float64Array(2), head: new Float64Array(2) };
 const detached = () => {
   const array = new Float64Array(24);

@@ -2,7 +2,6 @@ import test from 'ava';
 import { native } from '../../lib/base/native.js';
 import {
   linearAttention,
-  type Model,
   type ModelData,
   type ModelLoss,
   meanPooling,
@@ -21,6 +20,7 @@ import {
   referenceScores,
   relativeDistance,
 } from '../support/reference-models.js';
+import { type AnyModel, classes, everyParameter, layer, pooled, pooledClasses } from './support.js';
 
 const numbers = (count: number, seed: number) =>
   native.randomNumbers({
@@ -33,12 +33,6 @@ const numbers = (count: number, seed: number) =>
     cellKey: new Uint32Array(4),
   });
 
-type AnyModel = Model<string>;
-const everyParameter = ['prompts', 'weights', 'head'] as const;
-const layer = promptTunedLayer({ prompts: 2, trained: everyParameter });
-const classes = promptTunedLayer({ prompts: 2, outputs: 3, trained: everyParameter });
-const pooled = promptTunedLayer({ prompts: 2, head: 'pooled', trained: everyParameter });
-const pooledClasses = promptTunedLayer({ prompts: 3, outputs: 4, head: 'pooled', trained: everyParameter });
 const scalarModels = [
   promptAttention,
   linearAttention,

@@ -4,7 +4,6 @@ import {
   holdExamples,
   images,
   linearAttention,
-  type Model,
   type ModelData,
   type ModelLoss,
   meanPooling,
@@ -26,17 +25,12 @@ import {
   referenceScores,
   relativeDistance,
 } from '../support/reference-models.js';
+import { type AnyModel, classes, layer, pooled, pooledClasses } from './support.js';
 
 /** Numbers without a pattern, of the size of normals. */
 const numbers = (count: number, seed: number) =>
   Float64Array.from({ length: count }, (_, i) => 1.5 * Math.sin(seed + i * i + 1));
 
-type AnyModel = Model<string>;
-const everyParameter = ['prompts', 'weights', 'head'] as const;
-const layer = promptTunedLayer({ prompts: 2, trained: everyParameter });
-const classes = promptTunedLayer({ prompts: 2, outputs: 3, trained: everyParameter });
-const pooled = promptTunedLayer({ prompts: 2, head: 'pooled', trained: everyParameter });
-const pooledClasses = promptTunedLayer({ prompts: 3, outputs: 4, head: 'pooled', trained: everyParameter });
 const models = [
   promptAttention,
   linearAttention,

@@ -95,9 +95,7 @@ void train(Input& input) {
   const Examples examples{n, X.data(), y.data(), relevance.data(), ragged ? first.data() : nullptr};
   FitOptions options{};
   options.loss = readLoss(input, model);
-  options.optimizer = {input.oneOf({OptimizerKind::kGradientDescent, OptimizerKind::kNormalized,
-                                    OptimizerKind::kMomentum, OptimizerKind::kAdam}),
-                       0.9, 0.9, 0.99, 1e-8};
+  options.optimizer = {input.oneOf(kOptimizers), 0.9, 0.9, 0.99, 1e-8};
   for (double& rate : options.learningRates) rate = input.positive();
   options.schedule = {input.oneOf({ScheduleKind::kConstant, ScheduleKind::kCosine, ScheduleKind::kStep}),
                       input.integer(0, 3), input.share(), input.integer(1, 3), input.share()};

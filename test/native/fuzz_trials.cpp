@@ -100,9 +100,7 @@ void descent(Input& input) {
   if (spec.model.kind == ModelKind::kMatrixAttention)
     spec.model.pooledHead = spec.model.trainsAttention = spec.model.trainsWeights = true;
   spec.loss = input.oneOf({LossKind::kSquare, LossKind::kLogistic});
-  spec.optimizer = {input.oneOf({OptimizerKind::kGradientDescent, OptimizerKind::kNormalized,
-                                 OptimizerKind::kMomentum, OptimizerKind::kAdam}),
-                    0.9, 0.9, 0.99, 1e-8};
+  spec.optimizer = {input.oneOf(kOptimizers), 0.9, 0.9, 0.99, 1e-8};
   if (projected && spec.optimizer.kind == OptimizerKind::kAdam)
     spec.optimizer.kind = OptimizerKind::kMomentum;
   spec.steps = input.integer(0, 6);

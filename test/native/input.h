@@ -33,6 +33,11 @@ class Input {
   Kind oneOf(std::initializer_list<Kind> kinds) {
     return *(kinds.begin() + integer(0, static_cast<int>(kinds.size()) - 1));
   }
+  // Of a list as in core/base/named.h.
+  template <class Entry, size_t count>
+  auto oneOf(const Entry (&list)[count]) {
+    return list[integer(0, static_cast<int>(count) - 1)].kind;
+  }
 
   // Mostly of order 1; sometimes 0, tiny or huge.
   double number() {

@@ -228,6 +228,14 @@ test('refuses bad experiments, naming the path', async (t) => {
     [{ loss: 'cross-entropy' }, /^experiment\.loss must be one of 'square', 'logistic'/],
     [{ initial: 'one' }, /^experiment\.initial must be 'zero' or/],
     [{ optimizer: 'newton' }, /^experiment\.optimizer\S* must be/],
+    ...[
+      { relevantTokens: experiment.mixture.tokens },
+      { relevantTokens: 0, noiseLevel: 0 },
+      { tokens: 1, relevantTokens: 0 },
+    ].map((change): [object, RegExp] => [
+      { optimizer: 'normalized-gradient-descent', mixture: { ...experiment.mixture, ...change } },
+      /^experiment\.optimizer must be another one where all tokens of an example are alike/,
+    ]),
     [{ inverseTemperature: 1 }, /^experiment\.inverseTemperature must be left out/],
   ];
   for (const [change, message] of cases) {

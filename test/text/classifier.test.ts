@@ -89,7 +89,7 @@ test('removing attended words hurts more than removing random ones', async (t) =
   );
   t.is(attended[0], found.filter(({ label }, i) => label === documents[i]?.label).length / 280);
   const gap = (random[1] as number) - (attended[1] as number);
-  t.true(gap > 4 * (differenceStandardError[1] as number), `${gap} ± ${differenceStandardError[1]}`);
+  t.true(gap > 4 * (differenceStandardError[1] as number) && gap > 0.1, `${gap} ± ${differenceStandardError[1]}`);
   t.deepEqual(
     await text.erasureCurve(classifier, documents, { removed: [8] }),
     await text.erasureCurve(classifier, documents, { removed: [8], threads: 1 }),

@@ -93,19 +93,20 @@ test('diluted by nine, prompt-attention finds the words that count and beats mea
   const run = async (model: TextDilutionExperiment['model']) =>
     (await simulate({ ...experiment, model }, { trials: 4, seed: 1 })).metrics;
   const prompt = await run('prompt-attention');
-  const found = ({ relevantAttention, relevantAttentionBefore }: typeof prompt) => {
-    const { mean, standardError } = meanAndError(
-      Array.from(relevantAttention ?? [], (mass, trial) => mass - (relevantAttentionBefore?.[trial] as number)),
-    );
-    t.true(mean > 4 * standardError && mean > 0.1, `${mean} ± ${standardError}`);
-  };
   t.true(prompt.relevantAttentionBefore?.every((mass) => Math.abs(mass - 0.1) < 0.05));
-  found(prompt);
+  t.true(
+    prompt.relevantAttention?.every((mass) => mass > 0.4),
+    `${prompt.relevantAttention}`,
+  );
   const pooled = await run('mean-pooling');
   t.true(pooled.relevantAttention?.every((mass) => Math.abs(mass - 0.1) < 1e-12));
   const gain = meanAndError(pooled.error.map((error, trial) => error - (prompt.error[trial] as number)));
   t.true(gain.mean > 4 * gain.standardError && gain.mean > 0.03, `${gain.mean} ± ${gain.standardError}`);
-  found(await run('prompt-tuned-layer'));
+  const layer = await run('prompt-tuned-layer');
+  t.true(
+    layer.relevantAttention?.every((mass) => mass > 0.3),
+    `${layer.relevantAttention}`,
+  );
 });
 
 test('metrics are those declared; trials depend on seed and index only', async (t) => {
@@ -143,9 +144,8 @@ test('texts whose words tell the class are classified, by models and baselines',
   const experiment = classification(t);
   for (const model of ['prompt-attention', 'mean-pooling', 'naive-bayes', 'logistic-regression'] as const) {
     const { metrics } = await simulate({ ...experiment, model }, { trials: 2, seed: 3 });
-    // Better than chance by four standard errors of as many texts.
     t.true(
-      metrics.error.every((error) => error < 0.5 - 2 / Math.sqrt(experiment.testExamples ?? 0)),
+      metrics.error.every((error) => error < 0.15),
       `${model}: ${metrics.error}`,
     );
     t.true(

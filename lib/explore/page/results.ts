@@ -77,12 +77,20 @@ export interface Rows {
 /** A short number. */
 export const short = (value: number) => String(Number(value.toPrecision(3))).replace('-', '−');
 
-function lawRows({ places, laws }: SettingResults, setting: number, metric: string): readonly LawRow[] {
+/** Marks are of refined laws: those of few draws are told to be so. */
+function lawRows(
+  { places, laws }: SettingResults,
+  setting: number,
+  metric: string,
+  isRefined: boolean,
+): readonly LawRow[] {
   return places.flatMap(({ x }, i) => {
     const law = laws[i];
     const estimate = isLaw(law) ? law[metric] : undefined;
     if (estimate === undefined || estimate.mean === null) return [];
-    return [{ x, y: estimate.mean, setting: kNames[setting] as string, reliable: estimate.reliable !== false }];
+    return [
+      { x, y: estimate.mean, setting: kNames[setting] as string, reliable: !isRefined || estimate.reliable !== false },
+    ];
   });
 }
 
@@ -131,10 +139,10 @@ function differences(rows: readonly Rows[]): readonly Rows[] {
 }
 
 /** What is drawn of a metric. */
-export function rowsOf({ state, settings }: Results, metric: string): Rows {
+export function rowsOf({ state, settings, isRefined }: Results, metric: string): Rows {
   const symbol = kAxes[state.along]?.symbol ?? '';
   const every = settings.map((setting, i) => {
-    const law = lawRows(setting, i, metric);
+    const law = lawRows(setting, i, metric, isRefined);
     return { law, trials: trialsRows(setting, i, metric), best: metric === 'error' ? bestRow(law, symbol) : [] };
   });
   const shown = state.difference ? differences(every) : every;
@@ -167,12 +175,12 @@ export function otherMetrics({ settings }: Results): readonly string[] {
 }
 
 /** What a reader should know of each setting; usually nothing. */
-export function remarks({ state, settings }: Results): readonly string[] {
+export function remarks({ state, settings, isRefined }: Results): readonly string[] {
   return settings.flatMap(({ places, laws, trials }, i) => {
     const name = kNames[i] as string;
     if (places.length === 0) return [`${name} has no ${kAxes[state.along]?.symbol ?? 'such option'}.`];
     const problem = [...laws, ...trials].find((each) => each !== null && each !== undefined && 'problem' in each);
-    const unreliable = laws.filter((law) => isLaw(law) && law.error?.reliable === false).length;
+    const unreliable = isRefined ? laws.filter((law) => isLaw(law) && law.error?.reliable === false).length : 0;
     const marked = trials.filter((each) => isDone(each) && each.marks.length > 0).length;
     const failed = trials.filter(isDone).reduce((sum, each) => sum + each.failed, 0);
     return [

@@ -33,7 +33,7 @@ class FitJob final : public PromiseJob {
     const Environment& environment = Environment::of(env);
     Napi::Object result = Napi::Object::New(env);
     result.Set("parameters", environment.float64Array(env, fit_.theta().data(), fit_.theta().size()));
-    result.Set("stopped", kFitStops[static_cast<int>(fit_.stop())].name);
+    result.Set("stopped", nameOf(kFitStops, fit_.stop()));
     result.Set("steps", fit_.stepsTaken());
     const auto add = [&](const char* name, auto field) {
       std::vector<double> values;

@@ -129,7 +129,7 @@ Napi::Value knownPromptRiskCurve(const Napi::CallbackInfo& info) {
   for (const double examples : spec.examples)
     if (!(examples >= 0.0)) request.failRange("examples", "at least 0");
   spec.inverseTemperature = request.number("inverseTemperature");
-  spec.head = readHeadKind(request.text("head"), request);
+  spec.head = request.oneOf("head", kHeads);
   spec.draws = static_cast<int>(request.integer("draws", 64, kMaximumCount));
   spec.general = request.has("general") && request.boolean("general");
   spec.key = readKey(request);
@@ -141,7 +141,7 @@ Napi::Value proximalOperator(const Napi::CallbackInfo& info) {
   const Request request(info[0]);
   const std::vector<double> margins = request.float64Array("margins", Request::kAnyLength);
   const std::vector<double> scales = request.float64Array("scales", margins.size());
-  const HeadKind head = readHeadKind(request.text("head"), request);
+  const HeadKind head = request.oneOf("head", kHeads);
   if (isSum(head)) request.failRange("head", "one with a proximal operator");
   std::vector<double> values(margins.size());
   proximalPoints(traitsOf(head).loss, margins.data(), scales.data(), margins.size(), values.data());

@@ -180,20 +180,11 @@ Mixture readMixture(const Request& request) {
   return mixture;
 }
 
-HeadKind readHeadKind(const std::string& kind, const Request& request) {
-  std::string names;
-  for (const HeadTraits& head : kHeads) {
-    if (kind == head.name) return head.kind;
-    names += (names.empty() ? "'" : ", '") + std::string(head.name) + "'";
-  }
-  request.failRange("head", "one of " + names);
-}
-
 HeadOptions readHead(const Request& request) {
   const Request fields = request.object("head");
   const double ridge = fields.number("ridge");
   if (ridge < 0.0) fields.failRange("ridge", "at least 0");
-  return {readHeadKind(fields.text("kind"), fields), ridge};
+  return {fields.oneOf("kind", kHeads), ridge};
 }
 
 HeadOptions readFittedHead(const Request& request) {

@@ -28,11 +28,11 @@ class Request {
   bool boolean(const char* name) const;
   std::string text(const char* name) const;
   Request object(const char* name) const;
-  // The value that a text names.
-  template <class Kind, size_t count>
-  Kind oneOf(const char* name, const Named<Kind> (&list)[count]) const {
+  // The kind that a text names, of a list as in core/base/named.h.
+  template <class Entry, size_t count>
+  auto oneOf(const char* name, const Entry (&list)[count]) const {
     const std::string given = text(name);
-    for (const Named<Kind>& each : list)
+    for (const Entry& each : list)
       if (given == each.name) return each.kind;
     failRange(name, namesOf(list));
   }
@@ -52,8 +52,8 @@ class Request {
 
  private:
   // 'a', 'b' or 'c'.
-  template <class Kind, size_t count>
-  static std::string namesOf(const Named<Kind> (&list)[count]) {
+  template <class Entry, size_t count>
+  static std::string namesOf(const Entry (&list)[count]) {
     std::string names;
     for (size_t i = 0; i < count; ++i)
       names += (i == 0 ? "'" : i + 1 == count ? " or '" : ", '") + std::string(list[i].name) + "'";
@@ -74,7 +74,6 @@ constexpr int64_t kMaximumInteger = 9007199254740991;  // 2⁵³ − 1
 constexpr int64_t kMaximumThreads = 1024;
 
 Mixture readMixture(const Request& request);
-HeadKind readHeadKind(const std::string& kind, const Request& request);
 HeadOptions readHead(const Request& request);
 HeadOptions readFittedHead(const Request& request);  // the same, one that data have: ridge > 0 for the hinge
 Method readMethod(const Request& request, const Mixture& mixture);  // projected for Gaussian noise only

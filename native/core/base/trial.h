@@ -12,6 +12,7 @@ constexpr Named<Method> kMethods[] = {
     {Method::kProjected, "projected"},
     {Method::kDense, "dense"},
 };
+static_assert(inOrder(kMethods));
 
 enum class TrialStatus : uint8_t {
   kOk = 0,
@@ -27,5 +28,6 @@ constexpr Named<TrialStatus> kTrialStatuses[] = {
     {TrialStatus::kSeparable, "separable"},
     {TrialStatus::kNotConverged, "notConverged"},
 };
+static_assert(inOrder(kTrialStatuses));
 
 }  // namespace prompt_attention

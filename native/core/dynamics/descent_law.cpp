@@ -15,12 +15,13 @@ constexpr int kReplicates = 64;
 // Small samples have more of them.
 constexpr int kMostReplicates = 512;
 constexpr int kLeastTestDraws = 64;
-// Replicates that must carry the error, and how large a share of it an extrapolated term may be.
+// Replicates that must carry the error, and examples that each must have unless it has all n.
 constexpr double kLeastEffectiveReplicates = 10.0;
-constexpr double kLargestExtrapolation = 0.1;
-// Examples that a replicate must have, unless it has all n: the paths of fewer may fail where that of all
-// draws does not, and then say nothing of it.
-constexpr int kLeastPerReplicate = 64;
+constexpr int kLeastPerReplicate = 16;
+// By how many of their standard deviations the replicates may differ from the path on all draws in the mean.
+// Paths that are told to first order scatter by a term of order N_r^(−1/2) and differ by one of order 1/N_r.
+// Both numbers are by calibration (npm run audit -- --part gradient-descent).
+constexpr double kLargestShift = 0.7;
 // Positions of a replicate's norms per step.
 constexpr uint64_t kAttempts = 128;
 // 97.5 % of Student's t of kReplicates − 1 degrees of freedom over the normal law.
@@ -212,8 +213,7 @@ class Paths {
       for (int i = 0; i < replicates_; ++i) changes[i] = own[i][field] - whole[i][field];
       RunningMean change;
       change.add(changes.data(), replicates_);
-      const double added = extrapolation_ * change.mean();
-      record.values[field] += added;
+      record.values[field] += extrapolation_ * change.mean();
       const double ofDraws = field == kDescentError ? accuracy.standardError : 0.0;
       record.standardErrors[field] =
           std::hypot(kStudent * change.standardError() * widening(changes, change), ofDraws);
@@ -225,10 +225,10 @@ class Paths {
         squares += values[field] * values[field];
       }
       if (squares > 0.0 && sum * sum / squares < kLeastEffectiveReplicates) record.reliable = false;
-      const double ofAdded = extrapolation_ * change.standardError();
-      if (extrapolation_ < 1.0 && (perReplicate_ < kLeastPerReplicate || breaksSymmetry() ||
-                                   isLarge(added, ofAdded, record.values[field])))
-        record.reliable = false;
+      const double scatter = std::sqrt(1.0 * replicates_) * record.standardErrors[field];
+      const bool isFirstOrder = std::abs(change.mean()) <= kLargestShift * scatter;
+      const bool isTold = perReplicate_ >= kLeastPerReplicate && isFirstOrder && !breaksSymmetry();
+      if (extrapolation_ < 1.0 && !isTold) record.reliable = false;
       record.values[field] = std::clamp(record.values[field], 0.0, 1.0);
     }
     return record;
@@ -249,9 +249,6 @@ class Paths {
   // In the limit linear attention stays at the saddle that it starts from; what leaves it at finite n is no
   // term of order 1/n.
   bool breaksSymmetry() const { return descent_.model.kind == ModelKind::kLinearAttention; }
-  static bool isLarge(double added, double standardError, double error) {
-    return std::abs(added) > kLargestExtrapolation * error + 3.0 * standardError;
-  }
 
   const DescentLawSpec& spec_;
   const DescentSpec& descent_;

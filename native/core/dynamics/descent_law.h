@@ -1,5 +1,6 @@
 // The law of gradient descent on fresh examples, any number of joint steps (theory.md §13), Gaussian noise:
-// prompt attention, linear attention or mean pooling; square or logistic loss; gradient descent or momentum.
+// prompt attention, linear attention or mean pooling; square or logistic loss; gradient descent, normalized
+// or not, or momentum.
 //
 // The limit n, d → ∞ with n/d fixed is one path: each step's gradient (descent_step.h) is a mean over draws,
 // to which new directions add their Gaussian part, of squared norm (d/n) σ² E[e² Σ u_t u_tᵀ]. Beside it go
@@ -11,6 +12,10 @@
 //
 // exact in distribution where N_r = n, up to draws / kReplicates examples. The scatter of the replicates is
 // that of the path on all draws: it gives the standard errors.
+//
+// Not reliable: an error that few replicates or test draws carry; where N_r < n, replicates so far from the
+// path on all draws that what they differ by is no term of order 1/N_r, and linear attention, which leaves
+// its saddle by fluctuations.
 //
 // Cost per step: drawTokenSums of `draws` examples at two points; per record three times so many test draws.
 #pragma once

@@ -9,10 +9,10 @@
 //
 // with u_t the weights of the head's and the prompt's gradient:
 //
+//   prompt attention   (φ_t, φ_t (a_t − f))      linear attention   (s_t, a_t)/T      mean pooling   (1/T, 0)
+//
 // With the normalized rule the head's and the prompt's gradients, mean and noise together, are divided by
 // their norms.
-//
-//   prompt attention   (φ_t, φ_t (a_t − f))      linear attention   (s_t, a_t)/T      mean pooling   (1/T, 0)
 #pragma once
 
 #include <array>

@@ -20,6 +20,7 @@
 #include <mutex>
 #include <vector>
 
+#include "core/base/named.h"
 #include "core/base/trial.h"
 #include "core/heads/head_kind.h"
 #include "core/heads/linear_heads.h"
@@ -53,6 +54,7 @@ constexpr Named<HeadSolver> kHeadSolvers[] = {
     {HeadSolver::kDirect, "direct"},
     {HeadSolver::kOrthogonal, "orthogonal"},
 };
+static_assert(inOrder(kHeadSolvers));
 
 struct HeadOutcome {
   TrialStatus status;

@@ -2,6 +2,7 @@
 // to know which heads there are reads this list; a switch over HeadKind names them all (-Werror=switch-enum).
 #pragma once
 
+#include "core/base/named.h"
 #include "core/losses/margin_loss.h"
 
 namespace prompt_attention {
@@ -25,6 +26,7 @@ constexpr HeadTraits kHeads[] = {
     {HeadKind::kLogistic, "logistic", MarginLoss::kLogistic, RidgeRule::kNonNegative},
     {HeadKind::kHinge, "hinge", MarginLoss::kHinge, RidgeRule::kPositive},
 };
+static_assert(inOrder(kHeads));
 
 constexpr const HeadTraits& traitsOf(HeadKind kind) {
   return kHeads[static_cast<int>(kind)];
@@ -34,13 +36,5 @@ constexpr const HeadTraits& traitsOf(HeadKind kind) {
 constexpr bool isSum(HeadKind kind) {
   return traitsOf(kind).ridge == RidgeRule::kNone;
 }
-
-constexpr bool headsAreInOrder() {
-  int i = 0;
-  for (const HeadTraits& head : kHeads)
-    if (static_cast<int>(head.kind) != i++) return false;
-  return true;
-}
-static_assert(headsAreInOrder());
 
 }  // namespace prompt_attention

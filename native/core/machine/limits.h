@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/base/named.h"
 #include "core/heads/head.h"
 #include "core/random/random.h"
 
@@ -22,6 +23,7 @@ constexpr Named<LimitKind> kLimits[] = {
     {LimitKind::kProducts, "products"}, {LimitKind::kLeastSquares, "least-squares"},
     {LimitKind::kTriad, "triad"},
 };
+static_assert(inOrder(kLimits));
 
 struct LimitSpec {
   LimitKind kind;

@@ -18,6 +18,7 @@ constexpr Named<NoiseKind> kNoises[] = {
     {NoiseKind::kRademacher, "rademacher"},
     {NoiseKind::kUniform, "uniform"},
 };
+static_assert(inOrder(kNoises));
 
 struct ConfusionAtom {
   double deltaQ;

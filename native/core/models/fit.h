@@ -16,6 +16,7 @@
 #include <atomic>
 #include <vector>
 
+#include "core/base/named.h"
 #include "core/models/objective.h"
 #include "core/models/optimizer.h"
 #include "core/random/random.h"
@@ -40,6 +41,7 @@ constexpr Named<FitStop> kFitStops[] = {
     {FitStop::kPatience, "patience"},
     {FitStop::kDiverged, "diverged"},
 };
+static_assert(inOrder(kFitStops));
 
 struct FitRecord {
   int step;

@@ -47,6 +47,7 @@ constexpr Named<ModelKind> kModels[] = {
     {ModelKind::kMeanPooling, "mean-pooling"},
     {ModelKind::kMatrixAttention, "matrix-attention"},
 };
+static_assert(inOrder(kModels));
 
 enum class LossKind { kSquare, kLogistic, kCrossEntropy };
 constexpr Named<LossKind> kLosses[] = {
@@ -54,6 +55,7 @@ constexpr Named<LossKind> kLosses[] = {
     {LossKind::kLogistic, "logistic"},
     {LossKind::kCrossEntropy, "cross-entropy"},
 };
+static_assert(inOrder(kLosses));
 
 struct Model {
   ModelKind kind;

@@ -25,6 +25,7 @@ constexpr Named<OptimizerKind> kOptimizers[] = {
     {OptimizerKind::kMomentum, "momentum"},
     {OptimizerKind::kAdam, "adam"},
 };
+static_assert(inOrder(kOptimizers));
 
 struct OptimizerOptions {
   OptimizerKind kind;
@@ -40,6 +41,7 @@ constexpr Named<ScheduleKind> kSchedules[] = {
     {ScheduleKind::kCosine, "cosine"},
     {ScheduleKind::kStep, "step"},
 };
+static_assert(inOrder(kSchedules));
 
 struct Schedule {
   ScheduleKind kind;

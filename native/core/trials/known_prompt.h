@@ -21,6 +21,7 @@
 #include <functional>
 #include <memory>
 
+#include "core/base/named.h"
 #include "core/base/trial.h"
 #include "core/heads/head.h"
 #include "core/lazy/lazy_noise.h"
@@ -39,6 +40,7 @@ constexpr Named<Solver> kSolvers[] = {
     {Solver::kIterative, "iterative"},
     {Solver::kAuto, "auto"},
 };
+static_assert(inOrder(kSolvers));
 
 // Why a trial's solver is not the first that was to find its head.
 enum class Fallback : uint8_t {
@@ -53,6 +55,7 @@ constexpr Named<Fallback> kFallbacks[] = {
     {Fallback::kNotConverged, "notConverged"},
     {Fallback::kIllConditioned, "illConditioned"},
 };
+static_assert(inOrder(kFallbacks));
 
 struct KnownPromptSpec {
   Mixture mixture;

@@ -29,6 +29,7 @@ constexpr Named<ThreeStepHead> kThreeStepHeads[] = {
     {ThreeStepHead::kRestarted, "restarted"},
     {ThreeStepHead::kContinued, "continued"},
 };
+static_assert(inOrder(kThreeStepHeads));
 
 struct ThreeStepOptions {
   std::array<double, 3> stepSizes;  // η1, η2, η3
