@@ -84,7 +84,8 @@ export interface GradientDescentRisk {
   /**
    * Whether the interval of the error can be trusted: enough draws carry it, more than a few of the paths do, and, where n is above
    * draws/64, `draws` is at least 1024 and the small samples of draws/64 examples behind the term of order 1/n are near enough to the
-   * path on all draws (by 0.7 of their standard deviations in the mean) for there to be such a term. More `draws` help.
+   * path on all draws (by 0.7 of their standard deviations in the mean) and to each other (a standard deviation of 0.025) for there to be
+   * such a term; not after three steps of the normalized rule, whose limit may jump. More `draws` help.
    */
   readonly reliable: readonly boolean[];
 }

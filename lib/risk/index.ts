@@ -30,6 +30,12 @@ export {
 export { type LongContextOptions, type LongContextRisk, longContext } from './long-context.js';
 export { type OptimalOptions, type OptimalParameter, type Optimum, optimal } from './optimal.js';
 export {
+  type OptimalSteps,
+  type OptimalStepsOptions,
+  type OptimalStepsPoint,
+  optimalSteps,
+} from './optimal-steps.js';
+export {
   type PopulationGradient,
   type PopulationGradientOptions,
   populationGradient,

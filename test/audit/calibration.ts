@@ -31,6 +31,8 @@ export interface Row {
   /** Root mean square over settings of (spread over seeds)/(quoted error). */
   readonly spread: number;
   readonly outliers: number;
+  /** Settings of 30 runs or more whose mean over seeds is further from the truth than 3 standard errors of it. */
+  readonly biased: number;
 }
 
 /** (value − truth)/error, the error of the truth included; exact equality to rounding is 0. */
@@ -51,6 +53,16 @@ function spreadOf({ runs }: Case): number {
   const variance = good.reduce((sum, { value }) => sum + ((value - mean) / scale) ** 2, 0) / (good.length - 1);
   const quoted = good.reduce((sum, { standardError }) => sum + (standardError / scale) ** 2, 0) / good.length;
   return Math.sqrt(variance / quoted);
+}
+
+/** Whether the mean over seeds, marked runs among them, is off: errors that cancel in no average are in no standard error. */
+function isBiased({ runs, truth, truthError }: Case): boolean {
+  if (runs.length < 30) return false;
+  const mean = runs.reduce((sum, { value }) => sum + value / runs.length, 0);
+  const scale = Math.max(...runs.map(({ value }) => Math.abs(value - mean)));
+  const squares = runs.reduce((sum, { value }) => sum + ((value - mean) / (scale || 1)) ** 2, 0);
+  const error = Math.hypot(scale * Math.sqrt(squares / (runs.length - 1) / runs.length), truthError);
+  return Math.abs(mean - truth) > 3 * error + 1e-9 * Math.abs(truth) + 1e-290;
 }
 
 /** Rows of a table, by part and, for errors, by decade. */
@@ -81,6 +93,7 @@ function rowOf(key: string, group: readonly Case[]): Row {
     coverage: unmarked.filter(({ z }) => z <= 1.959964).length / unmarked.length,
     spread: Math.sqrt(spreads.reduce((sum, ratio) => sum + ratio ** 2, 0) / spreads.length),
     outliers: unmarked.filter(({ z }) => z > 5).length,
+    biased: group.filter(isBiased).length,
   };
 }
 
@@ -89,13 +102,13 @@ const percent = (share: number) => (Number.isFinite(share) ? `${(100 * share).to
 /** The table in Markdown. */
 export function markdownOf(rows: readonly Row[]): string {
   const lines = rows.map(
-    ({ part, errors, settings, runs, marked, failed, coverage, spread, outliers }) =>
+    ({ part, errors, settings, runs, marked, failed, coverage, spread, outliers, biased }) =>
       `| ${part} | ${errors} | ${settings} | ${runs} | ${percent(marked)} | ${failed} | ${percent(coverage)} | ` +
-      `${Number.isFinite(spread) ? spread.toFixed(2) : '–'} | ${outliers} |`,
+      `${Number.isFinite(spread) ? spread.toFixed(2) : '–'} | ${outliers} | ${biased} |`,
   );
   return [
-    '| part | errors | settings | runs | marked | refused | coverage | spread / quoted | beyond 5 s.e. |',
-    '|---|---|---|---|---|---|---|---|---|',
+    '| part | errors | settings | runs | marked | refused | coverage | spread / quoted | beyond 5 s.e. | mean off |',
+    '|---|---|---|---|---|---|---|---|---|---|',
     ...lines,
   ].join('\n');
 }

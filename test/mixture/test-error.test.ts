@@ -1,6 +1,9 @@
 import test from 'ava';
 import { simulate, testError } from '../../lib/index.js';
+import { Stream } from '../audit/reference/random.js';
+import { randomScale, randomSetting } from '../audit/settings.js';
 import { calibrate, estimate, quadrature, type Setting } from '../audit/test-error.js';
+import { meanAndError } from '../support/statistics.js';
 
 const kCore = {
   correlation: 0,
@@ -82,6 +85,50 @@ test('intervals cover at few draws, and few are marked', async (t) => {
   for (const [, row] of rows) for (const key of ['intervals', 'covered', 'marked'] as const) total[key] += row[key];
   t.true(total.marked <= 0.05 * (total.intervals + total.marked), JSON.stringify(total));
   t.true(total.covered >= 0.91 * total.intervals, JSON.stringify(total));
+});
+
+test('means over seeds do not depend on the number of draws: no sample says itself whether it is kept', async (t) => {
+  const stream = new Stream(7);
+  const kSeeds = 400;
+  for (let setting = 0; setting < 16; ) {
+    const mixture = { ...randomSetting(stream, stream.pick([2, 3, 4, 8])), dimension: 5 };
+    const prompt = Float64Array.of(randomScale(stream, mixture) * mixture.contextNorm, 0.1, 0, 0, 0);
+    const { signalNorm, correlation } = mixture;
+    const head = Float64Array.of(signalNorm * correlation, signalNorm * Math.sqrt(1 - correlation ** 2), 0.3, 0, 0);
+    const errorsOf = (draws: number, count: number, firstSeed: number) =>
+      Promise.all(
+        Array.from({ length: count }, async (_, i) => {
+          const { error } = await testError({ mixture, prompt, head, draws, seed: firstSeed + i });
+          return error;
+        }),
+      );
+    const truth = meanAndError(await errorsOf(100_000, 10, 1e6));
+    if (truth.mean < 1e-8 || truth.mean > 0.45 || truth.standardError === 0) continue;
+    setting++;
+    for (const draws of [1, 64, 300, 1000]) {
+      const { mean, standardError } = meanAndError(await errorsOf(draws, kSeeds, 0));
+      const z = (mean - truth.mean) / Math.hypot(standardError, truth.standardError);
+      t.true(Math.abs(z) < 4, `z = ${z} with ${draws} draws: ${JSON.stringify({ mixture, prompt, head })}`);
+    }
+  }
+});
+
+test('means over trials do not depend on testDraws', async (t) => {
+  const experiment = {
+    kind: 'gradient-descent' as const,
+    mixture: { tokens: 3, dimension: 64, relevantTokens: 1, contextNorm: 1.52, signalNorm: 0.61, noiseLevel: 0.84 },
+    model: 'prompt-attention' as const,
+    ...{ examples: 357, data: 'fresh' as const, optimizer: 'momentum' as const, steps: 10 },
+    stepSizes: { head: 0.68, prompt: 5 },
+  };
+  const errorsOf = async (testDraws: number) =>
+    (await simulate(experiment, { trials: 2000, seed: 5, testDraws })).metrics.error;
+  const exact = await errorsOf(20_000);
+  for (const testDraws of [1, 64, 300, 400, 1000]) {
+    const errors = await errorsOf(testDraws);
+    const { mean, standardError } = meanAndError(errors.map((error, trial) => error - (exact[trial] as number)));
+    t.true(Math.abs(mean) < 4 * standardError, `${mean} ± ${standardError} with ${testDraws} test draws`);
+  }
 });
 
 test('an error that is too small to be seen says so', async (t) => {

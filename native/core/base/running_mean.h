@@ -27,6 +27,11 @@ class RunningMean {
     squares_ += squares + change * change * count_ * count / total;
     count_ = total;
   }
+  // From here on as if all values had been multiplied by `factor`.
+  void scale(double factor) {
+    mean_ *= factor;
+    squares_ *= factor * factor;
+  }
   double mean() const { return mean_; }
   double standardError() const { return count_ > 1 ? std::sqrt(squares_ / (count_ - 1.0) / count_) : 0.0; }
 

@@ -20,8 +20,13 @@ constexpr double kLeastEffectiveReplicates = 10.0;
 constexpr int kLeastPerReplicate = 16;
 // By how many of their standard deviations the replicates may differ from the path on all draws in the mean.
 // Paths that are told to first order scatter by a term of order N_r^(−1/2) and differ by one of order 1/N_r.
-// Both numbers are by calibration (npm run audit -- --part gradient-descent).
 constexpr double kLargestShift = 0.7;
+// Of their errors: paths that scatter by more end here and there, and one of them says nothing of the mean.
+constexpr double kLargestScatter = 0.025;
+// All three numbers are by calibration (npm run audit -- --part gradient-descent), and so is after how many
+// steps of the normalized rule nothing is told: gradients near zero are noise, of whose direction a step of
+// full length is made, so that the limit jumps where small samples do not.
+constexpr int kSmoothSteps = 3;
 // Positions of a replicate's norms per step.
 constexpr uint64_t kAttempts = 128;
 // 97.5 % of Student's t of kReplicates − 1 degrees of freedom over the normal law.
@@ -226,8 +231,10 @@ class Paths {
       }
       if (squares > 0.0 && sum * sum / squares < kLeastEffectiveReplicates) record.reliable = false;
       const double scatter = std::sqrt(1.0 * replicates_) * record.standardErrors[field];
-      const bool isFirstOrder = std::abs(change.mean()) <= kLargestShift * scatter;
-      const bool isTold = perReplicate_ >= kLeastPerReplicate && isFirstOrder && !breaksSymmetry();
+      const bool isFirstOrder =
+          scatter <= kLargestScatter && std::abs(change.mean()) <= kLargestShift * scatter;
+      const bool isTold =
+          perReplicate_ >= kLeastPerReplicate && isFirstOrder && !breaksSymmetry() && !jumpsBy(step);
       if (extrapolation_ < 1.0 && !isTold) record.reliable = false;
       record.values[field] = std::clamp(record.values[field], 0.0, 1.0);
     }
@@ -249,6 +256,9 @@ class Paths {
   // In the limit linear attention stays at the saddle that it starts from; what leaves it at finite n is no
   // term of order 1/n.
   bool breaksSymmetry() const { return descent_.model.kind == ModelKind::kLinearAttention; }
+  bool jumpsBy(int step) const {
+    return descent_.optimizer.kind == OptimizerKind::kNormalized && step > kSmoothSteps;
+  }
 
   const DescentLawSpec& spec_;
   const DescentSpec& descent_;

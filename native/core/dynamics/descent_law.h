@@ -13,9 +13,9 @@
 // exact in distribution where N_r = n, up to draws / kReplicates examples. The scatter of the replicates is
 // that of the path on all draws: it gives the standard errors.
 //
-// Not reliable: an error that few replicates or test draws carry; where N_r < n, replicates so far from the
-// path on all draws that what they differ by is no term of order 1/N_r, and linear attention, which leaves
-// its saddle by fluctuations.
+// Not reliable: an error that few replicates or test draws carry; where N_r < n, replicates that scatter much
+// or are so far from the path on all draws that what they differ by is no term of order 1/N_r, linear
+// attention, which leaves its saddle by fluctuations, and more than three steps of the normalized rule.
 //
 // Cost per step: drawTokenSums of `draws` examples at two points; per record three times so many test draws.
 #pragma once

@@ -218,7 +218,8 @@ RiskTail riskTail(const RiskTailSpec& spec, PoolingWorkspace& workspace, const s
   alignas(64) double trainingValues[kPooledBlock];
   const int64_t most = static_cast<int64_t>(spec.draws) * kMostTailFactor;
   int64_t first = 0;
-  for (int64_t end = spec.draws;; end = std::min(2 * end, most)) {
+  const double wanted = std::clamp<double>(ladder.drawsWanted, spec.draws, static_cast<double>(most));
+  for (auto end = static_cast<int64_t>(wanted);; end = std::min(2 * end, most)) {
     while (first < end && !cancelled) {
       // Whole periods: every component has its exact share.
       const int64_t left = (end - first + kLadderPeriod - 1) / kLadderPeriod * kLadderPeriod;

@@ -67,51 +67,92 @@ void assignSlots(ScoreLadder& ladder) {
       ladder.slots[slot * 37 % kLadderPeriod] = static_cast<uint8_t>(j);
 }
 
-// One round of the pilot on draws first … first+draws−1: contribution of every component, in shares that sum
-// to 1; all 0 if no value was above 0.
-std::vector<double> contributions(const Stream& stream, uint64_t first, int draws, int m, double c,
-                                  const ScoreLadder& ladder, const ValuesOf& valuesOf,
-                                  const std::atomic<bool>& cancelled, LadderWorkspace& workspace) {
+// Draws of the wide ladder.
+struct Pilot {
+  std::vector<double> values;  // [draws]: |value|, times the weight of the draw
+  std::vector<double> ratios;  // [draws×components]: L_j, times the weight of the draw
+  double largest = 0.0;        // of the values
+};
+
+// Draws first … first+draws−1.
+Pilot pilotOf(const Stream& stream, uint64_t first, int draws, int m, double c, const ScoreLadder& ladder,
+              const ValuesOf& valuesOf, const std::atomic<bool>& cancelled, LadderWorkspace& workspace) {
   const size_t components = ladder.components.size();
-  std::vector<double> ratios(components * draws);  // [draws×components]
-  std::vector<double> values(draws);
-  for (int begin = 0, count; begin < draws; begin += count) {
+  Pilot pilot;
+  pilot.values.resize(draws);
+  pilot.ratios.resize(components * draws);
+  for (int begin = 0, count; begin < draws && !cancelled; begin += count) {
     count = std::min(kPooledBlock, draws - begin);
     drawLadderSums(stream, first + begin, count, m, c, ladder, cancelled, workspace, workspace.sums,
                    workspace.weights);
-    if (cancelled) return std::vector<double>(components, 0.0);
+    if (cancelled) break;
     valuesOf(workspace.sums, count, workspace.values);
     for (int i = 0; i < count; ++i) {
       // A value that is no number tells nothing about where to draw; the mean itself will say it.
       const double value = std::abs(workspace.values[i]) * workspace.weights[i];
-      values[begin + i] = std::isfinite(value) ? value : 0.0;
+      pilot.values[begin + i] = std::isfinite(value) ? value : 0.0;
       for (size_t j = 0; j < components; ++j)
-        ratios[(begin + i) * components + j] =
+        pilot.ratios[(begin + i) * components + j] =
             workspace.ratios[j * kPooledBlock + i] / ladder.components[j].share;
     }
   }
+  pilot.largest = *std::max_element(pilot.values.begin(), pilot.values.end());
+  return pilot;
+}
+
+// Weight of a pilot's draw in the wide ladder over that in a ladder of other shares.
+double weightRatio(const Pilot& pilot, size_t draw, const std::vector<double>& shares) {
+  const double* ratio = pilot.ratios.data() + draw * shares.size();
+  double sum = 0.0;
+  for (size_t j = 0; j < shares.size(); ++j) sum += shares[j] * ratio[j];
+  return sum;
+}
+
+// Contribution of every component, in shares that sum to 1; all 0 if no value was above 0.
+std::vector<double> contributions(const Pilot& pilot, const ScoreLadder& ladder) {
+  const size_t components = ladder.components.size();
+  const std::vector<double> none(components, 0.0);
+  if (!(pilot.largest > 0.0)) return none;
   std::vector<double> shares(components);
   for (size_t j = 0; j < components; ++j) shares[j] = ladder.components[j].share;
-  const double largest = *std::max_element(values.begin(), values.end());
-  if (!(largest > 0.0)) return std::vector<double>(components, 0.0);
   constexpr int kRounds = 12;
   std::vector<double> next(components);
   for (int round = 0; round < kRounds; ++round) {
     std::fill(next.begin(), next.end(), 0.0);
     double total = 0.0;
-    for (int i = 0; i < draws; ++i) {
-      const double* ratio = ratios.data() + static_cast<size_t>(i) * components;
-      double mixture = 0.0;
-      for (size_t j = 0; j < components; ++j) mixture += shares[j] * ratio[j];
+    for (size_t i = 0; i < pilot.values.size(); ++i) {
+      const double mixture = weightRatio(pilot, i, shares);
       if (!(mixture > 0.0)) continue;
-      const double value = values[i] / largest;
+      const double value = pilot.values[i] / pilot.largest;
       total += value;
-      for (size_t j = 0; j < components; ++j) next[j] += value * shares[j] * ratio[j] / mixture;
+      for (size_t j = 0; j < components; ++j)
+        next[j] += value * shares[j] * pilot.ratios[i * components + j] / mixture;
     }
-    if (!(total > 0.0)) return std::vector<double>(components, 0.0);
+    if (!(total > 0.0)) return none;
     for (size_t j = 0; j < components; ++j) shares[j] = next[j] / total;
   }
   return shares;
+}
+
+// Draws of the ladder of these shares whose mean is likely to be reliable: of enough effective draws and not
+// skewed.
+double drawsWanted(const Pilot& pilot, const std::vector<double>& shares) {
+  double moment[3] = {};
+  for (size_t i = 0; i < pilot.values.size(); ++i) {
+    const double mixture = weightRatio(pilot, i, shares);
+    if (!(mixture > 0.0)) continue;
+    const double weight = pilot.values[i] / pilot.largest / static_cast<double>(pilot.values.size());
+    const double value = pilot.values[i] / pilot.largest / mixture;
+    moment[0] += weight;
+    moment[1] += weight * value;
+    moment[2] += weight * value * value;
+  }
+  const double mean = moment[0];
+  const double variance = moment[1] - mean * mean;
+  if (!(variance > 1e-12 * mean * mean)) return 0.0;
+  const double third = moment[2] - 3.0 * mean * moment[1] + 2.0 * mean * mean * mean;
+  return kPilotMargin * std::max(kLeastEffectiveDraws * moment[1] / (mean * mean),
+                                 third * third / (kLargestSkewness * variance * variance * variance));
 }
 
 // Whether the outermost shifts carry the values.
@@ -195,19 +236,22 @@ ScoreLadder buildLadder(const Stream& stream, int m, double c, const ValuesOf& v
     ladder = wideLadder(m, step);
     ScoreLadder wide = ladder;
     assignSlots(wide);
-    const std::vector<double> shares =
-        contributions(stream, first, kPilotDraws, m, c, wide, valuesOf, cancelled, workspace);
+    const Pilot pilot = pilotOf(stream, first, kPilotDraws, m, c, wide, valuesOf, cancelled, workspace);
     first += kPilotDraws;
     ladder = wide;
     if (cancelled) return ladder;
+    std::vector<double> shares = contributions(pilot, wide);
     const double net = kNetShare / static_cast<double>(wide.components.size());
     double total = 0.0;
-    for (size_t j = 0; j < shares.size(); ++j) total += shares[j];
+    for (const double share : shares) total += share;
     if (total == 0.0) return wide;
-    for (size_t j = 0; j < shares.size(); ++j)
-      ladder.components[j].share =
-          (j == 0 ? kPlainShare : 0.0) + (1.0 - kPlainShare - kNetShare) * shares[j] + net;
-    if (!reachesEdge(wide, shares)) break;
+    const bool isWideEnough = !reachesEdge(wide, shares);
+    for (size_t j = 0; j < shares.size(); ++j) {
+      shares[j] = (j == 0 ? kPlainShare : 0.0) + (1.0 - kPlainShare - kNetShare) * shares[j] + net;
+      ladder.components[j].share = shares[j];
+    }
+    ladder.drawsWanted = drawsWanted(pilot, shares);
+    if (isWideEnough) break;
   }
   assignSlots(ladder);
   return ladder;

@@ -33,6 +33,13 @@ namespace prompt_attention {
 // errors lengthened for skewness, intervals of 150 settings × 50 seeds at 640 draws covered 93.4 to 97 % in
 // every decade from .1 to 1e-12 and none was marked (test/audit/test-error.ts 150 50 640 20000 2 3).
 constexpr double kLeastEffectiveDraws = 100.0;
+// Largest squared skewness of a mean whose interval is trusted; found by calibration
+// (test/audit/test-error.ts).
+constexpr double kLargestSkewness = 0.3;
+// A sample that says itself whether it will do is biased, if those that will not are left out: pilots on
+// draws of their own choose between plain draws and a ladder, and how many, so that by this factor more than
+// enough.
+constexpr double kPilotMargin = 2.0;
 
 constexpr int kLadderPeriod = 64;
 
@@ -46,6 +53,7 @@ struct ScoreLadder {
   double step = 1.0;                        // of D
   int powers = 0;                           // largest power of a component
   std::vector<LadderComponent> components;  // the first is plain
+  double drawsWanted = 0.0;                 // by the pilot
   std::array<uint8_t, kLadderPeriod> slots{};
 };
 

@@ -85,10 +85,6 @@ class ConditionalErrors {
   PoolingWorkspace& workspace_;
 };
 
-// Largest squared skewness of a mean whose interval is trusted; found by calibration
-// (test/audit/test-error.ts).
-constexpr double kLargestSkewness = 0.3;
-
 // How much longer a standard error must be for ±1.96 of them to cover 95 % although the mean is skewed: by
 // the Edgeworth expansion of a Studentised mean (Hall 1992, §2.6) the coverage falls short by 2 z φ(z) γ² (z⁴
 // + 2z² − 3)/18, γ the skewness of the mean.
@@ -96,18 +92,30 @@ double forSkewness(double squaredSkewness) {
   return 1.0 + 1.08 * squaredSkewness;
 }
 
-// Moments E[v^k], k = 1 … 4, of a sample of errors and of what it did not see, relative to powers of `scale`.
+// Found by calibration (test/audit/test-error.ts). Fewer effective draws than a ladder needs will do: what
+// was not seen is accounted for, and so is skewness.
+constexpr double kLeastPlainDraws = 30.0;
+constexpr double kLargestPlainSkewness = 1.0;
+
+double largestOf(const double* values, int count) {
+  return *std::max_element(values, values + count);
+}
+
+// Moments E[v^k], k = 1 … 4, of a sample of errors and of what it did not see, relative to powers of a scale
+// that no error is above.
 class PlainMoments {
  public:
-  explicit PlainMoments(double scale) : perScale_(1.0 / scale) {}
+  explicit PlainMoments(double scale) : scale_(scale) {}
   void add(const double* errors, int count) {
+    rescale(largestOf(errors, count));
+    const double perScale = 1.0 / scale_;
     draws_ += count;
     // Four sums side by side, which a compiler turns into vectors.
     constexpr int kLanes = 4;
     double lanes[4][kLanes] = {};
     for (int i = 0; i < count; i += kLanes)
       for (int lane = 0; lane < kLanes; ++lane) {
-        const double v = i + lane < count ? errors[i + lane] * perScale_ : 0.0;
+        const double v = i + lane < count ? errors[i + lane] * perScale : 0.0;
         const double square = v * v;
         lanes[0][lane] += v;
         lanes[1][lane] += square;
@@ -143,17 +151,67 @@ class PlainMoments {
   }
 
  private:
-  // Found by calibration (test/audit/test-error.ts). Fewer effective draws than a ladder needs will do: what
-  // was not seen is accounted for, and so is skewness.
-  static constexpr double kLeastPlainDraws = 30.0;
   // A ladder costs about five times as much a draw, and a quarter of its draws are effective or more: it pays
   // long before.
   static constexpr double kLeastPlainShare = 0.005;
   static constexpr double kLargestKurtosis = 1.0;
-  double perScale_;
+
+  void rescale(double largest) {
+    if (!(largest > scale_)) return;
+    const double ratio = scale_ / largest;
+    double power = 1.0;
+    for (double& sum : sums_) sum *= power *= ratio;
+    scale_ = largest;
+  }
+
+  double scale_;
   double draws_ = 0.0;
   double sums_[4] = {0.0, 0.0, 0.0, 0.0};
 };
+
+// What tiny errors are told in, whose squares would be 0. A power of two, so that scaling rounds nothing;
+// ordinary errors are left as they are.
+double unitOf(double scale) {
+  return scale < 1e-100 ? std::ldexp(1.0, std::ilogb(scale)) : 1.0;
+}
+
+// How many plain draws are likely to have a reliable mean, by draws of the stream from here on, which are not
+// among them. A ladder's pilot costs as much as the most that are worth while.
+constexpr uint64_t kPilotPosition = uint64_t{1} << 33;
+constexpr int kLeastPilotDraws = 128;
+constexpr double kLeastPilotEffectiveDraws = 10.0;
+constexpr int kMostPlainDraws = 1 << 13;
+struct PlainPilot {
+  int draws;     // 0 where a ladder is better
+  double scale;  // of the errors
+};
+PlainPilot pilotOf(const ConditionalErrors& conditional, const Stream& scores, int draws, int m, double c,
+                   const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
+  const int count = std::clamp(draws / 4 / kPooledGroup * kPooledGroup, kLeastPilotDraws, kPooledBlock);
+  drawScoreSums(scores, kPilotPosition, count, m, c, cancelled, workspace.sums);
+  conditional(workspace.sums, count, workspace.values, [](double) {});
+  double scale = std::max(largestOf(workspace.values, count), kLeastError);
+  double values[kPooledBlock];
+  std::copy_n(workspace.values, count, values);
+  LadderWorkspace scratch;
+  const UnseenMoments unseen = unseenMoments(
+      workspace.sums, count, m, c,
+      [&](const ScoreSums& sums, int unseenCount, double* out) {
+        conditional(sums, unseenCount, out, [](double) {});
+        scale = std::max(scale, largestOf(out, unseenCount));
+        for (int i = 0; i < unseenCount; ++i) out[i] /= scale;
+      },
+      scratch);
+  PlainMoments moments(scale);
+  moments.add(values, count);
+  if (moments.effectiveDraws() < kLeastPilotEffectiveDraws) return {0, scale};
+  int wanted = draws;
+  while (!moments.suffice(wanted / kPilotMargin, unseen)) {
+    if (wanted >= kMostPlainDraws) return {0, scale};
+    wanted *= 2;
+  }
+  return {wanted, scale};
+}
 
 // E[A] over labels, atoms and the first `draws` plain draws.
 double plainAttention(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
@@ -173,9 +231,9 @@ double plainAttention(const Mixture& mixture, const Readout& readout, const Stre
   return attention / draws;
 }
 
-// By a ladder, from `draws` draws on to kMostDrawsMore times as many, as long as too few of them are
-// effective. Attention, which no rare draw carries, is that of plain draws: a ratio of weighted sums would be
-// biased.
+// By a ladder, of `draws` draws, or as many as its pilot wants up to kMostDrawsMore times as many; on to
+// those as long as, against the pilot, too few of them are effective. Attention, which no rare draw carries,
+// is that of plain draws: a ratio of weighted sums would be biased.
 TestError ladderTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
                           const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
   const int m = mixture.irrelevantTokens();
@@ -192,8 +250,8 @@ TestError ladderTestError(const Mixture& mixture, const Readout& readout, const 
   const int64_t most =
       std::max<int64_t>(draws, std::min<int64_t>(int64_t{draws} * kMostDrawsMore, kMostLadderDraws));
   int64_t first = 0;
-  for (int64_t end = draws;; end *= 2) {
-    end = std::min(end, most);
+  const double wanted = std::clamp<double>(ladder.drawsWanted, draws, static_cast<double>(most));
+  for (auto end = static_cast<int64_t>(wanted);; end = std::min(2 * end, most)) {
     while (first < end && !cancelled) {
       // Whole periods: every component has its exact share.
       const int64_t left = (end - first + kLadderPeriod - 1) / kLadderPeriod * kLadderPeriod;
@@ -247,46 +305,33 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
   const int m = mixture.irrelevantTokens();
   const double c = mixture.noiseLevel * readout.promptNorm;
   const ConditionalErrors conditional(mixture, readout, workspace);
+  const PlainPilot pilot = pilotOf(conditional, scores, draws, m, c, cancelled, workspace);
+  if (pilot.draws == 0) return ladderTestError(mixture, readout, scores, draws, cancelled, workspace);
   RunningMean error;
-  double unit = 1.0;  // of the errors in `error`: squares of tiny ones would be 0
-  PlainMoments moments(1.0);
+  double unit = unitOf(pilot.scale);
+  PlainMoments moments(pilot.scale);
   double attention = 0.0;
-  for (int first = 0, count; first < draws && !cancelled; first += count) {
-    count = std::min(kPooledBlock, draws - first);
+  for (int first = 0, count; first < pilot.draws && !cancelled; first += count) {
+    count = std::min(kPooledBlock, pilot.draws - first);
     drawScoreSums(scores, first, count, m, c, cancelled, workspace.sums);
     conditional(workspace.sums, count, workspace.values, [&](double probability) {
       double mass = 0.0;
       for (int i = 0; i < count; ++i) mass += workspace.pooled.relevantMass[i];
       attention += probability * mass;
     });
-    if (first == 0) {
-      const double largest = *std::max_element(workspace.values, workspace.values + count);
-      const double scale = std::max(largest, kLeastError);
-      // A power of two, so that scaling rounds nothing; ordinary errors are left as they are.
-      if (scale < 1e-100) unit = std::ldexp(1.0, std::ilogb(scale));
-      moments = PlainMoments(scale);
-      moments.add(workspace.values, count);
-      LadderWorkspace scratch;
-      const UnseenMoments unseen = unseenMoments(
-          workspace.sums, count, m, c,
-          [&](const ScoreSums& sums, int values, double* out) {
-            conditional(sums, values, out, [](double) {});
-            for (int i = 0; i < values; ++i) out[i] /= scale;
-          },
-          scratch);
-      if (!moments.suffice(draws, unseen))
-        return ladderTestError(mixture, readout, scores, draws, cancelled, workspace);
-    } else {
-      moments.add(workspace.values, count);
-    }
-    if (unit != 1.0)
+    moments.add(workspace.values, count);
+    if (unit != 1.0) {
+      const double wider = std::max(unit, unitOf(largestOf(workspace.values, count)));
+      error.scale(unit / wider);
+      unit = wider;
       for (int i = 0; i < count; ++i) workspace.values[i] /= unit;
+    }
     error.add(workspace.values, count);
   }
-  if (!moments.suffice(draws, UnseenMoments{}) && !cancelled)
-    return ladderTestError(mixture, readout, scores, draws, cancelled, workspace);
-  const double standardError = unit * error.standardError() * forSkewness(moments.squaredSkewness());
-  return {unit * error.mean(), standardError, attention / draws, moments.effectiveDraws()};
+  const double skewness = moments.squaredSkewness();
+  const bool isReliable = moments.effectiveDraws() >= kLeastPlainDraws && skewness <= kLargestPlainSkewness;
+  return {unit * error.mean(), unit * error.standardError() * forSkewness(skewness), attention / pilot.draws,
+          moments.effectiveDraws(), isReliable};
 }
 
 TestError countedShare(double errors, double draws, double relevantAttention) {
