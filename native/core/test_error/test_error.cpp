@@ -133,8 +133,7 @@ class PlainMoments {
       moment[k] = (sums_[k] / draws_ + unseen.power[k]) / (1.0 + unseen.probability);
     const double mean = moment[0];
     const double variance = moment[1] - mean * mean;
-    // Errors that are all alike.
-    if (variance <= 1e-7 * mean * mean) return mean > 0.0;
+    if (areAlike(mean, variance)) return mean > 0.0;
     const double third = moment[2] - 3.0 * mean * moment[1] + 2.0 * mean * mean * mean;
     const double fourth =
         moment[3] - 4.0 * mean * third - 6.0 * mean * mean * variance - mean * mean * mean * mean;
@@ -145,9 +144,15 @@ class PlainMoments {
   double squaredSkewness() const {
     const double mean = sums_[0] / draws_;
     const double variance = sums_[1] / draws_ - mean * mean;
-    if (variance <= 1e-7 * mean * mean) return 0.0;
+    if (areAlike(mean, variance)) return 0.0;
     const double third = sums_[2] / draws_ - 3.0 * mean * sums_[1] / draws_ + 2.0 * mean * mean * mean;
     return third * third / (draws_ * variance * variance * variance);
+  }
+  // Whether the interval of the mean of these draws can be trusted, of which a pilot has said so.
+  bool areReliable() const {
+    const double mean = sums_[0] / draws_;
+    return areAlike(mean, sums_[1] / draws_ - mean * mean) ||
+           (effectiveDraws() >= kLeastPlainDraws && squaredSkewness() <= kLargestPlainSkewness);
   }
 
  private:
@@ -156,6 +161,7 @@ class PlainMoments {
   static constexpr double kLeastPlainShare = 0.005;
   static constexpr double kLargestKurtosis = 1.0;
 
+  static bool areAlike(double mean, double variance) { return variance <= 1e-7 * mean * mean; }
   void rescale(double largest) {
     if (!(largest > scale_)) return;
     const double ratio = scale_ / largest;
@@ -328,10 +334,9 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
     }
     error.add(workspace.values, count);
   }
-  const double skewness = moments.squaredSkewness();
-  const bool isReliable = moments.effectiveDraws() >= kLeastPlainDraws && skewness <= kLargestPlainSkewness;
-  return {unit * error.mean(), unit * error.standardError() * forSkewness(skewness), attention / pilot.draws,
-          moments.effectiveDraws(), isReliable};
+  const double standardError = unit * error.standardError() * forSkewness(moments.squaredSkewness());
+  return {unit * error.mean(), standardError, attention / pilot.draws, moments.effectiveDraws(),
+          moments.areReliable()};
 }
 
 TestError countedShare(double errors, double draws, double relevantAttention) {

@@ -61,7 +61,7 @@ struct TestError {
   TestAccuracy accuracy() const { return {standardError, effectiveDraws, reliable ? 1.0 : 0.0}; }
 };
 
-// Draws of a ladder double up to this many times those asked for, and up to this many.
+// Draws of a ladder are up to this many times those asked for, and up to this many.
 constexpr int kMostDrawsMore = 64;
 constexpr int kMostLadderDraws = 1 << 20;
 // Smaller errors, where there is noise, may have underflowed: they are not reliable.
@@ -73,8 +73,9 @@ constexpr double kLeastErrorsSeen = 10.0;
 // none.
 double misclassification(double marginMean, double marginDeviation);
 
-// Gaussian noise only. Draw j has the scores of example j of the stream (pooling.h). These return early, with
-// a useless result, once `cancelled`.
+// Gaussian noise only. Draw j has the scores of example j of the stream (pooling.h); a pilot looks at others
+// of the stream and chooses between plain draws, `draws` or more, and a ladder of them. These return early,
+// with a useless result, once `cancelled`.
 TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
                             const std::atomic<bool>& cancelled, PoolingWorkspace& workspace);
 
