@@ -111,9 +111,8 @@ double weightRatio(const Pilot& pilot, size_t draw, const std::vector<double>& s
 // Contribution of every component, in shares that sum to 1; all 0 if no value was above 0.
 std::vector<double> contributions(const Pilot& pilot, const ScoreLadder& ladder) {
   const size_t components = ladder.components.size();
-  const std::vector<double> none(components, 0.0);
-  if (!(pilot.largest > 0.0)) return none;
-  std::vector<double> shares(components);
+  std::vector<double> shares(components, 0.0);
+  if (!(pilot.largest > 0.0)) return shares;
   for (size_t j = 0; j < components; ++j) shares[j] = ladder.components[j].share;
   constexpr int kRounds = 12;
   std::vector<double> next(components);
@@ -128,7 +127,7 @@ std::vector<double> contributions(const Pilot& pilot, const ScoreLadder& ladder)
       for (size_t j = 0; j < components; ++j)
         next[j] += value * shares[j] * pilot.ratios[i * components + j] / mixture;
     }
-    if (!(total > 0.0)) return none;
+    if (!(total > 0.0)) return std::vector<double>(components, 0.0);
     for (size_t j = 0; j < components; ++j) shares[j] = next[j] / total;
   }
   return shares;
