@@ -3,7 +3,7 @@
 #
 #   bash scripts/fuzz-core.sh [RUNS] [SEED]     runs of each fuzzer, by default 5000, from a fixed seed
 #
-# Needs clang and its run-time library (Debian: clang libclang-rt-14-dev). What a fuzzer finds lies in .sanitize/fuzz/findings;
+# What was found before, test/native/found/FUZZER-…, runs first. Needs clang and its run-time library (Debian: clang libclang-rt-14-dev). What a fuzzer finds lies in .sanitize/fuzz/findings;
 # `.sanitize/fuzz/test/native/FUZZER FILE` runs it again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,6 +16,10 @@ mkdir -p "$build/findings"
 export OPENBLAS_NUM_THREADS=1
 for fuzzer in trials risk models samplers; do
   log=$build/$fuzzer.log
+  for found in test/native/found/"$fuzzer"-*; do
+    [ -e "$found" ] || continue
+    "$build/test/native/fuzz_$fuzzer" "$found" >"$log" 2>&1 || { tail -n 60 "$log" && exit 1; }
+  done
   echo "fuzz_$fuzzer: $runs runs"
   if ! "$build/test/native/fuzz_$fuzzer" -runs="$runs" -seed="$seed" -max_len=1024 -len_control=0 -timeout=60 -rss_limit_mb=4096 \
     -artifact_prefix="$build/findings/" >"$log" 2>&1; then

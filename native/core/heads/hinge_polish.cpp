@@ -201,10 +201,12 @@ class HingePolish {
 
   // Where the example that enters is a combination of those on the kink, y v = Σ β_i y_i v_i, its multiplier
   // grows at the cost of theirs and w stays, until one of them meets a bound. False if it is no combination,
-  // or if none does.
+  // if none does, or if it has left the kink again.
   bool exchange(int entering) {
     std::vector<int> others(at_);
-    others.erase(std::find(others.begin(), others.end(), entering));
+    const auto place = std::find(others.begin(), others.end(), entering);
+    if (place == others.end()) return false;
+    others.erase(place);
     const int k = static_cast<int>(others.size());
     const std::vector<double> target = signedFeatures({entering}, d_);
     std::vector<double> rest(target);
