@@ -1,9 +1,9 @@
 /**
  * Time of `risk.optimal` with its defaults (prompt scale and ridge together) and of `risk.sampleComplexity`, for every head on README's
- * mixture. Run with `npx tsx benchmarks/risk-searches.ts`.
+ * mixture, and of `risk.optimalSteps` with its defaults. Run with `npx tsx benchmarks/risk-searches.ts`.
  *
  * Checks: no point of a coarse grid of prompt scales and ridges has a lower error than the optimum beyond its noise; the law's error at
- * the answer is at most the target, and above it one example before.
+ * the answer is at most the target, and above it one example before; twice the step sizes, or half of them, have no lower error.
  */
 import { risk } from '../lib/index.js';
 import { check, record, seconds } from './support/harness.js';
@@ -50,4 +50,19 @@ for (const [kind, bar] of kinds) {
     value: await seconds(() => risk.sampleComplexity(question), 3),
     unit: 's',
   });
+}
+
+for (const examples of [1000, 10_000]) {
+  const question = { mixture, examples };
+  const start = performance.now();
+  const { steps, examplesPerStep, stepSizes, error, standardError } = await risk.optimalSteps(question);
+  const taken = (performance.now() - start) / 1000;
+  for (const factor of [0.5, 2]) {
+    const sizes = { head: factor * stepSizes.head, prompt: factor * stepSizes.prompt };
+    const path = { data: 'fresh', model: 'prompt-attention', steps, stepSizes: sizes, recordEvery: steps } as const;
+    const other = await risk.gradientDescent({ mixture, examples: examplesPerStep, ...path });
+    const noise = Math.hypot(standardError, other.standardError[1] as number);
+    check((other.error[1] as number) > error - 4 * noise, `${other.error[1]} at ${factor} times the step sizes`);
+  }
+  record({ workload: `risk.optimalSteps, ${examples} examples`, value: taken, unit: 's' });
 }

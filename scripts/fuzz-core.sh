@@ -3,7 +3,10 @@
 #
 #   bash scripts/fuzz-core.sh [RUNS] [SEED]     runs of each fuzzer, by default 5000, from a fixed seed
 #
-# What was found before, test/native/found/FUZZER-…, runs first. Needs clang and its run-time library (Debian: clang libclang-rt-14-dev). What a fuzzer finds lies in .sanitize/fuzz/findings;
+# Inputs that once ended a fuzzer, test/native/found/FUZZER-…, run first. They mean what they did as long as fuzzers read the same
+# numbers in the same order.
+#
+# Needs clang and its run-time library (Debian: clang libclang-rt-14-dev). What a fuzzer finds lies in .sanitize/fuzz/findings;
 # `.sanitize/fuzz/test/native/FUZZER FILE` runs it again.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -94,7 +94,7 @@ const stepSizes = z.union([nonNegativeNumber, z.array(nonNegativeNumber)], {
   error: 'a number ≥ 0, or an array with one for every step',
 });
 const { model: _, stepSizes: __, data: ___, kind: ____, ...shape } = gradientDescentSchema.shape;
-const schema = z
+export const gradientDescentRiskSchema = z
   .strictObject({
     ...shape,
     kind: z.literal('gradient-descent').optional(),
@@ -117,6 +117,8 @@ const schema = z
     error: 'an object { scale } for linear-attention, whose gradient at zero vanishes',
     path: ['initial'],
   });
+
+export type ResolvedGradientDescentRisk = z.output<typeof gradientDescentRiskSchema>;
 
 /** Below it the directions that fluctuate have no room beside those that the path is told by. */
 export const kLeastDescentDimension = 8;
@@ -150,7 +152,18 @@ function everyStep(name: string, sizes: number | readonly number[], steps: numbe
  * ```
  */
 export async function gradientDescent(options: GradientDescentRiskOptions): Promise<GradientDescentRisk> {
-  const parsed = parseOptions(schema, options, '');
+  return gradientDescentLaw(parseOptions(gradientDescentRiskSchema, options, ''));
+}
+
+/**
+ * {@link gradientDescent} of options that are parsed.
+ *
+ * @param stream Draws under another name are independent of these.
+ */
+export async function gradientDescentLaw(
+  parsed: ResolvedGradientDescentRisk,
+  stream?: string,
+): Promise<GradientDescentRisk> {
   const { mixture, model, fluctuations, steps, optimizer, initial, signal } = parsed;
   requireScalarNoise(mixture, 'mixture', 'a risk');
   if (optimizer.kind === 'adam')
@@ -177,7 +190,7 @@ export async function gradientDescent(options: GradientDescentRiskOptions): Prom
         draws: parsed.draws,
         threads: parsed.threads ?? availableParallelism(),
         seed: BigInt(parsed.seed),
-        cellKey: hashKey({ risk: 'gradient-descent' }),
+        cellKey: hashKey({ risk: 'gradient-descent', ...(stream !== undefined && { stream }) }),
       }),
     { signal },
   );

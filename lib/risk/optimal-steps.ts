@@ -1,9 +1,13 @@
 import { z } from 'zod';
-import { ConvergenceError } from '../base/errors.js';
+import { ConvergenceError, OptionRangeError } from '../base/errors.js';
 import type { JobOptions } from '../base/job.js';
-import { abortSignal, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from '../base/options.js';
-import { gradientDescentSchema } from '../experiments/gradient-descent.js';
-import { type GradientDescentRiskOptions, gradientDescent } from './gradient-descent.js';
+import { integerFrom, oneOf, parseOptions } from '../base/options.js';
+import {
+  type GradientDescentRiskOptions,
+  gradientDescentLaw,
+  gradientDescentRiskSchema,
+  kLeastDescentDimension,
+} from './gradient-descent.js';
 
 /** A budget of examples, and what is trained on them. */
 export interface OptimalStepsOptions
@@ -48,18 +52,11 @@ export interface OptimalSteps extends OptimalStepsPoint {
   readonly bySteps: readonly OptimalStepsPoint[];
 }
 
+const { mixture, examples, loss, initial, optimizer, draws, seed, threads, signal } = gradientDescentRiskSchema.shape;
 const schema = z.strictObject({
-  mixture: gradientDescentSchema.shape.mixture,
-  examples: gradientDescentSchema.shape.examples,
+  ...{ mixture, examples, loss, initial, optimizer, draws, seed, threads, signal },
   model: oneOf(['prompt-attention', 'mean-pooling']).default('prompt-attention'),
-  loss: gradientDescentSchema.shape.loss,
-  initial: gradientDescentSchema.shape.initial,
-  optimizer: gradientDescentSchema.shape.optimizer,
   mostSteps: integerFrom(1, 1024).default(16),
-  draws: integerFrom(64, 2 ** 31 - 1).default(20_000),
-  seed: seedSchema.default(0),
-  threads: threadCount,
-  signal: abortSignal,
 });
 
 type Parsed = z.output<typeof schema>;
@@ -69,13 +66,18 @@ interface Found {
   readonly place: Place;
   readonly error: number;
 }
+interface LawOptions {
+  readonly draws: number;
+  readonly fluctuations: boolean;
+  readonly stream: 'search' | 'comparison' | 'answer';
+}
 
 /** Draws of a first look; small trials of up to a 64th of them are exact. */
 const kFirstDraws = 4096;
 /** A number of steps is refined if its first look is at most this many times the best one. */
 const kRefined = 1.5;
-/** First look: from the best of a grid with steps of 2 in log₂, down to ½; refined to ⅛. */
-const kFirstStep = 2;
+/** log₂ of the distance between step sizes of the grid, and of where the first look and the refinement end. */
+const kGridStep = 2;
 const kFirstWidth = 0.5;
 const kLastWidth = 0.125;
 /** No step size is above 2²⁰ or below 2⁻²⁰. */
@@ -89,95 +91,92 @@ function stepCounts(most: number): readonly number[] {
   return counts;
 }
 
-class Search {
-  constructor(private readonly options: Parsed) {}
-
-  /** The law after `steps` steps of the sizes of a place. */
-  async pointAt(
-    steps: number,
-    [head, prompt]: Place,
-    { draws, fluctuations, replicate }: { draws: number; fluctuations: boolean; replicate: bigint },
-  ): Promise<OptimalStepsPoint> {
-    const { mostSteps: _, seed, ...shared } = this.options;
-    const examplesPerStep = Math.floor(shared.examples / steps);
-    const stepSizes = { head: 2 ** head, prompt: shared.model === 'mean-pooling' ? 0 : 2 ** prompt };
-    const law = await gradientDescent({
+/** The law after `steps` steps of the sizes of a place. */
+async function pointAt(options: Parsed, steps: number, [head, prompt]: Place, law: LawOptions) {
+  const { mostSteps: _, ...shared } = options;
+  const examplesPerStep = Math.floor(options.examples / steps);
+  const stepSizes = { head: 2 ** head, prompt: options.model === 'mean-pooling' ? 0 : 2 ** prompt };
+  const path = await gradientDescentLaw(
+    {
       ...{ ...shared, data: 'fresh', examples: examplesPerStep, steps, stepSizes, recordEvery: steps },
-      ...{ fluctuations, draws, seed: BigInt.asUintN(64, BigInt(seed) + (replicate << 62n)) },
-    });
-    const last = law.steps.length - 1;
-    return {
-      ...{ steps, examplesPerStep, stepSizes },
-      error: law.error[last] as number,
-      standardError: law.standardError[last] as number,
-      effectiveDraws: law.effectiveDraws[last] as number,
-      reliable: law.reliable[last] as boolean,
-    };
-  }
+      ...{ draws: law.draws, fluctuations: law.fluctuations },
+    },
+    law.stream,
+  );
+  const last = path.steps.length - 1;
+  return {
+    ...{ steps, examplesPerStep, stepSizes },
+    error: path.error[last] as number,
+    standardError: path.standardError[last] as number,
+    effectiveDraws: path.effectiveDraws[last] as number,
+    reliable: path.reliable[last] as boolean,
+  };
+}
 
-  /** A first look: exact where small trials are, else the limit, which is not extrapolated from them. */
-  async first(steps: number, starts: readonly Place[]): Promise<Found> {
-    const fluctuations = Math.floor(this.options.examples / steps) <= kFirstDraws / 64;
-    const errorAt = this.errors(steps, { draws: kFirstDraws, fluctuations, isReliable: false });
-    const looks: Found[] = [];
-    for (const place of starts) looks.push({ place, error: await errorAt(place) });
-    looks.sort((a, b) => a.error - b.error);
-    return this.descend(errorAt, looks[0] as Found, kFirstStep / 2, kFirstWidth);
-  }
+type ErrorAt = (place: Place) => Promise<number>;
 
-  /** From a first look on, by the law with its term of order 1/n, where it is reliable. */
-  refined(steps: number, from: Place): Promise<Found> {
-    const draws = Math.max(kFirstDraws, Math.min(this.options.draws, 64 * Math.floor(this.options.examples / steps)));
-    const errorAt = this.errors(steps, { draws, fluctuations: true, isReliable: true });
-    return errorAt(from).then((error) => this.descend(errorAt, { place: from, error }, kFirstWidth, kLastWidth));
-  }
-
-  /** Errors at places, each once; Infinity where the training overflows and, if asked for, where the law is not reliable. */
-  private errors(
-    steps: number,
-    { isReliable, ...law }: { draws: number; fluctuations: boolean; isReliable: boolean },
-  ): (place: Place) => Promise<number> {
-    const known = new Map<string, number>();
-    return async (place) => {
-      const key = place.join(' ');
-      const before = known.get(key);
-      if (before !== undefined) return before;
-      const error = await this.pointAt(steps, place, { ...law, replicate: 0n }).then(
-        (point) => (isReliable && !point.reliable ? Number.POSITIVE_INFINITY : point.error),
-        (problem: unknown) => {
-          if (problem instanceof ConvergenceError) return Number.POSITIVE_INFINITY;
-          throw problem;
-        },
-      );
-      known.set(key, error);
-      return error;
-    };
-  }
-
-  /** To the best of the eight neighbours as long as one is better, then at half the distance. */
-  private async descend(
-    errorAt: (place: Place) => Promise<number>,
-    start: Found,
-    distance: number,
-    least: number,
-  ): Promise<Found> {
-    const isFlat = this.options.model === 'mean-pooling';
-    let best = start;
-    for (let size = distance; size >= least; ) {
-      const [head, prompt] = best.place;
-      let next = best;
-      for (const i of [-1, 0, 1])
-        for (const j of isFlat ? [0] : [-1, 0, 1]) {
-          const place: Place = [head + i * size, prompt + j * size];
-          if (place.some((size) => Math.abs(size) > kOutermost)) continue;
-          const error = await errorAt(place);
-          if (error < next.error) next = { place, error };
-        }
-      if (next === best) size /= 2;
-      else best = next;
+/** Errors at places, each once; Infinity where the training overflows, and where the law is not reliable if `mustBeReliable`. */
+function errorsOf(options: Parsed, steps: number, law: LawOptions, mustBeReliable: boolean): ErrorAt {
+  const known = new Map<string, Promise<number>>();
+  const compute = async (place: Place) => {
+    try {
+      const { error, reliable } = await pointAt(options, steps, place, law);
+      return mustBeReliable && !reliable ? Number.POSITIVE_INFINITY : error;
+    } catch (problem) {
+      if (problem instanceof ConvergenceError) return Number.POSITIVE_INFINITY;
+      throw problem;
     }
-    return best;
+  };
+  return (place) => {
+    const key = place.join(' ');
+    const error = known.get(key) ?? compute(place);
+    known.set(key, error);
+    return error;
+  };
+}
+
+/** To the best of the eight neighbours as long as one is better, then at half the distance, down to `least`. */
+async function descend(
+  errorAt: ErrorAt,
+  start: Place,
+  { model }: Parsed,
+  { distance, least }: { readonly distance: number; readonly least: number },
+): Promise<Found> {
+  const sides = [-1, 0, 1];
+  let best: Found = { place: start, error: await errorAt(start) };
+  for (let size = distance; size >= least; ) {
+    const [head, prompt] = best.place;
+    let next = best;
+    for (const i of sides)
+      for (const j of model === 'mean-pooling' ? [0] : sides) {
+        const place: Place = [head + i * size, prompt + j * size];
+        if (place.some((log) => Math.abs(log) > kOutermost)) continue;
+        const error = await errorAt(place);
+        if (error < next.error) next = { place, error };
+      }
+    if (next === best) size /= 2;
+    else best = next;
   }
+  return best;
+}
+
+/** A first look: exact where small trials are, else the limit, which is not extrapolated from them. */
+async function firstLook(options: Parsed, steps: number, starts: readonly Place[]): Promise<Found> {
+  const fluctuations = Math.floor(options.examples / steps) <= kFirstDraws / 64;
+  const law = { draws: kFirstDraws, fluctuations, stream: 'search' } as const;
+  const errorAt = errorsOf(options, steps, law, false);
+  const looks: Found[] = [];
+  for (const place of starts) looks.push({ place, error: await errorAt(place) });
+  const { place } = looks.reduce((a, b) => (b.error < a.error ? b : a));
+  return descend(errorAt, place, options, { distance: kGridStep / 2, least: kFirstWidth });
+}
+
+/** From a first look on, by the law with its term of order 1/n, where it is reliable. */
+function refine(options: Parsed, steps: number, from: Place): Promise<Found> {
+  const exact = 64 * Math.floor(options.examples / steps);
+  const draws = Math.max(kFirstDraws, Math.min(options.draws, exact));
+  const errorAt = errorsOf(options, steps, { draws, fluctuations: true, stream: 'search' }, true);
+  return descend(errorAt, from, options, { distance: kFirstWidth, least: kLastWidth });
 }
 
 /**
@@ -200,26 +199,32 @@ class Search {
  */
 export async function optimalSteps(options: OptimalStepsOptions): Promise<OptimalSteps> {
   const parsed = parseOptions(schema, options, '');
-  const search = new Search(parsed);
-  const { contextNorm, signalNorm, noiseLevel } = parsed.mixture;
+  const { contextNorm, signalNorm, noiseLevel, dimension } = parsed.mixture;
+  if (dimension < kLeastDescentDimension)
+    throw new OptionRangeError(
+      'mixture.dimension',
+      `at least ${kLeastDescentDimension}: there is no law of finite n for a dimension below ${kLeastDescentDimension}`,
+      dimension,
+    );
   // About the largest head's step at which descent on relevant tokens is stable.
   const unit = -Math.log2(contextNorm ** 2 + signalNorm ** 2 + noiseLevel ** 2);
-  const grid = [-2, 0, 2].flatMap((head) => [-2, 0, 2, 4, 6].map((prompt): Place => [unit + head, prompt]));
-  const starts = parsed.model === 'mean-pooling' ? grid.filter(([, prompt]) => prompt === 0) : grid;
+  const prompts = parsed.model === 'mean-pooling' ? [0] : [-1, 0, 1, 2, 3];
+  const starts = [-1, 0, 1].flatMap((head) =>
+    prompts.map((prompt): Place => [unit + head * kGridStep, prompt * kGridStep]),
+  );
   const looks: (Found & { readonly steps: number })[] = [];
   for (const steps of stepCounts(Math.min(parsed.mostSteps, parsed.examples)))
-    looks.push({ steps, ...(await search.first(steps, starts)) });
+    looks.push({ steps, ...(await firstLook(parsed, steps, starts)) });
   const least = Math.min(...looks.map(({ error }) => error));
-  const bySteps: OptimalStepsPoint[] = [];
-  for (const { steps, place, error } of looks) {
+  const law = { draws: parsed.draws, fluctuations: true } as const;
+  const candidates: { readonly place: Place; readonly point: OptimalStepsPoint }[] = [];
+  for (const { steps, place: from, error } of looks) {
     if (error > kRefined * least) continue;
-    const found = await search.refined(steps, place);
-    const law = { draws: parsed.draws, fluctuations: true, replicate: 1n };
-    bySteps.push(await search.pointAt(steps, found.place, law));
+    const { place } = await refine(parsed, steps, from);
+    candidates.push({ place, point: await pointAt(parsed, steps, place, { ...law, stream: 'comparison' }) });
   }
-  const order = (point: OptimalStepsPoint) => (point.reliable ? point.error : 1 + point.error);
-  const best = bySteps.reduce((a, b) => (order(b) < order(a) ? b : a));
-  const place: Place = [Math.log2(best.stepSizes.head), Math.log2(best.stepSizes.prompt)];
-  const point = await search.pointAt(best.steps, place, { draws: parsed.draws, fluctuations: true, replicate: 2n });
-  return { ...point, bySteps };
+  const order = ({ point }: (typeof candidates)[0]) => (point.reliable ? point.error : 1 + point.error);
+  const { place, point } = candidates.reduce((a, b) => (order(b) < order(a) ? b : a));
+  const answer = await pointAt(parsed, point.steps, place, { ...law, stream: 'answer' });
+  return { ...answer, bySteps: candidates.map((candidate) => candidate.point) };
 }

@@ -172,6 +172,30 @@ test('on the verge of divergence a law from too few draws is marked, and one fro
   }
 });
 
+test('after three steps of the normalized rule the limit may jump: marked where small samples are not the experiment itself', async (t) => {
+  const experiment = {
+    ...({ kind: 'gradient-descent', data: 'fresh', model: 'prompt-attention', steps: 10 } as const),
+    mixture: {
+      ...{ tokens: 10, relevantTokens: 2, dimension: 213 },
+      ...{ contextNorm: 0.7064902244632206, signalNorm: 1.0057661300985385, noiseLevel: 0.6722611734466155 },
+    },
+    optimizer: 'normalized-gradient-descent' as const,
+    stepSizes: { head: 0.33530063201855825, prompt: 0.3499496323363922 },
+  };
+  const laws = await Promise.all([21, 22].map((seed) => risk.gradientDescent({ ...experiment, examples: 3666, seed })));
+  const [one, other] = laws.map(({ error }) => error[10] as number) as [number, number];
+  t.true(Math.abs(one - other) > 0.02, `${one} and ${other}`);
+  for (const { reliable } of laws) {
+    t.false(reliable.slice(4).includes(true));
+    t.false(reliable.slice(0, 3).includes(false));
+  }
+  const { metrics } = await simulate({ ...experiment, examples: 300 }, { trials: 500, seed: 7 });
+  const { mean, standardError } = meanAndError(metrics.error);
+  const exact = await risk.gradientDescent({ ...experiment, examples: 300 });
+  const z = (mean - (exact.error[10] as number)) / Math.hypot(standardError, exact.standardError[10] as number);
+  t.true(exact.reliable[10] && Math.abs(z) < 4, `z = ${z}`);
+});
+
 test('the limit is the recursion in the plane where there is no noise', async (t) => {
   // Without noise all is explicit: two kinds of tokens, two labels.
   const still = {
