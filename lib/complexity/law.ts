@@ -6,7 +6,7 @@ import { abortSignal, integerFrom, numberIn, parseOptions, seedSchema } from '..
 import type { Experiment } from '../experiments/experiment.js';
 import type { KnownPromptExperiment } from '../experiments/known-prompt.js';
 import { kLeastThreeStepDimension, type ThreeStepExperiment, threeStepSchema } from '../experiments/three-step.js';
-import { type ContextualMixture, requireScalarNoise } from '../mixture/mixture.js';
+import { type ContextualMixture, requireGaussianNoise, requireScalarNoise } from '../mixture/mixture.js';
 import { knownPromptRiskSchema, requireKnownPromptLaw, ridgeOf } from '../risk/known-prompt.js';
 import { inLanes } from '../risk/landscape.js';
 import { lawPoints } from '../risk/law-points.js';
@@ -293,7 +293,8 @@ async function neighbour(
  */
 export async function sampleComplexity(options: SampleComplexityOptions): Promise<SampleComplexity> {
   const { experiment, targetError: target, certify: check, ...rest } = parseOptions(schema, options, '');
-  requireScalarNoise(experiment.mixture, 'experiment.mixture', 'a risk');
+  const required = experiment.kind === 'known-prompt' ? requireGaussianNoise : requireScalarNoise;
+  required(experiment.mixture, 'experiment.mixture', 'a risk');
   const search =
     experiment.kind === 'known-prompt'
       ? knownPromptSearch(experiment, rest, target)

@@ -9,7 +9,6 @@ import {
   imageRiskSchema,
   imageTransferSchema,
 } from '../images/experiment-options.js';
-import { hasScalarNoise } from '../mixture/mixture.js';
 import { type TextExperiment, textClassificationSchema, textDilutionSchema } from '../text/experiments/schemas.js';
 import { type GradientDescentExperiment, gradientDescentSchema, whyDenseDescent } from './gradient-descent.js';
 import { type KnownPromptExperiment, knownPromptSchema } from './known-prompt.js';
@@ -51,9 +50,8 @@ export function parseExperiment(experiment: unknown, path = ''): ResolvedExperim
 /** Why an experiment has no projected method, to be put behind `'dense'`; undefined if it has one. */
 function whyDense(experiment: ResolvedExperiment): string | undefined {
   if (!('mixture' in experiment)) return 'for an experiment on images or text';
-  const { mixture } = experiment;
-  if (!hasScalarNoise(mixture))
-    return `if ${mixture.noise === 'gaussian' ? 'relevant tokens have noise' : `the noise is ${mixture.noise}`}`;
+  const { noise } = experiment.mixture;
+  if (noise !== 'gaussian') return `if the noise is ${noise}`;
   switch (experiment.kind) {
     case 'known-prompt':
       return undefined;

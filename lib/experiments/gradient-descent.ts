@@ -1,6 +1,11 @@
 import { z } from 'zod';
 import { integerFrom, nonNegativeNumber, oneOf, positiveNumber } from '../base/options.js';
-import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture/mixture.js';
+import {
+  type ContextualMixture,
+  type ContextualMixtureOptions,
+  hasRelevantNoise,
+  mixtureSchema,
+} from '../mixture/mixture.js';
 import { type OptimizerOptions, optimizerSchema } from '../training/optimizer.js';
 
 /**
@@ -112,9 +117,11 @@ export type ResolvedGradientDescent = z.output<typeof gradientDescentSchema>;
 
 /** Why a gradient-descent experiment on scalar noise has no projected method; undefined if it has one. */
 export function whyDenseDescent({
+  mixture,
   model,
   optimizer,
-}: Pick<ResolvedGradientDescent, 'model' | 'optimizer'>): string | undefined {
+}: Pick<ResolvedGradientDescent, 'mixture' | 'model' | 'optimizer'>): string | undefined {
+  if (hasRelevantNoise(mixture)) return 'if relevant tokens have noise';
   if (model === 'self-attention') return 'for self-attention, whose weights are a matrix';
   if (optimizer.kind === 'adam') return 'for the optimizer adam, whose rule depends on the coordinates';
   return undefined;

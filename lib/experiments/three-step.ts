@@ -1,6 +1,11 @@
 import { z } from 'zod';
 import { integerFrom } from '../base/options.js';
-import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture/mixture.js';
+import {
+  type ContextualMixture,
+  type ContextualMixtureOptions,
+  hasRelevantNoise,
+  mixtureSchema,
+} from '../mixture/mixture.js';
 import { type Debias, type ThreeStepHead, threeStepOptions } from '../training/three-step.js';
 
 /**
@@ -49,7 +54,9 @@ export type ResolvedThreeStep = z.output<typeof threeStepSchema>;
 export const kLeastThreeStepDimension = 5;
 
 /** Why a three-step experiment on scalar noise has no projected method; undefined if it has one. */
-export function whyDenseThreeStep({ mixture: { dimension } }: Pick<ResolvedThreeStep, 'mixture'>): string | undefined {
+export function whyDenseThreeStep({ mixture }: Pick<ResolvedThreeStep, 'mixture'>): string | undefined {
+  const { dimension } = mixture;
+  if (hasRelevantNoise(mixture)) return 'if relevant tokens have noise';
   if (dimension >= kLeastThreeStepDimension) return undefined;
   return `for a three-step experiment of dimension ${dimension} (below ${kLeastThreeStepDimension})`;
 }

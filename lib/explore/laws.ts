@@ -5,7 +5,6 @@ import type { Estimate } from '../base/kind.js';
 import { parseOptions, seedSchema } from '../base/options.js';
 import { parseExperiment, type ResolvedExperiment } from '../experiments/experiment.js';
 import type { ResolvedKnownPrompt } from '../experiments/known-prompt.js';
-import { hasScalarNoise } from '../mixture/mixture.js';
 import { knownPrompt, knownPromptCurve, requireKnownPromptLaw, ridgeOf } from '../risk/known-prompt.js';
 import { lawPoints } from '../risk/law-points.js';
 import { kindOf } from '../simulation/kinds.js';
@@ -127,7 +126,7 @@ async function knownPromptLaws(
 
 async function lawOf(experiment: ResolvedExperiment, options: LawOptions): Promise<PointLaw> {
   const { quick, seed, signal } = options;
-  if (experiment.kind === 'known-prompt' && hasScalarNoise(experiment.mixture))
+  if (experiment.kind === 'known-prompt' && experiment.mixture.noise === 'gaussian')
     return (await knownPromptLaws([experiment], options))[0] as PointLaw;
   return kindOf(experiment).theory(experiment, { draws: drawsOf('others', quick), seed, signal });
 }
@@ -140,7 +139,7 @@ function problemOf(error: unknown, signal: AbortSignal): PointLaw {
 
 /** Whether two experiments have their law from the same draws: known prompts that differ in n and λ only. */
 function sharesDraws(a: ResolvedExperiment, b: ResolvedExperiment): boolean {
-  if (a.kind !== 'known-prompt' || b.kind !== 'known-prompt' || !hasScalarNoise(a.mixture)) return false;
+  if (a.kind !== 'known-prompt' || b.kind !== 'known-prompt' || a.mixture.noise !== 'gaussian') return false;
   const same = ({ mixture, inverseTemperature, head }: ResolvedKnownPrompt) =>
     canonicalJson({ mixture, inverseTemperature, head: head.kind });
   return same(a) === same(b);

@@ -49,8 +49,8 @@ export interface ContextualMixtureOptions {
   /** σ ≥ 0, standard deviation of every coordinate of the noise. Default 1. */
   readonly noiseLevel?: number | undefined;
   /**
-   * σ_R ≥ 0, standard deviation of every coordinate of the noise of relevant tokens. Default 0, the paper's model. Above 0 trials are dense,
-   * test errors are counted on fresh examples, and there are no laws.
+   * σ_R ≥ 0, standard deviation of every coordinate of the noise of relevant tokens. Default 0, the paper's model. Above 0 the laws of a known
+   * prompt and its projected trials go on; those of training do not: its trials are dense, and it has no laws.
    */
   readonly relevantNoiseLevel?: number | undefined;
   /** Distribution of the noise. Default `'gaussian'`. */
@@ -181,16 +181,29 @@ export function contextualMixture(options: ContextualMixtureOptions): Contextual
   return parseOptions(mixtureSchema, options, 'mixture');
 }
 
-/** Whether all that matters of the noise is a Gaussian number per irrelevant token: what projected trials, laws and exact test errors need. */
-export function hasScalarNoise({ noise, relevantNoiseLevel, relevantTokens }: ContextualMixture): boolean {
-  return noise === 'gaussian' && (relevantNoiseLevel === 0 || relevantTokens === 0);
+/** Whether relevant tokens have noise. */
+export function hasRelevantNoise({
+  relevantNoiseLevel,
+  relevantTokens,
+}: Pick<ContextualMixture, 'relevantNoiseLevel' | 'relevantTokens'>): boolean {
+  return relevantNoiseLevel > 0 && relevantTokens > 0;
+}
+
+/** Whether the noise is a Gaussian number per irrelevant token, and irrelevant tokens alone have noise: what most laws and projected trials need. */
+export function hasScalarNoise(mixture: ContextualMixture): boolean {
+  return mixture.noise === 'gaussian' && !hasRelevantNoise(mixture);
+}
+
+/** An error for a mixture without Gaussian noise; `path` is that of the mixture, `use` what needs it. */
+export function requireGaussianNoise({ noise }: ContextualMixture, path: string, use: string): void {
+  if (noise !== 'gaussian') throw new OptionRangeError(`${path}.noise`, `'gaussian' for ${use}`, noise);
 }
 
 /** An error for a mixture without {@link hasScalarNoise}; `path` is that of the mixture, `use` what needs it. */
 export function requireScalarNoise(mixture: ContextualMixture, path: string, use: string): void {
-  if (hasScalarNoise(mixture)) return;
-  if (mixture.noise !== 'gaussian') throw new OptionRangeError(`${path}.noise`, `'gaussian' for ${use}`, mixture.noise);
-  throw new OptionRangeError(`${path}.relevantNoiseLevel`, `0 for ${use}`, mixture.relevantNoiseLevel);
+  requireGaussianNoise(mixture, path, use);
+  if (hasRelevantNoise(mixture))
+    throw new OptionRangeError(`${path}.relevantNoiseLevel`, `0 for ${use}`, mixture.relevantNoiseLevel);
 }
 
 /** A mixture as the addon takes it. */

@@ -19,7 +19,7 @@ export interface TestErrorOptions extends JobOptions {
   /**
    * Number of draws: an integer ≥ 1. Default 100 000. Under Gaussian noise a pilot of at most 256 others says whether so many will
    * do; where not, there are more: up to 8192 plain draws, or where rare scores carry the error importance sampled ones, up to 64 times
-   * as many as asked for and up to 2²⁰.
+   * as many as asked for and up to 2²⁰. With noise on relevant tokens draws are plain, up to 65,536.
    */
   readonly draws?: number | undefined;
   /** Default 0. */
@@ -60,7 +60,8 @@ const schema = z.strictObject({
  * Under Gaussian noise the score given the label and the scores along q is Gaussian, so the error is an average of normal
  * tail probabilities Φ(−y(mean − b)/sd), and no event is counted. Where rare scores carry the error (large signals, few tokens)
  * draws are importance sampled, from a mixture that shifts one score or all of them. For q = 0, and without noise, it is closed
- * form. Under other noise, or with noise on relevant tokens, it is the share of `draws` fresh examples misclassified, a tie counting one half.
+ * form. With noise on relevant tokens draws are plain, and an error that rare scores may carry is not `reliable`. Under other noise it is
+ * the share of `draws` fresh examples misclassified, a tie counting one half.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option.
  * @example

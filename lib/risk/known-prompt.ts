@@ -18,8 +18,9 @@ import {
 import {
   type ContextualMixture,
   type ContextualMixtureOptions,
+  hasRelevantNoise,
   mixtureSchema,
-  requireScalarNoise,
+  requireGaussianNoise,
   toNativeMixture,
 } from '../mixture/mixture.js';
 import { type RiskHead, riskHeadSchema } from './risk-head.js';
@@ -59,7 +60,8 @@ export interface KnownPromptRisk {
   /** Draws (Σv)²/Σv² that carry the error, v what each adds to it; `Infinity` where nothing is drawn. */
   readonly effectiveDraws: number;
   /**
-   * False where fewer than 100 draws carry the error, so that its interval cannot be trusted, where the error jumps within what is known
+   * False where fewer than 100 draws carry the error, so that its interval cannot be trusted, where relevant tokens have noise and rare scores
+   * may carry 1 % of the error, where the error jumps within what is known
    * of the head's limit, and without a ridge where most of what the head fits is cleaner than double precision can tell apart.
    */
   readonly reliable: boolean;
@@ -207,8 +209,9 @@ export const ridgeOf = (head: ResolvedKnownPromptRisk['head']): number => ('ridg
 
 /** Throws unless the laws cover the mixture and head. */
 export function requireKnownPromptLaw({ mixture, head }: Pick<ResolvedKnownPromptRisk, 'mixture' | 'head'>): void {
-  requireScalarNoise(mixture, 'mixture', 'a risk');
-  const noiseless = mixture.noiseLevel === 0 || mixture.relevantTokens === mixture.tokens;
+  requireGaussianNoise(mixture, 'mixture', 'a risk');
+  const noiseless =
+    (mixture.noiseLevel === 0 || mixture.relevantTokens === mixture.tokens) && !hasRelevantNoise(mixture);
   if (noiseless && (head.kind === 'logistic' || head.kind === 'hinge') && head.ridge === 0)
     throw new OptionRangeError('head.ridge', 'above 0 for a mixture without noise', head.ridge);
 }

@@ -5,7 +5,6 @@ import { native } from '../base/native.js';
 import type { ResolvedKnownPrompt } from '../experiments/known-prompt.js';
 import { resolveSolver, worthwhileIterations } from '../experiments/solver.js';
 import { toNativeHead } from '../heads/head.js';
-import { hasScalarNoise } from '../mixture/mixture.js';
 import { knownPrompt } from '../risk/known-prompt.js';
 import { common } from './common.js';
 
@@ -40,7 +39,7 @@ export const knownPromptKind: ExperimentKind<ResolvedKnownPrompt> = {
     };
   },
   async theory(experiment, options) {
-    if (!hasScalarNoise(experiment.mixture)) return null;
+    if (experiment.mixture.noise !== 'gaussian') return null;
     const law = await knownPrompt({ ...experiment, ...options });
     return {
       error: errorOf(law),

@@ -64,7 +64,8 @@ export interface SimulationOptions extends JobOptions {
   readonly seed: number | bigint;
   /**
    * Default `'projected'` where it is exact, else `'dense'`. It is exact for Gaussian noise; in three-step experiments d must
-   * be at least 5, in gradient-descent experiments the model must not be self-attention and the optimizer not Adam.
+   * be at least 5, in gradient-descent experiments the model must not be self-attention and the optimizer not Adam, and in both relevant
+   * tokens must have no noise.
    */
   readonly method?: SimulationMethod | undefined;
   /** Index of the first trial, so that runs can be extended: trials a…b are the same numbers however they are split. Default 0. */
@@ -178,6 +179,17 @@ function heldOutAccuracy(experiment: ResolvedExperiment, error: Float64Array, st
   return { effectiveDraws: mean * experiment.testExamples, reliable: rarer >= kLeastErrorsSeen };
 }
 
+/** Whether the test error of a trial is a share of fresh examples. */
+function isCounted(experiment: ResolvedExperiment): boolean {
+  if (!('mixture' in experiment)) return false;
+  const { mixture } = experiment;
+  if (experiment.kind === 'gradient-descent') {
+    if (experiment.model === 'self-attention') return true;
+    if (experiment.model === 'linear-attention') return !hasScalarNoise(mixture);
+  }
+  return mixture.noise !== 'gaussian';
+}
+
 /** What the trials' own accuracy says of their mean error. */
 function meanAccuracy(
   experiment: ResolvedExperiment,
@@ -203,13 +215,9 @@ function meanAccuracy(
   if (isExact)
     return { effectiveDraws: status.includes(TrialStatus.ok) ? Number.POSITIVE_INFINITY : 0, reliable: true };
   const draws = squares > 0 ? (total * total) / squares : 0;
-  const isCounted =
-    experiment.kind === 'gradient-descent' && experiment.model === 'self-attention'
-      ? true
-      : 'mixture' in experiment && !hasScalarNoise(experiment.mixture);
   return {
     effectiveDraws: draws,
-    reliable: isCounted ? draws >= kLeastErrorsSeen : doubtful <= kUnreliableShare * total,
+    reliable: isCounted(experiment) ? draws >= kLeastErrorsSeen : doubtful <= kUnreliableShare * total,
   };
 }
 

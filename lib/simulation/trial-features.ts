@@ -6,7 +6,7 @@ import { native } from '../base/native.js';
 import { abortSignal, integerFrom, parseOptions, seedSchema } from '../base/options.js';
 import { cellKey, parseExperiment } from '../experiments/experiment.js';
 import type { KnownPromptExperiment } from '../experiments/known-prompt.js';
-import { requireScalarNoise, toNativeMixture } from '../mixture/mixture.js';
+import { requireGaussianNoise, toNativeMixture } from '../mixture/mixture.js';
 
 /** Options of {@link trialFeatures}. */
 export interface TrialFeaturesOptions extends JobOptions {
@@ -52,7 +52,7 @@ export async function trialFeatures(
   const resolved = parseExperiment(experiment, 'experiment');
   if (resolved.kind !== 'known-prompt') throw new OptionRangeError('experiment.kind', "'known-prompt'", resolved.kind);
   const { mixture, examples, inverseTemperature } = resolved;
-  requireScalarNoise(mixture, 'experiment.mixture', 'projected features');
+  requireGaussianNoise(mixture, 'experiment.mixture', 'projected features');
   const { seed, trial, signal } = parseOptions(optionsSchema, options, '');
   return runJob(
     () =>

@@ -83,6 +83,9 @@ class Input {
     mixture.confusion.push_back({number(), number(), first});
     if (first < 1.0) mixture.confusion.push_back({number(), number(), 1.0 - first});
     mixture.randomRelevance = boolean();
+    // Without bytes of its own, so that inputs that are kept mean what they meant.
+    if (noise == NoiseKind::kGaussian && mixture.dimension % 4 == 3)
+      mixture.relevantNoiseLevel = mixture.noiseLevel;
     return mixture;
   }
 

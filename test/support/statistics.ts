@@ -45,8 +45,8 @@ export function oneSampleKolmogorovSmirnov(values: ArrayLike<number>, distributi
   return kolmogorovTail((root + 0.12 + 0.11 / root) * distance);
 }
 
-/** A generator of uniform numbers in [0, 1) (mulberry32), for permutations. */
-function uniforms(seed: number): () => number {
+/** A generator of uniform numbers in [0, 1) that is not the package's (mulberry32). */
+export function uniforms(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -222,7 +222,7 @@ Napi::Value simulateDescent(const Napi::CallbackInfo& info) {
   spec.initialScale = request.number("initialScale");
   spec.freshExamples = request.boolean("freshExamples");
   spec.recordEvery = static_cast<int>(request.integer("recordEvery", 0, kMaximumCount));
-  spec.method = readMethod(request, spec.mixture);
+  spec.method = readScalarNoiseMethod(request, spec.mixture);
   if (spec.method == Method::kProjected &&
       (spec.model.kind == ModelKind::kMatrixAttention || spec.optimizer.kind == OptimizerKind::kAdam))
     request.failRange("method", "'dense' for self-attention and for Adam");

@@ -23,7 +23,7 @@ class TestErrorJob final : public PromiseJob {
         key_(key),
         draws_(draws) {}
   void run(uint64_t, Workspace& workspace) override {
-    if (mixture_.hasScalarNoise()) {
+    if (mixture_.isGaussian()) {
       Readout readout = makeReadout(prompt_.data(), head_.data(), mixture_.dimension);
       readout.intercept = intercept_;
       result_ = gaussianTestError(mixture_, readout, Stream(key_, Sample::kTest, Field::kScore, 0), draws_,

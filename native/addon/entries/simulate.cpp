@@ -161,8 +161,7 @@ Napi::Value trialFeatures(const Napi::CallbackInfo& info) {
   const Request request(info[0]);
   KnownPromptSpec spec{};
   spec.mixture = readMixture(request);
-  if (!spec.mixture.hasScalarNoise())
-    request.failRange("mixture.noise", "'gaussian', on irrelevant tokens only");
+  if (!spec.mixture.isGaussian()) request.failRange("mixture.noise", "'gaussian'");
   spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
   spec.inverseTemperature = request.number("inverseTemperature");
   spec.key = readKey(request);

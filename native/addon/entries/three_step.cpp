@@ -134,7 +134,7 @@ Napi::Value simulateThreeStep(const Napi::CallbackInfo& info) {
   spec.mixture = readMixture(request);
   spec.examples = readExampleCounts(request);
   spec.options = readThreeStepOptions(request);
-  spec.method = readMethod(request, spec.mixture);
+  spec.method = readScalarNoiseMethod(request, spec.mixture);
   if (spec.method == Method::kProjected && spec.mixture.dimension < kLeastProjectedDimension)
     request.failRange("method", "'dense' for a dimension below 5");
   spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));

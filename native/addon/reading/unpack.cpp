@@ -196,8 +196,15 @@ HeadOptions readFittedHead(const Request& request) {
 
 Method readMethod(const Request& request, const Mixture& mixture) {
   const Method method = request.oneOf("method", kMethods);
+  if (method == Method::kProjected && !mixture.isGaussian())
+    request.failRange("method", "'dense' for noise that is not Gaussian");
+  return method;
+}
+
+Method readScalarNoiseMethod(const Request& request, const Mixture& mixture) {
+  const Method method = readMethod(request, mixture);
   if (method == Method::kProjected && !mixture.hasScalarNoise())
-    request.failRange("method", "'dense' for noise that is not Gaussian, or on relevant tokens");
+    request.failRange("method", "'dense' for noise on relevant tokens");
   return method;
 }
 

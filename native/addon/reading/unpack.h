@@ -77,7 +77,9 @@ Mixture readMixture(const Request& request);
 HeadOptions readHead(const Request& request);
 HeadOptions readFittedHead(const Request& request);  // the same, one that data have: ridge > 0 for the hinge
 Method readMethod(const Request& request, const Mixture& mixture);  // projected for Gaussian noise only
-StreamKey readKey(const Request& request);                          // from the fields seed and cellKey
+// Of trials that are projected for noise on irrelevant tokens only.
+Method readScalarNoiseMethod(const Request& request, const Mixture& mixture);
+StreamKey readKey(const Request& request);  // from the fields seed and cellKey
 
 // How many of the request's threads, each with a trial of `bytes`, fit its memory together; a RangeError with
 // the bytes if not one does.

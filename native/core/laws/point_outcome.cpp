@@ -138,7 +138,9 @@ void PointSolver::addErrors(std::vector<LikelyHead> heads, RiskPoint& point) {
     point.effectiveDraws = spec_.draws * (mean[kError] / mean[kErrorSquares]) * mean[kError];
     const Missed missed = missedTail(tail, mean[kError], mean[kErrorSquares], workspace, cancelled_);
     double jump = 0.0;
-    if (missed.matters) {
+    // A ladder shifts the scores of irrelevant tokens only.
+    const bool isMissing = missed.matters && points_.relevantNoise;
+    if (missed.matters && !isMissing) {
       const RiskTail found = riskTail(tail, workspace, cancelled_);
       const auto combined = [&](const TailMean& tailMean) {
         const RiskValue fromState = scattered(0.0, batches_, [&](int batch) {
@@ -157,8 +159,8 @@ void PointSolver::addErrors(std::vector<LikelyHead> heads, RiskPoint& point) {
     }
     for (const LikelyHead& head : heads)
       point.effectiveDraws = std::min(point.effectiveDraws, head.solution.effectiveDraws);
-    point.reliable =
-        point.effectiveDraws >= kLeastEffectiveDraws && jump <= kLargestJump * error.value && !losesOrder();
+    point.reliable = !isMissing && point.effectiveDraws >= kLeastEffectiveDraws &&
+                     jump <= kLargestJump * error.value && !losesOrder();
   }
   error.value = std::min(error.value, 1.0);
   training.value = std::min(training.value, 1.0);

@@ -19,9 +19,11 @@ namespace prompt_attention {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Points of one (y, δ) from score sums, as pool() of pooling.h; returns Σ A.
+// Points of one (y, δ) from score sums, as pool() of pooling.h; returns Σ A. `relevantSums` is null where
+// relevant tokens have no noise.
 double poolPointsOf(const Mixture& mixture, const LabelTerm& term, double scoreGap, const ScoreSumBatch& sums,
-                    double* eta1, double* eta2, double* masses, double* variances) {
+                    const ScoreSumBatch* relevantSums, double* eta1, double* eta2, double* masses,
+                    double* variances) {
   const hn::ScalableTag<double> d;
   const size_t lanes = hn::Lanes(d);
   const size_t count = sums.exponentials.size();
@@ -44,6 +46,9 @@ double poolPointsOf(const Mixture& mixture, const LabelTerm& term, double scoreG
       in[1][i] = sums.exponentials[draw];
       in[2][i] = sums.squares[draw];
       in[3][i] = sums.weighted[draw];
+      if (relevantSums != nullptr)
+        in[0][i] -=
+            relevantSums->shift[draw] + std::log(relevantSums->exponentials[draw] / mixture.relevantTokens);
     }
     const auto s1 = hn::Load(d, in[1]);
     auto A = hn::Zero(d);
@@ -67,6 +72,13 @@ double poolPointsOf(const Mixture& mixture, const LabelTerm& term, double scoreG
     std::copy_n(out[2], size, masses + first);
     std::copy_n(out[3], size, variances + first);
     for (size_t i = 0; i < size; ++i) attention += out[4][i];
+    if (relevantSums == nullptr) continue;
+    for (size_t i = 0; i < size; ++i) {
+      const size_t draw = first + i;
+      const double own = mixture.relevantNoiseLevel * out[4][i] / relevantSums->exponentials[draw];
+      eta1[draw] += term.observed * own * relevantSums->weighted[draw];
+      variances[draw] += own * own * relevantSums->squares[draw];
+    }
   }
   return attention;
 }
@@ -134,8 +146,9 @@ RiskPoints undrawnPoints(const Mixture& mixture, PlaneVector q, bool withNormals
     const bool oneKind = mixture.relevantTokens == 0 || mixture.irrelevantTokens() == 0;
     const double A =
         points.uniform || oneKind ? share : mixture.relevantTokens / (mixture.relevantTokens + odds);
-    const double variance =
-        points.noiseless ? 0.0 : mixture.noiseLevel * mixture.noiseLevel * (1.0 - share) / mixture.tokens;
+    const double noise2 = mixture.noiseLevel * mixture.noiseLevel * (1.0 - share);
+    const double relevantNoise2 = mixture.relevantNoiseLevel * mixture.relevantNoiseLevel * share;
+    const double variance = points.noiseless ? 0.0 : (noise2 + relevantNoise2) / mixture.tokens;
     points.relevantAttention += term.probability * A;
     points.batches[0].push_back(segmentOf(mixture, term, points.eta1.size(), 0, nodes));
     points.eta1.insert(points.eta1.end(), nodes, term.observed * (1.0 - A) * term.mu.e1);
@@ -152,6 +165,13 @@ RiskPoints undrawnPoints(const Mixture& mixture, PlaneVector q, bool withNormals
   return points;
 }
 
+// Of no tokens: as one whose score is far below all others.
+ScoreSumBatch weightlessSums(int draws) {
+  const std::vector<double> zeros(draws, 0.0);
+  const std::vector<double> ones(draws, 1.0);
+  return {std::vector<double>(draws, -1e6), ones, ones, zeros};
+}
+
 RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamKey key, bool withNormals,
                        PartRunner& runner, const std::atomic<bool>& cancelled) {
   RiskPoints points{};
@@ -166,9 +186,17 @@ RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamK
   std::vector<double> attention(kRiskBatches, 0.0);
   runner.run(kRiskBatches, [&](int batch, int) {
     if (cancelled) return;
+    const Stream scores(key, Sample::kRisk, Field::kScore, batch);
     ScoreSumBatch sums;
-    drawLatticeSums(Stream(key, Sample::kRisk, Field::kScore, batch), perBatch, mixture.irrelevantTokens(),
-                    mixture.noiseLevel * q.e1, cancelled, sums);
+    ScoreSumBatch relevantSums;
+    if (mixture.irrelevantTokens() > 0)
+      drawLatticeSums(scores, perBatch, mixture.irrelevantTokens(), mixture.noiseLevel * q.e1, cancelled,
+                      sums);
+    else
+      sums = weightlessSums(perBatch);
+    if (mixture.hasRelevantNoise())
+      drawLatticeSums(scores.besides(), perBatch, mixture.relevantTokens, mixture.relevantNoiseLevel * q.e1,
+                      cancelled, relevantSums);
     const size_t normals = static_cast<size_t>(batch) * perBatch;
     if (withNormals) {
       std::vector<double> x;
@@ -179,7 +207,8 @@ RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamK
       const size_t begin = (batch * terms.size() + i) * perBatch;
       points.batches[batch].push_back(segmentOf(mixture, terms[i], begin, normals, perBatch));
       const double total = HWY_DYNAMIC_DISPATCH(poolPointsOf)(
-          mixture, terms[i], dot(terms[i].mu, q) - dot(terms[i].r, q), sums, points.eta1.data() + begin,
+          mixture, terms[i], dot(terms[i].mu, q) - dot(terms[i].r, q), sums,
+          mixture.hasRelevantNoise() ? &relevantSums : nullptr, points.eta1.data() + begin,
           points.eta2.data() + begin, points.irrelevantMasses.data() + begin,
           points.variances.data() + begin);
       attention[batch] += terms[i].probability * total / perBatch;
@@ -187,8 +216,11 @@ RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamK
   });
   constexpr double kCleanest = 1e-142;
   const std::vector<double>& masses = points.irrelevantMasses;
+  // Where relevant tokens have noise, no point is clean.
   const auto clipped =
-      std::count_if(masses.begin(), masses.end(), [](double mass) { return mass < kCleanest; });
+      mixture.hasRelevantNoise()
+          ? 0
+          : std::count_if(masses.begin(), masses.end(), [](double mass) { return mass < kCleanest; });
   points.clipped = static_cast<double>(clipped) / static_cast<double>(masses.size());
   RunningMean mean;
   for (const double value : attention) mean.add(value);
@@ -229,6 +261,7 @@ RiskPoints drawRiskPoints(const Mixture& mixture, double inverseTemperature, int
   RiskPoints points = q.e1 == 0.0 || mixture.isNoiseless()
                           ? undrawnPoints(mixture, q, withNormals)
                           : drawnPoints(mixture, q, draws, key, withNormals, runner, cancelled);
+  points.relevantNoise = mixture.hasRelevantNoise();
   setOrigin(points, mixture);
   if (!cancelled) addMoments(points);
   return points;
@@ -237,7 +270,7 @@ RiskPoints drawRiskPoints(const Mixture& mixture, double inverseTemperature, int
 double noiseUnit(const RiskPoints& points) {
   constexpr double kClean = 1e-70;
   constexpr double kEnough = 1e-60;
-  if (!points.hasDraws()) return 1.0;
+  if (!points.hasDraws() || points.relevantNoise) return 1.0;
   const double most = *std::max_element(points.irrelevantMasses.begin(), points.irrelevantMasses.end());
   return most < kClean ? kEnough / most : 1.0;
 }

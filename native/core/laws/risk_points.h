@@ -53,9 +53,10 @@ struct RiskPoints {
   std::vector<double> normals;  // x ~ N(0, 1) for losses whose mean over the noise has no closed form
   std::vector<double> weights;  // of the points of a segment, of mean 1; empty if all are 1
   std::vector<std::vector<RiskSegment>> batches;
-  bool uniform;    // τ = 0
-  bool noiseless;  // s = 0
-  double clipped;  // share of points that are held at the end of double precision
+  bool uniform;        // τ = 0
+  bool noiseless;      // s = 0
+  bool relevantNoise;  // s stays above 0 as B → 0
+  double clipped;      // share of points that are held at the end of double precision
   PlaneVector
       origin;  // (0, 1/⟨w⋆,e2⟩), on one line (1/β, 0), or 0 where that is not finite or no token is relevant
   // Means over all points.

@@ -14,6 +14,7 @@
 #include "core/base/normal-tail-inl.h"
 #include "core/test_error/score_ladder.h"
 #include "core/test_error/test_error.h"
+#include "core/test_error/unseen_scores.h"
 
 #ifndef PROMPT_ATTENTION_RISK_TAIL_MARGIN
 #define PROMPT_ATTENTION_RISK_TAIL_MARGIN
@@ -112,19 +113,21 @@ class StateErrors {
 
   int tokens() const { return spec_.mixture.irrelevantTokens(); }
   // The scores are c g, and t̃ is along e1: a negative τ has the sign of c.
-  double scale() const { return spec_.mixture.noiseLevel * prompt_.e1; }
+  double scale() const { return spec_.mixture.noiseLevel * promptLength(); }
+  double promptLength() const { return prompt_.e1; }
 
-  void values(const ScoreSums& sums, int count, double* out) {
+  void values(const ScoreSums& sums, const ScoreSums& relevantSums, int count, double* out) {
     std::fill_n(out, kPooledBlock, 0.0);
-    forEach(sums, count, [&](const Pooled& pooled, const LabelTerm& term, const RiskSegment& segment) {
-      if (segment.testProbability == 0.0) return;
-      for (const TailHead& head : spec_.heads) {
-        const PlaneVector w{head.state.w1, head.state.w2};
-        const Margin margin{
-            term.y, dot(term.r, w), dot(term.mu, w), w.e1, noiseNorm(spec_.points, head.state), 0.0};
-        addErrors(pooled, count, margin, head.probability * segment.testProbability, out);
-      }
-    });
+    forEach(sums, relevantSums, count,
+            [&](const Pooled& pooled, const LabelTerm& term, const RiskSegment& segment) {
+              if (segment.testProbability == 0.0) return;
+              for (const TailHead& head : spec_.heads) {
+                const PlaneVector w{head.state.w1, head.state.w2};
+                const Margin margin{
+                    term.y, dot(term.r, w), dot(term.mu, w), w.e1, noiseNorm(spec_.points, head.state), 0.0};
+                addErrors(pooled, count, margin, head.probability * segment.testProbability, out);
+              }
+            });
   }
 
   // Test and training error of each draw, and its part of their derivatives times `weights` into the sums.
@@ -133,36 +136,37 @@ class StateErrors {
            std::vector<StateSlopes>& testBy, std::vector<StateSlopes>& trainingBy) {
     std::fill_n(test, count, 0.0);
     std::fill_n(training, count, 0.0);
-    forEach(sums, count, [&](const Pooled& pooled, const LabelTerm& term, const RiskSegment& segment) {
-      for (size_t h = 0; h < spec_.heads.size(); ++h) {
-        const TailHead& head = spec_.heads[h];
-        TailMargin margin{.relevant = term.observed * term.r,
-                          .irrelevant = term.observed * term.mu,
-                          .y = term.observed,
-                          .w = {head.state.w1, head.state.w2},
-                          .R = noiseNorm(spec_.points, head.state),
-                          .shift = 0.0,
-                          .slopeAtZero = 0.0,
-                          .probability = head.probability * segment.testProbability};
-        if (segment.testProbability > 0.0)
-          HWY_DYNAMIC_DISPATCH(addTailErrorsOf)(pooled, count, margin, weights, test, testBy[h].data());
-        margin.shift = head.slopeAtZero * head.state.chi;
-        margin.slopeAtZero = head.slopeAtZero;
-        margin.probability = head.probability * head.rates.of(term.observed) * segment.probability;
-        HWY_DYNAMIC_DISPATCH(addTailErrorsOf)
-        (pooled, count, margin, weights, training, trainingBy[h].data());
-      }
-    });
+    forEach(sums, workspace_.relevantSums, count,
+            [&](const Pooled& pooled, const LabelTerm& term, const RiskSegment& segment) {
+              for (size_t h = 0; h < spec_.heads.size(); ++h) {
+                const TailHead& head = spec_.heads[h];
+                TailMargin margin{.relevant = term.observed * term.r,
+                                  .irrelevant = term.observed * term.mu,
+                                  .y = term.observed,
+                                  .w = {head.state.w1, head.state.w2},
+                                  .R = noiseNorm(spec_.points, head.state),
+                                  .shift = 0.0,
+                                  .slopeAtZero = 0.0,
+                                  .probability = head.probability * segment.testProbability};
+                if (segment.testProbability > 0.0) HWY_DYNAMIC_DISPATCH(addTailErrorsOf)
+                (pooled, count, margin, weights, test, testBy[h].data());
+                margin.shift = head.slopeAtZero * head.state.chi;
+                margin.slopeAtZero = head.slopeAtZero;
+                margin.probability = head.probability * head.rates.of(term.observed) * segment.probability;
+                HWY_DYNAMIC_DISPATCH(addTailErrorsOf)
+                (pooled, count, margin, weights, training, trainingBy[h].data());
+              }
+            });
   }
 
  private:
   // visit(pooled, term, its segment) for every (y, δ, ỹ).
   template <class Visit>
-  void forEach(const ScoreSums& sums, int count, Visit visit) {
+  void forEach(const ScoreSums& sums, const ScoreSums& relevantSums, int count, Visit visit) {
     for (size_t j = 0; j < terms_.size(); ++j) {
       const LabelTerm& term = terms_[j];
       std::fill_n(workspace_.gaps, kPooledBlock, dot(term.mu, prompt_) - dot(term.r, prompt_));
-      pool(spec_.mixture, workspace_.gaps, count, sums, workspace_.pooled);
+      pool(spec_.mixture, workspace_.gaps, count, sums, relevantSums, workspace_.pooled);
       visit(workspace_.pooled, term, spec_.points.batches[0][j]);
     }
   }
@@ -183,23 +187,30 @@ TailMean tailMean(const WeightedMean& mean, std::vector<StateSlopes> by) {
 
 Missed missedTail(const RiskTailSpec& spec, double error, double squares, PoolingWorkspace& workspace,
                   const std::atomic<bool>& cancelled) {
-  // What plain draws miss of a mean, and of its variance, before the interval is no longer right.
-  constexpr double kShareOfMean = 1e-3;
-  constexpr double kShareOfSquares = 0.05;
+  // What plain draws may miss of a mean, and of its variance. Where a ladder can be had it costs little to
+  // take it; where not, what is missed, which enters the standard error, must be small enough for the
+  // interval.
+  const bool hasLadder = !spec.mixture.hasRelevantNoise();
+  const double shareOfMean = hasLadder ? 1e-3 : 1e-2;
+  const double shareOfSquares = hasLadder ? 0.05 : 0.5;
   StateErrors errors(spec, workspace);
   if (!(squares > 0.0) || spec.draws * error * error < 2.0 * kLeastEffectiveDraws * squares)
     return {error, true};
-  drawScoreSums(tailStream(spec), 0, kPooledBlock, errors.tokens(), errors.scale(), cancelled,
-                workspace.sums);
-  LadderWorkspace scratch;
+  const Mixture& mixture = spec.mixture;
+  const double length = errors.promptLength();
+  drawTokenSums(mixture, tailStream(spec), 0, kPooledBlock, length, cancelled, workspace.sums,
+                workspace.relevantSums);
   const UnseenMoments unseen = unseenMoments(
-      workspace.sums, spec.draws, errors.tokens(), errors.scale(),
-      [&](const ScoreSums& sums, int count, double* out) { errors.values(sums, count, out); }, scratch);
+      workspace.sums, {errors.tokens(), errors.scale()}, workspace.relevantSums,
+      {mixture.hasRelevantNoise() ? mixture.relevantTokens : 0, mixture.relevantNoiseLevel * length},
+      spec.draws, 1.0, [&](const ScoreSums& sums, const ScoreSums& relevantSums, int count, double* out) {
+        errors.values(sums, relevantSums, count, out);
+      });
   // Of the whole, in which what is seen has the rest of the probability.
   const double whole = 1.0 + unseen.probability;
   const double missed = std::abs((error + unseen.power[0]) / whole - error);
-  return {missed, missed > kShareOfMean * error ||
-                      std::abs((squares + unseen.power[1]) / whole - squares) > kShareOfSquares * squares};
+  return {missed, missed > shareOfMean * error ||
+                      std::abs((squares + unseen.power[1]) / whole - squares) > shareOfSquares * squares};
 }
 
 RiskTail riskTail(const RiskTailSpec& spec, PoolingWorkspace& workspace, const std::atomic<bool>& cancelled) {
@@ -209,7 +220,10 @@ RiskTail riskTail(const RiskTailSpec& spec, PoolingWorkspace& workspace, const s
   const double c = errors.scale();
   LadderWorkspace scratch;
   const ScoreLadder ladder = buildLadder(
-      stream, m, c, [&](const ScoreSums& sums, int count, double* out) { errors.values(sums, count, out); },
+      stream, m, c,
+      [&](const ScoreSums& sums, int count, double* out) {
+        errors.values(sums, workspace.relevantSums, count, out);
+      },
       cancelled, scratch);
   WeightedMean test(static_cast<int>(ladder.components.size()));
   WeightedMean training(static_cast<int>(ladder.components.size()));

@@ -61,8 +61,8 @@ struct Missed {
 Missed missedTail(const RiskTailSpec& spec, double error, double squares, PoolingWorkspace& workspace,
                   const std::atomic<bool>& cancelled);
 
-// By the ladder, of spec.draws draws, or as many as its pilot wants up to kMostTailFactor times as many; on
-// to those while fewer than kLeastEffectiveDraws of them are effective.
+// By the ladder, for relevant tokens without noise, of spec.draws draws, or as many as its pilot wants up to
+// kMostTailFactor times as many; on to those while fewer than kLeastEffectiveDraws of them are effective.
 constexpr int kMostTailFactor = 16;
 RiskTail riskTail(const RiskTailSpec& spec, PoolingWorkspace& workspace, const std::atomic<bool>& cancelled);
 

@@ -61,9 +61,11 @@ struct Mixture {
   bool hasRelevantNoise() const { return relevantTokens > 0 && relevantNoiseLevel > 0.0; }
   // No token has noise: features are points of the plane.
   bool isNoiseless() const { return (irrelevantTokens() == 0 || noiseLevel == 0.0) && !hasRelevantNoise(); }
-  // What is known of the noise is known of one Gaussian number an irrelevant token: what projected trials,
-  // laws and exact test errors are made for.
-  bool hasScalarNoise() const { return noise == NoiseKind::kGaussian && !hasRelevantNoise(); }
+  // Along a direction the noise is one Gaussian number a token, and independent across it: what exact test
+  // errors, projected trials and laws are made for.
+  bool isGaussian() const { return noise == NoiseKind::kGaussian; }
+  // The same, and irrelevant tokens alone have noise.
+  bool hasScalarNoise() const { return isGaussian() && !hasRelevantNoise(); }
   PlaneVector contextVector() const { return {contextNorm, 0.0}; }
   PlaneVector signalVector() const;
   // r = q⋆ + y w⋆

@@ -270,6 +270,31 @@ void pool(const Mixture& mixture, const double* gaps, int count, const ScoreSums
     HWY_DYNAMIC_DISPATCH(poolOf)(mixture.relevantTokens, mixture.noiseLevel, gaps, count, sums, pooled);
 }
 
+void pool(const Mixture& mixture, const double* gaps, int count, const ScoreSums& sums,
+          const ScoreSums& relevantSums, Pooled& pooled) {
+  if (!mixture.hasRelevantNoise()) return pool(mixture, gaps, count, sums, pooled);
+  // As k equal scores that weigh as much as theirs.
+  alignas(64) double equalGaps[kPooledBlock] = {};
+  for (int i = 0; i < count; ++i)
+    equalGaps[i] =
+        gaps[i] - relevantSums.shift[i] - std::log(relevantSums.exponentials[i] / mixture.relevantTokens);
+  pool(mixture, equalGaps, count, sums, pooled);
+  for (int i = 0; i < count; ++i) {
+    const double scale = mixture.relevantNoiseLevel * pooled.relevantMass[i] / relevantSums.exponentials[i];
+    pooled.alongPrompt[i] += scale * relevantSums.weighted[i];
+    pooled.variance[i] += scale * scale * relevantSums.squares[i];
+  }
+}
+
+void drawTokenSums(const Mixture& mixture, const Stream& scores, uint64_t first, int count, double length,
+                   const std::atomic<bool>& cancelled, ScoreSums& sums, ScoreSums& relevantSums) {
+  drawScoreSums(scores, first, count, mixture.irrelevantTokens(), mixture.noiseLevel * length, cancelled,
+                sums);
+  if (mixture.hasRelevantNoise())
+    drawScoreSums(scores.besides(), first, count, mixture.relevantTokens, mixture.relevantNoiseLevel * length,
+                  cancelled, relevantSums);
+}
+
 void addErrors(const Pooled& pooled, int count, const Margin& margin, double weight, double* errors) {
   HWY_DYNAMIC_DISPATCH(addErrorsOf)(pooled, count, margin, weight, errors);
 }

@@ -11,6 +11,13 @@
 //   t̃  = σ (1 − A) Sg / S1                            noise along q̂
 //   s² = σ² (1 − A)² S2 / S1²                         variance of the noise in every orthogonal direction
 //
+// Where relevant tokens have noise too (theory.md §12) their k scores a_r + c_R g_t have sums R1, R2, Rg of
+// the same kind, and
+//
+//   A  = e^{a_r} R1 / (e^{a_r} R1 + e^{a_μ} S1)
+//   t̃  = σ_R A Rg / R1 + σ (1 − A) Sg / S1
+//   s² = σ_R² A² R2 / R1² + σ² (1 − A)² S2 / S1²
+//
 // The g_t are drawn and summed in one go and never stored. Examples lie side by side in the lanes of a
 // vector: the normals of a stream go to groups of kPooledGroup examples, token by token,
 //
@@ -59,8 +66,11 @@ struct Pooled {
   alignas(64) double variance[kPooledBlock];        // s²
 };
 
-// Pools `count` examples; gaps[kPooledBlock] holds a_μ − a_r of each.
+// Pools `count` examples; gaps[kPooledBlock] holds a_μ − a_r of each. Relevant tokens have no noise.
 void pool(const Mixture& mixture, const double* gaps, int count, const ScoreSums& sums, Pooled& pooled);
+// The same with the sums of relevant tokens, which are not read where those have no noise.
+void pool(const Mixture& mixture, const double* gaps, int count, const ScoreSums& sums,
+          const ScoreSums& relevantSums, Pooled& pooled);
 
 // What the error of a head needs to know of one (y, δ): f | draw ~ N(A·relevant + (1−A)·irrelevant +
 // t̃·alongPrompt − intercept, s²·orthogonal²).
@@ -80,6 +90,7 @@ void addErrors(const Pooled& pooled, int count, const Margin& margin, double wei
 // Scratch of one thread.
 struct PoolingWorkspace {
   ScoreSums sums;
+  ScoreSums relevantSums;  // where relevant tokens have noise
   Pooled pooled;
   alignas(64) double gaps[kPooledBlock];
   alignas(64) double values[kPooledBlock];
@@ -87,12 +98,18 @@ struct PoolingWorkspace {
   std::vector<LabelTerm> terms;  // of a table of labels
 };
 
+// Sums of the scores of examples first … first+count−1 under a prompt of norm |length| into `sums` and, where
+// relevant tokens have noise, `relevantSums`, whose scores are those of scores.besides(). The noise has the
+// sign of `length`.
+void drawTokenSums(const Mixture& mixture, const Stream& scores, uint64_t first, int count, double length,
+                   const std::atomic<bool>& cancelled, ScoreSums& sums, ScoreSums& relevantSums);
+
 // Pools examples first … first+count−1 of a sample of a trial under a prompt with plane coordinates `prompt`
-// and noise scale c = σ‖q‖ (its sign: see drawScoreSums), and calls visit(begin, size) for each block of
+// and norm |length| (its sign: see drawTokenSums), and calls visit(begin, size) for each block of
 // them: workspace.pooled and workspace.labels then hold examples begin … begin+size−1 and workspace.terms the
 // label table. `first` is a multiple of kPooledGroup. Ends early once `cancelled`.
 template <class Visit>
-void forEachPooled(const Mixture& mixture, PlaneVector prompt, double c, StreamKey key, Sample sample,
+void forEachPooled(const Mixture& mixture, PlaneVector prompt, double length, StreamKey key, Sample sample,
                    uint64_t trial, int first, int count, const std::atomic<bool>& cancelled,
                    PoolingWorkspace& workspace, Visit visit) {
   LabelSampler labels(mixture, key, sample, trial);
@@ -106,8 +123,8 @@ void forEachPooled(const Mixture& mixture, PlaneVector prompt, double c, StreamK
       const LabelTerm& term = workspace.terms[workspace.labels[i].term];
       workspace.gaps[i] = dot(term.mu, prompt) - dot(term.r, prompt);
     }
-    drawScoreSums(scores, begin, size, mixture.irrelevantTokens(), c, cancelled, workspace.sums);
-    pool(mixture, workspace.gaps, size, workspace.sums, workspace.pooled);
+    drawTokenSums(mixture, scores, begin, size, length, cancelled, workspace.sums, workspace.relevantSums);
+    pool(mixture, workspace.gaps, size, workspace.sums, workspace.relevantSums, workspace.pooled);
     visit(begin, size);
   }
 }

@@ -37,10 +37,11 @@ StreamKey deriveKey(uint64_t seed, const uint32_t* cellKey);
 // What a stream is for: the sample it belongs to and the field of that sample.
 // kTraining is the first training sample; the three-step trajectory has two more.
 enum class Sample : uint32_t { kTraining = 0, kSecond = 1, kThird = 2, kTest = 8, kRisk = 9 };
-// More of the same sample, where a field has two meanings: kLabel says which labels are flipped, kNoise is
-// that of relevant tokens (k·d numbers per example).
+// More of the same sample, where a field has two meanings: kLabel says which labels are flipped, kNoise and
+// kScore are those of relevant tokens (k·d and k numbers per example).
+constexpr uint32_t kBesides = 4;
 constexpr Sample besides(Sample sample) {
-  return static_cast<Sample>(static_cast<uint32_t>(sample) + 4);
+  return static_cast<Sample>(static_cast<uint32_t>(sample) + kBesides);
 }
 enum class Field : uint32_t {
   kLabel = 0,           // one uniform per example
@@ -89,6 +90,8 @@ class Stream {
   double normal(uint64_t position) const;
 
   const StreamAddress& address() const { return address_; }
+  // The same field of besides(its sample).
+  Stream besides() const { return {address_.key, address_.purpose + kBesides * 16, address_.trial}; }
 
  private:
   StreamAddress address_;

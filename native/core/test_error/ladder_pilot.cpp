@@ -12,10 +12,6 @@ constexpr uint64_t kPilotPosition = uint64_t{1} << 34;
 constexpr double kPlainShare = 0.2;
 constexpr double kNetShare = 0.1;
 
-double upperTail(double x) {
-  return 0.5 * std::erfc(x * M_SQRT1_2);
-}
-
 // All shifts that a pilot tries, in units of `step`: one token, all tokens, both.
 ScoreLadder wideLadder(int m, double step) {
   ScoreLadder ladder;
@@ -164,67 +160,6 @@ bool reachesEdge(const ScoreLadder& wide, const std::vector<double>& shares) {
 }
 
 }  // namespace
-
-UnseenMoments unseenMoments(const ScoreSums& plain, double draws, int m, double c, const ValuesOf& valuesOf,
-                            LadderWorkspace& workspace) {
-  constexpr int kBackgrounds = 4;
-  constexpr int kSteps = 8;
-  constexpr double kStep = 0.8;
-  UnseenMoments unseen{};
-  ScoreSums& sums = workspace.sums;
-  const double scale = std::abs(c);
-  const double sign = c < 0.0 ? -1.0 : 1.0;
-  // Shift `out` of all tokens of background i, or token of its own in place of a typical one.
-  const auto setAll = [&](int at, int i, double out) {
-    sums.shift[at] = plain.shift[i] + scale * out;
-    sums.exponentials[at] = plain.exponentials[i];
-    sums.squares[at] = plain.squares[i];
-    sums.weighted[at] = plain.weighted[i] + sign * out * plain.exponentials[i];
-  };
-  const auto setOne = [&](int at, int i, double out) {
-    const double top = std::max(plain.shift[i], scale * out);
-    const double before = std::exp(plain.shift[i] - top);
-    const double added = std::exp(scale * out - top);
-    sums.shift[at] = top;
-    sums.exponentials[at] = before * plain.exponentials[i] + added;
-    sums.squares[at] = before * before * plain.squares[i] + added * added;
-    sums.weighted[at] = before * plain.weighted[i] + sign * added * out;
-  };
-  const double perRoot = 1.0 / std::sqrt(static_cast<double>(m));
-  struct Family {
-    double count;      // of normals that may be the one far out
-    double direction;  // of a shift of all; 0 for one token
-  };
-  const Family families[] = {{1.0, 1.0}, {1.0, -1.0}, {static_cast<double>(m), 0.0}};
-  const int used = m > 1 ? 3 : 2;
-  // The furthest of count·draws normals is about here.
-  const auto furthest = [&](const Family& family) {
-    return std::max(1.5, std::sqrt(2.0 * std::log(std::max(family.count * draws / 8.0, 2.0))));
-  };
-  int at = 0;
-  for (int f = 0; f < used; ++f)
-    for (int s = 0; s < kSteps; ++s)
-      for (int i = 0; i < kBackgrounds; ++i, ++at) {
-        const double out = furthest(families[f]) + kStep * (s + 0.5);
-        if (families[f].direction == 0.0)
-          setOne(at, i, out);
-        else
-          setAll(at, i, families[f].direction * out * perRoot);
-      }
-  valuesOf(sums, at, workspace.values);
-  at = 0;
-  for (int f = 0; f < used; ++f)
-    for (int s = 0; s < kSteps; ++s) {
-      const double from = furthest(families[f]) + kStep * s;
-      const double probability = families[f].count * (upperTail(from) - upperTail(from + kStep));
-      unseen.probability += probability;
-      for (int i = 0; i < kBackgrounds; ++i, ++at) {
-        double power = probability / kBackgrounds;
-        for (double& sum : unseen.power) sum += power *= workspace.values[at];
-      }
-    }
-  return unseen;
-}
 
 ScoreLadder buildLadder(const Stream& stream, int m, double c, const ValuesOf& valuesOf,
                         const std::atomic<bool>& cancelled, LadderWorkspace& workspace) {

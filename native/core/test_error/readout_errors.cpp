@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/test_error/unseen_scores.h"
+
 namespace prompt_attention {
 
 namespace {
@@ -43,8 +45,10 @@ void ReadoutErrors::choose(const std::vector<Readout>& pilots, const Stream& sco
       error += value / kPooledBlock;
       seenSquares += value * value / kPooledBlock;
     }
-    const UnseenMoments more =
-        unseenMoments(pooling_.sums, kPooledBlock, m, scaleOf(readout), valuesOf(readout), scratch);
+    const ValuesOf values = valuesOf(readout);
+    const UnseenMoments more = unseenMoments(
+        pooling_.sums, {m, scaleOf(readout)}, pooling_.relevantSums, {}, kPooledBlock, 1.0,
+        [&](const ScoreSums& sums, const ScoreSums&, int count, double* out) { values(sums, count, out); });
     seen += error;
     unseen += more.power[0];
     unseenSquares += more.power[1];

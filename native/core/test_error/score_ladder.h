@@ -13,7 +13,7 @@
 //
 // The ladder is chosen by a pilot (buildLadder): a wide ladder is tried on draws of their own, the shares
 // follow the contributions found (steps of expectation–maximisation), and what is left out keeps a coarse
-// net. Whether it pays is asked before (unseenMoments): the sample that is suspected cannot tell.
+// net. Whether it pays is asked before (unseen_scores.h).
 //
 // Cost of a draw: per token a normal and two exponentials in double precision, some five times the plain
 // draw; per component an exponential. Failure: modes that no component resembles have few effective draws, or
@@ -83,15 +83,6 @@ struct LadderWorkspace {
 void drawLadderSums(const Stream& stream, uint64_t first, int count, int m, double c,
                     const ScoreLadder& ladder, const std::atomic<bool>& cancelled, LadderWorkspace& workspace,
                     ScoreSums& sums, double* weights);
-
-// Σ over what `draws` plain draws most likely did not see of P·E[value^k], k = 1 … 4: one score, or all
-// together, further out than any of theirs. From the sums of a few plain draws; cost: some hundred values.
-struct UnseenMoments {
-  double probability;
-  double power[4];
-};
-UnseenMoments unseenMoments(const ScoreSums& plain, double draws, int m, double c, const ValuesOf& valuesOf,
-                            LadderWorkspace& workspace);
 
 // The ladder for the given values. The pilot's draws are positions of the stream from 2³⁴ on.
 ScoreLadder buildLadder(const Stream& stream, int m, double c, const ValuesOf& valuesOf,

@@ -6,7 +6,9 @@
 #include "core/attention/attention.h"
 #include "core/base/blas.h"
 #include "core/base/running_mean.h"
+#include "core/test_error/plain_moments.h"
 #include "core/test_error/score_ladder.h"
+#include "core/test_error/unseen_scores.h"
 
 namespace prompt_attention {
 
@@ -14,8 +16,11 @@ namespace {
 
 TestError meanPoolingError(const Mixture& mixture, const Readout& readout, std::vector<LabelTerm>& terms) {
   const double zeta = static_cast<double>(mixture.relevantTokens) / mixture.tokens;
-  const double deviation =
-      mixture.noiseLevel * std::sqrt(static_cast<double>(mixture.irrelevantTokens())) / mixture.tokens;
+  const auto deviationOf = [&](double level, int tokens) {
+    return level * std::sqrt(static_cast<double>(tokens)) / mixture.tokens;
+  };
+  const double deviation = std::hypot(deviationOf(mixture.noiseLevel, mixture.irrelevantTokens()),
+                                      deviationOf(mixture.relevantNoiseLevel, mixture.relevantTokens));
   double error = 0.0;
   labelTable(mixture, terms);
   for (const LabelTerm& term : terms) {
@@ -58,16 +63,30 @@ class ConditionalErrors {
       : mixture_(mixture), readout_(readout), workspace_(workspace) {
     labelTable(mixture, workspace.terms);
   }
+  NoisyScores irrelevantScores() const {
+    return {mixture_.irrelevantTokens(), mixture_.noiseLevel * readout_.promptNorm};
+  }
+  // Of none where relevant tokens have no noise.
+  NoisyScores relevantScores() const {
+    return {mixture_.hasRelevantNoise() ? mixture_.relevantTokens : 0,
+            mixture_.relevantNoiseLevel * readout_.promptNorm};
+  }
+  // Plain draws first … first+count−1 of the scores into the workspace's sums.
+  void draw(const Stream& scores, uint64_t first, int count, const std::atomic<bool>& cancelled) const {
+    drawTokenSums(mixture_, scores, first, count, readout_.promptNorm, cancelled, workspace_.sums,
+                  workspace_.relevantSums);
+  }
   // Errors of the draws into values[kPooledBlock]; calls visit(probability) after each (y, δ), when
   // workspace.pooled holds its masses.
   template <class Visit>
-  void operator()(const ScoreSums& sums, int count, double* values, Visit visit) const {
+  void operator()(const ScoreSums& sums, const ScoreSums& relevantSums, int count, double* values,
+                  Visit visit) const {
     std::fill_n(values, kPooledBlock, 0.0);
     for (const LabelTerm& term : workspace_.terms) {
       if (term.probability == 0.0) continue;
       std::fill_n(workspace_.gaps, kPooledBlock,
                   dot(term.mu, readout_.prompt) - dot(term.r, readout_.prompt));
-      pool(mixture_, workspace_.gaps, count, sums, workspace_.pooled);
+      pool(mixture_, workspace_.gaps, count, sums, relevantSums, workspace_.pooled);
       const Margin margin{term.y,
                           dot(term.r, readout_.head),
                           dot(term.mu, readout_.head),
@@ -78,101 +97,14 @@ class ConditionalErrors {
       visit(term.probability);
     }
   }
+  void operator()(const ScoreSums& sums, const ScoreSums& relevantSums, int count, double* values) const {
+    (*this)(sums, relevantSums, count, values, [](double) {});
+  }
 
  private:
   const Mixture& mixture_;
   const Readout& readout_;
   PoolingWorkspace& workspace_;
-};
-
-// How much longer a standard error must be for ±1.96 of them to cover 95 % although the mean is skewed: by
-// the Edgeworth expansion of a Studentised mean (Hall 1992, §2.6) the coverage falls short by 2 z φ(z) γ² (z⁴
-// + 2z² − 3)/18, γ the skewness of the mean.
-double forSkewness(double squaredSkewness) {
-  return 1.0 + 1.08 * squaredSkewness;
-}
-
-// Found by calibration (test/audit/test-error.ts). Fewer effective draws than a ladder needs will do: what
-// was not seen is accounted for, and so is skewness.
-constexpr double kLeastPlainDraws = 30.0;
-constexpr double kLargestPlainSkewness = 1.0;
-
-double largestOf(const double* values, int count) {
-  return *std::max_element(values, values + count);
-}
-
-// Moments E[v^k], k = 1 … 4, of a sample of errors and of what it did not see, relative to powers of a scale
-// that no error is above.
-class PlainMoments {
- public:
-  explicit PlainMoments(double scale) : scale_(scale) {}
-  void add(const double* errors, int count) {
-    rescale(largestOf(errors, count));
-    const double perScale = 1.0 / scale_;
-    draws_ += count;
-    // Four sums side by side, which a compiler turns into vectors.
-    constexpr int kLanes = 4;
-    double lanes[4][kLanes] = {};
-    for (int i = 0; i < count; i += kLanes)
-      for (int lane = 0; lane < kLanes; ++lane) {
-        const double v = i + lane < count ? errors[i + lane] * perScale : 0.0;
-        const double square = v * v;
-        lanes[0][lane] += v;
-        lanes[1][lane] += square;
-        lanes[2][lane] += square * v;
-        lanes[3][lane] += square * square;
-      }
-    for (int k = 0; k < 4; ++k)
-      for (int lane = 0; lane < kLanes; ++lane) sums_[k] += lanes[k][lane];
-  }
-  double effectiveDraws() const { return sums_[0] > 0.0 ? sums_[0] / sums_[1] * sums_[0] : 0.0; }
-  // Whether the mean of `draws` such draws is close to normal and its standard error well estimated.
-  bool suffice(double draws, const UnseenMoments& unseen) const {
-    double moment[4];
-    for (int k = 0; k < 4; ++k)
-      moment[k] = (sums_[k] / draws_ + unseen.power[k]) / (1.0 + unseen.probability);
-    const double mean = moment[0];
-    const double variance = moment[1] - mean * mean;
-    if (areAlike(mean, variance)) return mean > 0.0;
-    const double third = moment[2] - 3.0 * mean * moment[1] + 2.0 * mean * mean * mean;
-    const double fourth =
-        moment[3] - 4.0 * mean * third - 6.0 * mean * mean * variance - mean * mean * mean * mean;
-    return draws * mean * mean >= std::max(kLeastPlainDraws, kLeastPlainShare * draws) * moment[1] &&
-           third * third <= kLargestSkewness * draws * variance * variance * variance &&
-           fourth <= kLargestKurtosis * draws * variance * variance;
-  }
-  double squaredSkewness() const {
-    const double mean = sums_[0] / draws_;
-    const double variance = sums_[1] / draws_ - mean * mean;
-    if (areAlike(mean, variance)) return 0.0;
-    const double third = sums_[2] / draws_ - 3.0 * mean * sums_[1] / draws_ + 2.0 * mean * mean * mean;
-    return third * third / (draws_ * variance * variance * variance);
-  }
-  // Whether the interval of the mean of these draws can be trusted, of which a pilot has said so.
-  bool areReliable() const {
-    const double mean = sums_[0] / draws_;
-    return areAlike(mean, sums_[1] / draws_ - mean * mean) ||
-           (effectiveDraws() >= kLeastPlainDraws && squaredSkewness() <= kLargestPlainSkewness);
-  }
-
- private:
-  // A ladder costs about five times as much a draw, and a quarter of its draws are effective or more: it pays
-  // long before.
-  static constexpr double kLeastPlainShare = 0.005;
-  static constexpr double kLargestKurtosis = 1.0;
-
-  static bool areAlike(double mean, double variance) { return variance <= 1e-7 * mean * mean; }
-  void rescale(double largest) {
-    if (!(largest > scale_)) return;
-    const double ratio = scale_ / largest;
-    double power = 1.0;
-    for (double& sum : sums_) sum *= power *= ratio;
-    scale_ = largest;
-  }
-
-  double scale_;
-  double draws_ = 0.0;
-  double sums_[4] = {0.0, 0.0, 0.0, 0.0};
 };
 
 // What tiny errors are told in, whose squares would be 0. A power of two, so that scaling rounds nothing;
@@ -186,34 +118,37 @@ double unitOf(double scale) {
 constexpr uint64_t kPilotPosition = uint64_t{1} << 33;
 constexpr int kLeastPilotDraws = 128;
 constexpr double kLeastPilotEffectiveDraws = 10.0;
-constexpr int kMostPlainDraws = 1 << 13;
+// Where plain draws end.
+struct PlainLimits {
+  int draws;
+  double effectiveShare;
+};
+// A ladder costs about five times as much a draw, and a quarter of its draws are effective or more: it pays
+// long before.
+constexpr PlainLimits kBesideLadder{1 << 13, 0.005};
+constexpr PlainLimits kAlone{1 << 16, 0.0};
 struct PlainPilot {
-  int draws;     // 0 where a ladder is better
+  int draws;     // 0 where no number within the limits will do
   double scale;  // of the errors
 };
-PlainPilot pilotOf(const ConditionalErrors& conditional, const Stream& scores, int draws, int m, double c,
+PlainPilot pilotOf(const ConditionalErrors& conditional, const Stream& scores, int draws, PlainLimits limits,
                    const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
   const int count = std::clamp(draws / 4 / kPooledGroup * kPooledGroup, kLeastPilotDraws, kPooledBlock);
-  drawScoreSums(scores, kPilotPosition, count, m, c, cancelled, workspace.sums);
-  conditional(workspace.sums, count, workspace.values, [](double) {});
-  double scale = std::max(largestOf(workspace.values, count), kLeastError);
-  double values[kPooledBlock];
-  std::copy_n(workspace.values, count, values);
-  LadderWorkspace scratch;
+  conditional.draw(scores, kPilotPosition, count, cancelled);
+  conditional(workspace.sums, workspace.relevantSums, count, workspace.values);
   const UnseenMoments unseen = unseenMoments(
-      workspace.sums, count, m, c,
-      [&](const ScoreSums& sums, int unseenCount, double* out) {
-        conditional(sums, unseenCount, out, [](double) {});
-        scale = std::max(scale, largestOf(out, unseenCount));
-        for (int i = 0; i < unseenCount; ++i) out[i] /= scale;
-      },
-      scratch);
+      workspace.sums, conditional.irrelevantScores(), workspace.relevantSums, conditional.relevantScores(),
+      count, std::max(largestOf(workspace.values, count), kLeastError),
+      [&](const ScoreSums& sums, const ScoreSums& relevantSums, int unseenCount, double* out) {
+        conditional(sums, relevantSums, unseenCount, out);
+      });
+  const double scale = unseen.scale;
   PlainMoments moments(scale);
-  moments.add(values, count);
+  moments.add(workspace.values, count);
   if (moments.effectiveDraws() < kLeastPilotEffectiveDraws) return {0, scale};
   int wanted = draws;
-  while (!moments.suffice(wanted / kPilotMargin, unseen)) {
-    if (wanted >= kMostPlainDraws) return {0, scale};
+  while (!moments.suffice(wanted / kPilotMargin, unseen, limits.effectiveShare)) {
+    if (wanted >= limits.draws) return {0, scale};
     wanted *= 2;
   }
   return {wanted, scale};
@@ -238,8 +173,8 @@ double plainAttention(const Mixture& mixture, const Readout& readout, const Stre
 }
 
 // By a ladder, of `draws` draws, or as many as its pilot wants up to kMostDrawsMore times as many; on to
-// those as long as, against the pilot, too few of them are effective. Attention, which no rare draw carries,
-// is that of plain draws: a ratio of weighted sums would be biased.
+// those as long as, against the pilot, too few of them are effective. Relevant tokens have no noise.
+// Attention, which no rare draw carries, is that of plain draws: a ratio of weighted sums would be biased.
 TestError ladderTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
                           const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
   const int m = mixture.irrelevantTokens();
@@ -249,7 +184,7 @@ TestError ladderTestError(const Mixture& mixture, const Readout& readout, const 
   const ScoreLadder ladder = buildLadder(
       scores, m, c,
       [&](const ScoreSums& sums, int count, double* values) {
-        conditional(sums, count, values, [](double) {});
+        conditional(sums, workspace.relevantSums, count, values);
       },
       cancelled, scratch);
   WeightedMean error(static_cast<int>(ladder.components.size()));
@@ -263,7 +198,7 @@ TestError ladderTestError(const Mixture& mixture, const Readout& readout, const 
       const int64_t left = (end - first + kLadderPeriod - 1) / kLadderPeriod * kLadderPeriod;
       const int count = static_cast<int>(std::min<int64_t>(kPooledBlock, left));
       drawLadderSums(scores, first, count, m, c, ladder, cancelled, scratch, workspace.sums, scratch.weights);
-      conditional(workspace.sums, count, workspace.values, [](double) {});
+      conditional(workspace.sums, workspace.relevantSums, count, workspace.values);
       for (int i = 0; i < count; ++i)
         error.add(ladder.slots[(first + i) % kLadderPeriod], scratch.weights[i] * workspace.values[i]);
       first += count;
@@ -308,19 +243,21 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
                             const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
   if (mixture.isNoiseless()) return noiselessError(mixture, readout, workspace.terms);
   if (readout.promptNorm == 0.0) return meanPoolingError(mixture, readout, workspace.terms);
-  const int m = mixture.irrelevantTokens();
-  const double c = mixture.noiseLevel * readout.promptNorm;
   const ConditionalErrors conditional(mixture, readout, workspace);
-  const PlainPilot pilot = pilotOf(conditional, scores, draws, m, c, cancelled, workspace);
-  if (pilot.draws == 0) return ladderTestError(mixture, readout, scores, draws, cancelled, workspace);
+  // A ladder shifts the scores of irrelevant tokens only.
+  const PlainLimits limits = mixture.hasRelevantNoise() ? kAlone : kBesideLadder;
+  const PlainPilot pilot = pilotOf(conditional, scores, draws, limits, cancelled, workspace);
+  if (pilot.draws == 0 && !mixture.hasRelevantNoise())
+    return ladderTestError(mixture, readout, scores, draws, cancelled, workspace);
+  const int plainDraws = pilot.draws > 0 ? pilot.draws : std::max(draws, kBesideLadder.draws);
   RunningMean error;
   double unit = unitOf(pilot.scale);
   PlainMoments moments(pilot.scale);
   double attention = 0.0;
-  for (int first = 0, count; first < pilot.draws && !cancelled; first += count) {
-    count = std::min(kPooledBlock, pilot.draws - first);
-    drawScoreSums(scores, first, count, m, c, cancelled, workspace.sums);
-    conditional(workspace.sums, count, workspace.values, [&](double probability) {
+  for (int first = 0, count; first < plainDraws && !cancelled; first += count) {
+    count = std::min(kPooledBlock, plainDraws - first);
+    conditional.draw(scores, first, count, cancelled);
+    conditional(workspace.sums, workspace.relevantSums, count, workspace.values, [&](double probability) {
       double mass = 0.0;
       for (int i = 0; i < count; ++i) mass += workspace.pooled.relevantMass[i];
       attention += probability * mass;
@@ -335,8 +272,8 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
     error.add(workspace.values, count);
   }
   const double standardError = unit * error.standardError() * forSkewness(moments.squaredSkewness());
-  return {unit * error.mean(), standardError, attention / pilot.draws, moments.effectiveDraws(),
-          moments.areReliable()};
+  return {unit * error.mean(), standardError, attention / plainDraws, moments.effectiveDraws(),
+          pilot.draws > 0 && moments.areReliable()};
 }
 
 TestError countedShare(double errors, double draws, double relevantAttention) {

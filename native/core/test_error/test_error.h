@@ -74,8 +74,9 @@ constexpr double kLeastErrorsSeen = 10.0;
 double misclassification(double marginMean, double marginDeviation);
 
 // Gaussian noise only. Draw j has the scores of example j of the stream (pooling.h); a pilot looks at others
-// of the stream and chooses between plain draws, `draws` or more, and a ladder of them. These return early,
-// with a useless result, once `cancelled`.
+// of the stream and chooses between plain draws, `draws` or more, and a ladder of them. Where relevant tokens
+// have noise there is no ladder, and an error that needs one is not reliable. These return early, with a
+// useless result, once `cancelled`.
 TestError gaussianTestError(const Mixture& mixture, const Readout& readout, const Stream& scores, int draws,
                             const std::atomic<bool>& cancelled, PoolingWorkspace& workspace);
 

@@ -85,7 +85,8 @@ TestError countedError(const DescentSpec& spec, uint64_t trial, const std::atomi
 }
 
 bool hasGaussianMetrics(const DescentSpec& spec) {
-  return spec.mixture.hasScalarNoise() && spec.model.kind != ModelKind::kMatrixAttention;
+  if (spec.model.kind == ModelKind::kLinearAttention) return spec.mixture.hasScalarNoise();
+  return spec.mixture.isGaussian() && spec.model.kind != ModelKind::kMatrixAttention;
 }
 
 // The law of f needs only this of q (null for 0) and w.

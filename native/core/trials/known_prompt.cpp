@@ -18,8 +18,8 @@ template <class Visit>
 void forEachTrainingBlock(const KnownPromptSpec& spec, uint64_t trial, int first, int count,
                           const std::atomic<bool>& cancelled, PoolingWorkspace& workspace, Visit visit) {
   const PlaneVector prompt = spec.inverseTemperature * spec.mixture.contextVector();
-  forEachPooled(spec.mixture, prompt, spec.mixture.noiseLevel * prompt.e1, spec.key, Sample::kTraining, trial,
-                first, count, cancelled, workspace, visit);
+  forEachPooled(spec.mixture, prompt, prompt.e1, spec.key, Sample::kTraining, trial, first, count, cancelled,
+                workspace, visit);
 }
 
 // A r + (1−A) μ + t̃ e1 of example i of the workspace.
@@ -179,8 +179,8 @@ HeadInFrame averageWeighted(const KnownPromptSpec& spec, uint64_t trial, const s
       const LabelTerm& term = pooling.terms[pooling.labels[i].term];
       const Pooled& pooled = pooling.pooled;
       const double variance = pooled.variance[i];
-      const double purity =
-          attentionPurity(pooled.irrelevantMass[i], mixture.irrelevantTokens(), variance, mixture.noiseLevel);
+      const double purity = attentionPurity(pooled.irrelevantMass[i], mixture.irrelevantTokens(), variance,
+                                            std::max(mixture.noiseLevel, mixture.relevantNoiseLevel));
       const double weight = exampleWeight(pooled.relevantMass[i], purity);
       const double shrunk = unit.include(weight);
       const double omega = unit.of(weight);
@@ -277,7 +277,7 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
     if (outcome.status != TrialStatus::kOk) return outcome.status;
     if (weighted) w[0] = 0.0;
     head = {{w[0], d > 1 ? w[1] : 0.0}, d > 2 ? std::sqrt(dot(w.data() + 2, w.data() + 2, d - 2)) : 0.0};
-    if (!spec.mixture.hasScalarNoise()) {
+    if (!spec.mixture.isGaussian()) {
       const TestError test = countedTestError(spec.mixture, q, w.data(), 0.0, spec.key, trial, spec.testDraws,
                                               cancelled, workspace.example);
       metrics.error = test.error;

@@ -170,7 +170,7 @@ TrialStatus runThreeStepTrial(const ThreeStepSpec& spec, uint64_t trial, const s
     return TrialStatus::kDiverged;
   }
   TestError test;
-  if (mixture.hasScalarNoise() || mixture.isNoiseless()) {
+  if (mixture.isGaussian() || mixture.isNoiseless()) {
     Readout readout =
         makeReadout(iterates.q1.data(), iterates.w2.data(), static_cast<int>(iterates.q1.size()));
     readout.intercept = iterates.intercept;

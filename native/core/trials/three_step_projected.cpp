@@ -106,7 +106,7 @@ class ProjectedTrial {
     const Stream residuals(spec_.key, Sample::kThird, Field::kResidual, trial_);
     PoolingWorkspace& pooling = workspace_.pooling;
     double* residualNormals = pooling.values;
-    const double scale = mixture_.noiseLevel * std::sqrt(dot(q1, q1));
+    const double length = std::sqrt(dot(q1, q1));
     WeightedSum P;
     WeightedSum M;
     double covariance = 0.0;
@@ -129,7 +129,7 @@ class ProjectedTrial {
         covariance += p * tokenVariance;
       }
     };
-    forEachPooled(mixture_, planeOf(q1), scale, spec_.key, Sample::kThird, trial_, 0, n, cancelled_, pooling,
+    forEachPooled(mixture_, planeOf(q1), length, spec_.key, Sample::kThird, trial_, 0, n, cancelled_, pooling,
                   addBlock);
     // Cholesky factor of the joint covariance of the two remaining noise sums.
     const double l11 = std::sqrt(P.variance);

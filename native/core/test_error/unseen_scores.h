@@ -1,0 +1,34 @@
+// What a sample of scores most likely did not see of an average (theory.md §10): the sample that is suspected
+// cannot tell. One score, or all of them, further out than any of the draws are put in place of those of a
+// few draws, and what values they have is weighed with how likely they are.
+#pragma once
+
+#include <functional>
+
+#include "core/mixture/pooling.h"
+
+namespace prompt_attention {
+
+// Values of the draws with the given sums of irrelevant and relevant tokens, into values[kPooledBlock].
+using TokenValuesOf =
+    std::function<void(const ScoreSums& sums, const ScoreSums& relevantSums, int count, double* values)>;
+
+// A population of tokens whose scores are noisy: their number and the scale of their scores.
+struct NoisyScores {
+  int tokens;
+  double scale;  // its sign as in drawScoreSums
+};
+
+// Σ over what `draws` plain draws most likely did not see of P·E[value^k], k = 1 … 4.
+struct UnseenMoments {
+  double probability;
+  double power[4];  // of values relative to `scale`
+  double scale;     // no value that was found is above it
+};
+
+// From the sums of a few plain draws; cost: some hundred values. `scale`: of the moments, or less than some
+// value that is found. Where relevant tokens have no noise their sums are not read, and have 0 tokens.
+UnseenMoments unseenMoments(const ScoreSums& plain, NoisyScores irrelevant, const ScoreSums& plainRelevant,
+                            NoisyScores relevant, double draws, double scale, const TokenValuesOf& valuesOf);
+
+}  // namespace prompt_attention
