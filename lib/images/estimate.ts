@@ -1,15 +1,14 @@
 import { OptionRangeError, OptionTypeError } from '../base/errors.js';
-import { hashKey } from '../base/hash.js';
 import { allFinished, type JobOptions, runJob } from '../base/job.js';
 import { type NativePrincipalComponents, native } from '../base/native.js';
 import { finiteVector, parseOptions } from '../base/options.js';
 import { type ContextualMixture, contextualMixture } from '../mixture/mixture.js';
 import { readTokens, requireLabels } from '../models/data.js';
 import { linearAttention, promptAttention, promptTunedLayer } from '../models/index.js';
-import { kChoicePurpose } from '../real-data/choices.js';
 import { relevantMass } from '../real-data/evaluation.js';
 import type { ContextualImages } from './contextual-images.js';
 import type { MeasuredNoise } from './measured-noise.js';
+import { average, massMoments, noiseRatio, pooledMoments, scoreMoments } from './pooled-moments.js';
 
 /** A contextual mixture that stands for real tokens, and the prompt in it: what {@link risk.knownPrompt} takes. */
 export interface PlugIn {
@@ -23,13 +22,13 @@ export interface PlugIn {
 export interface MixtureEstimate {
   /**
    * From the moments of single tokens, taken from the mean of the irrelevant ones: q⋆ and w⋆ are half the sum and half the difference
-   * of the two means of relevant tokens, Q², W² and ⟨q⋆, w⋆⟩ are freed of the variance of those means, σ² is the mean variance of
-   * an irrelevant token's coordinates, τ = ⟨q, q⋆⟩/Q².
+   * of the two means of relevant tokens, Q², W² and ⟨q⋆, w⋆⟩ are freed of the variance of those means, σ² and σ_R² are the mean variances of
+   * an irrelevant and of a relevant token's coordinates about their means, τ = ⟨q, q⋆⟩/Q².
    */
   readonly moments: PlugIn;
   /**
    * From what the prompt and the head see, with σ = 1: Q and τ give irrelevant scores the deviation, and relevant scores the lead,
-   * that the learned prompt gives them; W gives a pooled feature the separation m̄ᵀS⁻¹m̄ that it has,
+   * that the learned prompt gives them; σ_R² is the ratio of tr(S⁻¹Σ) of relevant and of irrelevant tokens; W gives a pooled feature the separation m̄ᵀS⁻¹m̄ that it has,
    * m̄ half the difference of the class means and S the covariance within a class. A least-squares head without ridge
    * does not see a linear map of its features as long as n > d, so that it is predicted in the coordinates in which S is a multiple of
    * the identity; for n < d, where the head of least norm sees it, this is an approximation.
@@ -44,19 +43,14 @@ export interface MixtureEstimate {
   readonly relevantAttention: number;
   /** √(m̄ᵀS⁻¹m̄), freed of the bias of a finite sample: at most Φ(−this) is the error of the best linear head on Gaussian features. */
   readonly separation: number;
-  /** Root mean square deviation of a coordinate of a relevant token from the mean of its class; the mixture has 0. */
+  /** Root mean square deviation of a coordinate of a relevant token from the mean of its class: σ_R of `moments`. */
   readonly relevantNoiseLevel: number;
   /** Deviation of an irrelevant token along the prompt, in the units of `moments.mixture.noiseLevel`. */
   readonly promptNoiseLevel: number;
 }
 
-/** Draws of irrelevant scores behind W of the effective mixture. */
-const kDraws = 4096;
 const kLeastExamples = 100;
 
-const average = (values: ArrayLike<number>) =>
-  (Array.prototype.reduce.call(values, (sum, value) => (sum as number) + (value as number), 0) as number) /
-  values.length;
 const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, value, i) => sum + value * (b[i] as number), 0);
 
 /** The rows at some positions. */
@@ -99,68 +93,8 @@ export function pooledFeatures(
   return layer.scores({ prompts: prompt, weights: identity, head: identity }, examples, options);
 }
 
-interface ScoreMoments {
-  /** Mean relevant minus mean irrelevant score. */
-  readonly lead: number;
-  /** Standard deviation of irrelevant scores. */
-  readonly deviation: number;
-}
-
-function scoreMoments(scores: Float64Array, relevance: Uint8Array): ScoreMoments {
-  const relevant = average(scores.filter((_, t) => relevance[t] === 1));
-  const others = scores.filter((_, t) => relevance[t] === 0);
-  const irrelevant = average(others);
-  return {
-    lead: relevant - irrelevant,
-    deviation: Math.sqrt(average(others.map((score) => (score - irrelevant) ** 2))),
-  };
-}
-
-function massMoments(masses: Float64Array) {
-  const mass = average(masses);
-  return { mass, variance: average(masses.map((value) => (value - mass) ** 2)) };
-}
-
-/**
- * (E[A]W)²/v for noise of variance v, from D = m̄ᵀS⁻¹m̄: within a class the feature varies with A too, so that along w⋆ the
- * covariance S is v + Var(A)W², and D = (E[A]W)²/(v + Var(A)W²).
- */
-function noiseRatio(squared: number, { mass, variance }: { readonly mass: number; readonly variance: number }): number {
-  const rest = 1 - (squared * variance) / mass ** 2;
-  if (!(rest > 0))
-    throw new OptionRangeError(
-      'prompt',
-      'one whose attention on relevant tokens varies less between examples',
-      variance,
-    );
-  return squared / rest;
-}
-
-/** E[A], Var A and E[Σ φ_t²] over irrelevant tokens when relevant scores lead by `lead` and the others are Gaussian. */
-function pooledMoments(tokens: number, relevant: number, { lead, deviation }: ScoreMoments) {
-  const m = tokens - relevant;
-  const normals = native.randomNumbers({
-    kind: 'normal',
-    purpose: kChoicePurpose,
-    trial: 0,
-    first: 0,
-    count: kDraws * m,
-    seed: 0n,
-    cellKey: hashKey('pooled moments'),
-  });
-  const masses = new Float64Array(kDraws);
-  let noise = 0;
-  for (let i = 0; i < kDraws; ++i) {
-    const scores = normals.subarray(i * m, (i + 1) * m).map((normal) => deviation * normal);
-    const largest = scores.reduce((a, b) => Math.max(a, b), lead);
-    const weights = scores.map((score) => Math.exp(score - largest));
-    const ofRelevant = relevant * Math.exp(lead - largest);
-    const total = weights.reduce((a, b) => a + b, ofRelevant);
-    masses[i] = ofRelevant / total;
-    noise += weights.reduce((sum, weight) => sum + (weight / total) ** 2, 0) / kDraws;
-  }
-  return { ...massMoments(masses), noise };
-}
+/** A deviation that may be the rounding of numbers of size `size`; then 0. */
+const beyondRounding = (deviation: number, size: number) => (deviation > 1e-7 * size ? deviation : 0);
 
 /** Half the difference of the class means of features, and the covariance within a class. */
 function classMoments(classes: readonly NativePrincipalComponents[], counts: readonly number[]) {
@@ -237,6 +171,10 @@ async function momentsPlugIn(
   const W = Math.sqrt(Math.max(dot(w, w) - spread, 0));
   const product = dot(q, w) - (trace(plus) / a - trace(minus) / b) / 4;
   const sigma = Math.sqrt(trace(others) / d);
+  const relevantNoiseLevel = beyondRounding(
+    Math.sqrt((a * trace(plus) + b * trace(minus)) / ((a + b) * d)),
+    Math.hypot(sigma, Q, W),
+  );
   const plugIn: PlugIn = {
     mixture: contextualMixture({
       ...size,
@@ -244,6 +182,7 @@ async function momentsPlugIn(
       signalNorm: W,
       correlation: Q * W > 0 ? Math.max(-1, Math.min(1, product / (Q * W))) : 0,
       noiseLevel: sigma,
+      relevantNoiseLevel,
     }),
     inverseTemperature: Q > 0 ? dot(prompt, q) / Q ** 2 : 0,
   };
@@ -255,7 +194,7 @@ async function momentsPlugIn(
     plugIn,
     others,
     relevant: [plus, minus].map((part, i) => ({ part, share: (i === 0 ? a : b) / (a + b) })),
-    relevantNoiseLevel: Math.sqrt((a * trace(plus) + b * trace(minus)) / ((a + b) * d)),
+    relevantNoiseLevel,
     promptNoiseLevel: Math.sqrt(variance / dot(prompt, prompt)),
   };
 }
@@ -264,7 +203,7 @@ async function momentsPlugIn(
  * Estimate the contextual mixture that stands for real tokens under a learned prompt, so that {@link risk.knownPrompt} can predict
  * the error of heads learned with that prompt.
  *
- * Real relevant tokens vary too, real noise is neither Gaussian nor isotropic, and a learned prompt is not a multiple of q⋆: the
+ * Real noise is neither Gaussian nor isotropic, and a learned prompt is not a multiple of q⋆: the
  * mixture `effective` folds these into its parameters as far as the law's own quantities allow, `moments` ignores them. See
  * docs/real-data.md for how far each is from what is measured.
  *
@@ -346,21 +285,24 @@ async function estimateFrom(
   const factor = cholesky(within, d);
   const standardHalf = forwardSolve(factor, half);
   const squared = unbiased(dot(standardHalf, standardHalf), d);
-  const pooled = pooledMoments(T, relevantTokens, scores);
+  const relevantTrace = moments.relevant.reduce((sum, { part, share }) => sum + share * relativeTrace(factor, part), 0);
+  const otherTrace = relativeTrace(factor, moments.others);
+  const relevantNoise = beyondRounding(Math.sqrt(relevantTrace / otherTrace), 1);
+  const pooled = pooledMoments(T, relevantTokens, scores, relevantNoise);
   // With σ = 1: τQ² = lead and τQ = deviation.
   const effective: PlugIn = {
     mixture: contextualMixture({
       ...size,
       contextNorm: Math.abs(scores.lead) / scores.deviation,
       signalNorm: Math.sqrt(noiseRatio(squared, pooled) * pooled.noise) / pooled.mass,
+      relevantNoiseLevel: relevantNoise,
     }),
     inverseTemperature: (Math.sign(scores.lead) * scores.deviation ** 2) / Math.abs(scores.lead),
   };
   const weights = await promptAttention.attention({ prompt, head: new Float64Array(d) }, examples, options);
   const masses = relevantMass(weights, examples);
   const ofMasses = massMoments(masses);
-  const relevantTrace = moments.relevant.reduce((sum, { part, share }) => sum + share * relativeTrace(factor, part), 0);
-  const scales = noiseScales(weights, relevance, T, relevantTrace / d, relativeTrace(factor, moments.others) / d);
+  const scales = noiseScales(weights, relevance, T, relevantTrace / d, otherTrace / d);
   const measured: MeasuredNoise = {
     masses,
     scales,

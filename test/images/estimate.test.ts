@@ -19,7 +19,7 @@ const mixture = {
   correlation: 0.3,
   relevance: 'random',
 } as const;
-const plain = { ...mixture, correlation: 0 };
+const uncorrelated = { ...mixture, correlation: 0 };
 
 /** Examples of a mixture as examples made of images are, and its prompt τ q⋆. */
 async function sample(of: ContextualMixtureOptions, examples: number, seed: number, inverseTemperature: number) {
@@ -51,39 +51,45 @@ test('the moments of a mixture give back its parameters', async (t) => {
   t.is(found[0]?.mixture.relevantTokens, 3);
 });
 
-test('on data of a mixture every plug-in predicts the error of a least-squares head', async (t) => {
-  const inverseTemperature = 0.6;
-  const head = { kind: 'least-squares' } as const;
-  const estimates = await Promise.all(
-    Array.from({ length: 8 }, async (_, seed) => {
-      const { data, prompt } = await sample(plain, 5000, seed, inverseTemperature);
-      return images.estimateMixture(data, prompt);
-    }),
-  );
-  t.true(estimates.every(({ relevantNoiseLevel }) => Math.abs(relevantNoiseLevel) < 1e-12));
-  for (const examples of [12, 60, 200, 2000]) {
-    const law = await risk.knownPrompt({ mixture: plain, inverseTemperature, head, examples });
-    const near = (name: string, errors: readonly number[]) => {
-      const { mean, standardError } = meanAndError(errors.map((error) => Math.log(error / law.error)));
-      // The law's own draws leave it uncertain by about 2 % where errors are small.
-      t.true(Math.abs(mean) < 4 * standardError + 0.02, `${name} ${examples}: ${mean} ± ${standardError}`);
-    };
-    const lawOf = async (plugIn: images.PlugIn) => (await risk.knownPrompt({ ...plugIn, head, examples })).error;
-    near('moments', await Promise.all(estimates.map(({ moments }) => lawOf(moments))));
-    // The head of least norm does see a linear map of its features: the other two are for n > d.
-    if (examples < plain.dimension) continue;
-    near('effective', await Promise.all(estimates.map(({ effective }) => lawOf(effective))));
-    near(
-      'measured',
-      estimates.map(({ measured }) => images.measuredNoiseRisk(measured, examples / plain.dimension)),
+for (const [name, relevantNoiseLevel] of [
+  ['without', 0],
+  ['with', 0.5],
+] as const)
+  test(`on data of a mixture every plug-in predicts the error of a least-squares head: ${name} noise of relevant tokens`, async (t) => {
+    const inverseTemperature = 0.6;
+    const plain = { ...uncorrelated, relevantNoiseLevel };
+    const head = { kind: 'least-squares' } as const;
+    const estimates = await Promise.all(
+      Array.from({ length: 8 }, async (_, seed) => {
+        const { data, prompt } = await sample(plain, 5000, seed, inverseTemperature);
+        return images.estimateMixture(data, prompt);
+      }),
     );
-  }
-  const { relevantAttention } = await risk.knownPrompt({ mixture: plain, inverseTemperature, head, examples: 100 });
-  const masses = meanAndError(estimates.map((estimate) => estimate.relevantAttention));
-  t.true(Math.abs(masses.mean - relevantAttention) < 4 * masses.standardError + 0.002);
-  const along = meanAndError(estimates.map(({ promptNoiseLevel }) => promptNoiseLevel));
-  t.true(Math.abs(along.mean - 0.8) < 4 * along.standardError);
-});
+    const level = meanAndError(estimates.map((estimate) => estimate.relevantNoiseLevel));
+    t.true(Math.abs(level.mean - relevantNoiseLevel) <= 4 * level.standardError);
+    for (const examples of [12, 60, 200, 2000]) {
+      const law = await risk.knownPrompt({ mixture: plain, inverseTemperature, head, examples });
+      const near = (name: string, errors: readonly number[]) => {
+        const { mean, standardError } = meanAndError(errors.map((error) => Math.log(error / law.error)));
+        // The law's own draws leave it uncertain by about 2 % where errors are small.
+        t.true(Math.abs(mean) < 4 * standardError + 0.02, `${name} ${examples}: ${mean} ± ${standardError}`);
+      };
+      const lawOf = async (plugIn: images.PlugIn) => (await risk.knownPrompt({ ...plugIn, head, examples })).error;
+      near('moments', await Promise.all(estimates.map(({ moments }) => lawOf(moments))));
+      // The head of least norm does see a linear map of its features: the other two are for n > d.
+      if (examples < plain.dimension) continue;
+      near('effective', await Promise.all(estimates.map(({ effective }) => lawOf(effective))));
+      near(
+        'measured',
+        estimates.map(({ measured }) => images.measuredNoiseRisk(measured, examples / plain.dimension)),
+      );
+    }
+    const { relevantAttention } = await risk.knownPrompt({ mixture: plain, inverseTemperature, head, examples: 100 });
+    const masses = meanAndError(estimates.map((estimate) => estimate.relevantAttention));
+    t.true(Math.abs(masses.mean - relevantAttention) < 4 * masses.standardError + 0.002);
+    const along = meanAndError(estimates.map(({ promptNoiseLevel }) => promptNoiseLevel));
+    t.true(Math.abs(along.mean - 0.8) < 4 * along.standardError);
+  });
 
 test('the risk with measured noise is the law of a simulation with the same A and s', async (t) => {
   // One relevant token and one other: A and s of the mixture itself, and the simulation of its heads.

@@ -1,5 +1,5 @@
 import { ConvergenceError } from '../../base/errors.js';
-import type { Estimate } from '../../base/kind.js';
+import { type Estimate, errorOf as errorOfLaw } from '../../base/kind.js';
 import { promptAttention } from '../../models/index.js';
 import { errorOf, mean, relevantMass } from '../../real-data/evaluation.js';
 import { shared } from '../../real-data/shared.js';
@@ -95,7 +95,7 @@ export async function riskLaw(
   const { draws, seed, signal } = options;
   const law = await knownPrompt({ ...estimate[plugIn], examples, head, draws, seed, signal });
   return {
-    error: { mean: law.error, standardError: law.standardError },
+    error: errorOfLaw(law),
     relevantAttention: { mean: law.relevantAttention, standardError: law.relevantAttentionStandardError },
   };
 }
