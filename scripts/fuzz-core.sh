@@ -17,17 +17,19 @@ cmake -S . -B "$build" -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release -
 cmake --build "$build" --target fuzzers
 mkdir -p "$build/findings"
 export OPENBLAS_NUM_THREADS=1
-for fuzzer in trials risk models samplers; do
-  log=$build/$fuzzer.log
+fuzz() {
+  local fuzzer=$1 log=$build/$1.log found
   for found in test/native/found/"$fuzzer"-*; do
     [ -e "$found" ] || continue
-    "$build/test/native/fuzz_$fuzzer" "$found" >"$log" 2>&1 || { tail -n 60 "$log" && exit 1; }
+    "$build/test/native/fuzz_$fuzzer" "$found" >"$log" 2>&1 || { tail -n 60 "$log" && return 1; }
   done
-  echo "fuzz_$fuzzer: $runs runs"
   if ! "$build/test/native/fuzz_$fuzzer" -runs="$runs" -seed="$seed" -max_len=1024 -len_control=0 -timeout=60 -rss_limit_mb=4096 \
     -artifact_prefix="$build/findings/" >"$log" 2>&1; then
     tail -n 60 "$log"
-    exit 1
+    return 1
   fi
-  grep -E '^(Done|.*DONE)' "$log" || tail -n 3 "$log"
-done
+  echo "fuzz_$fuzzer: $(grep '^Done' "$log")"
+}
+export -f fuzz
+export build runs seed
+printf '%s\n' risk trials models samplers | xargs -P "$(nproc)" -I{} bash -euo pipefail -c 'fuzz {}'

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { studentQuantile } from '../base/distributions.js';
 import { ConvergenceError, OptionRangeError, OptionTypeError, StudyError } from '../base/errors.js';
 import type { JobOptions } from '../base/job.js';
 import {
@@ -18,7 +19,6 @@ import type { ThreeStepExperiment } from '../experiments/three-step.js';
 import type { ContextualMixture } from '../mixture/mixture.js';
 import { checkVaryingOptions, type FactorValue, withOption } from '../study/definition/factors.js';
 import { type LevelRange, levelsSchema } from '../study/definition/levels.js';
-import { studentQuantile } from '../study/distributions.js';
 import { type FittedExponent, fitExponents } from './exponents.js';
 import { sampleComplexity as complexityOfLaw, type SampleComplexityExperiment } from './law.js';
 import { BatchFile, type SampledPoint, Sampler } from './sampler.js';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { normalTail } from '../base/distributions.js';
 import { OptionRangeError } from '../base/errors.js';
 import { arrayOf, finiteNumber, parseOptions } from '../base/options.js';
 
@@ -24,26 +25,6 @@ const measuredNoise = z.looseObject({
 /** Halvings of an interval of ln χ: beyond double precision. */
 const kHalvings = 200;
 const kLogRange = 300;
-
-/** 1 − Φ(x) for a standard normal variable: its continued fraction in the tail, the series of erf around 0. */
-function normalTail(x: number): number {
-  const z = Math.abs(x);
-  let upper: number;
-  if (z < 3) {
-    let term = z;
-    let sum = z;
-    for (let k = 1; Math.abs(term) > 1e-17 * sum && k < 200; ++k) {
-      term *= (z * z) / (2 * k + 1);
-      sum += term;
-    }
-    upper = 0.5 - (sum * Math.exp((-z * z) / 2)) / Math.sqrt(2 * Math.PI);
-  } else {
-    let fraction = z;
-    for (let k = 60; k >= 1; --k) fraction = z + k / fraction;
-    upper = Math.exp((-z * z) / 2) / (Math.sqrt(2 * Math.PI) * fraction);
-  }
-  return x > 0 ? upper : 1 - upper;
-}
 
 /**
  * Limit of the test error of a least-squares head without ridge (of least norm for α < 1) on features with measured noise, at

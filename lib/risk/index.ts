@@ -36,6 +36,16 @@ export {
   optimalSteps,
 } from './optimal-steps.js';
 export {
+  type Oracle,
+  type OracleExamples,
+  type OracleExamplesOptions,
+  type OracleOptions,
+  type OracleReachable,
+  type OracleUnreachable,
+  oracle,
+  oracleExamples,
+} from './oracle.js';
+export {
   type PopulationGradient,
   type PopulationGradientOptions,
   populationGradient,

@@ -1,7 +1,7 @@
+import { chiSquareTail, normalScore, normalTailQuantile, normalTails } from '../base/distributions.js';
 import { cellKey, type ResolvedExperiment } from '../experiments/experiment.js';
 import { StudyCells } from './cells.js';
 import type { StudySpec } from './definition/study-options.js';
-import { chiSquareTail, normalScore, normalTailQuantile, normalTails } from './distributions.js';
 import type { StudyAgreement, StudyRow } from './rows.js';
 
 /** Probabilities below this are improbable: 5 % for the two of them. */

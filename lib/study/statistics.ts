@@ -1,6 +1,6 @@
 import { quantileSorted } from 'simple-statistics';
+import { studentQuantile } from '../base/distributions.js';
 import type { Estimate } from '../base/kind.js';
-import { studentQuantile } from './distributions.js';
 import { effectiveTrials, meanMarks, type ReliabilityMark, type TestErrors } from './reliability.js';
 
 export type { Estimate } from '../base/kind.js';

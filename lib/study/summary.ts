@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { shareInterval } from '../base/distributions.js';
 import { OptionRangeError } from '../base/errors.js';
 import { arrayOf, finiteNumber, integerFrom, numberIn, parseOptions } from '../base/options.js';
 import type { Simulation } from '../simulation/simulate.js';
-import { shareInterval } from './distributions.js';
 import type { ReliabilityMark } from './reliability.js';
 import {
   CellAccumulator,

@@ -14,8 +14,10 @@ let loaded: Cephes | undefined;
 
 /** Loaded when first asked for; its CommonJS form is ready at once. Tools that look for the files of a program read this form of the call. */
 function cephes(): Cephes {
-  const require = createRequire(import.meta.url);
-  loaded ??= require('cephes') as Cephes;
+  if (loaded === undefined) {
+    const require = createRequire(import.meta.url);
+    loaded = require('cephes') as Cephes;
+  }
   return loaded;
 }
 
@@ -52,6 +54,12 @@ export function normalScore(value: number, degrees: number): number {
 /** Probability that a standard normal value is further from 0 than `value`. */
 export function normalTails(value: number): number {
   return probability(() => cephes().erfc(Math.abs(value) / Math.SQRT2));
+}
+
+/** 1 − Φ(x): probability that a standard normal value exceeds `value`. */
+export function normalTail(value: number): number {
+  const beyond = normalTails(value) / 2;
+  return value > 0 ? beyond : 1 - beyond;
 }
 
 /** Probability that a χ² value of `degrees` degrees of freedom, any number > 0, exceeds `value`. */
