@@ -9,6 +9,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# Make, unlike Ninja, builds one file at a time unless told otherwise.
+export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+
 packages=()
 command -v g++ >/dev/null || packages+=(g++)
 command -v make >/dev/null || packages+=(make)

@@ -13,7 +13,7 @@ if (nodeDirectory === undefined) {
   process.exit(1);
 }
 const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
-const { status } = spawnSync(process.execPath, [nodeGyp, 'rebuild', `--nodedir=${nodeDirectory}`], {
+const { status } = spawnSync(process.execPath, [nodeGyp, 'rebuild', '--jobs', 'max', `--nodedir=${nodeDirectory}`], {
   stdio: 'inherit',
 });
 process.exit(status ?? 1);

@@ -14,7 +14,7 @@ runs=${1:-5000}
 seed=${2:-1}
 build=$PWD/.sanitize/fuzz
 cmake -S . -B "$build" -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release -DPROMPT_ATTENTION_CHECKS=ON >/dev/null
-cmake --build "$build" --target fuzzers
+cmake --build "$build" --target fuzzers --parallel "$(nproc)"
 mkdir -p "$build/findings"
 export OPENBLAS_NUM_THREADS=1
 fuzz() {

@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -36,7 +37,9 @@ function errorOf(addon) {
 /** Why there is no addon from source; undefined once there is one that loads. */
 function reasonOfFailure() {
   const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/bin/cmake-js');
-  const { status } = spawnSync(process.execPath, [cmakeJs, 'compile'], { cwd: root, stdio: 'inherit' });
+  // Make, unlike Ninja, builds one file at a time unless told otherwise.
+  const env = { CMAKE_BUILD_PARALLEL_LEVEL: String(availableParallelism()), ...process.env };
+  const { status } = spawnSync(process.execPath, [cmakeJs, 'compile'], { cwd: root, stdio: 'inherit', env });
   if (status !== 0) return 'the addon could not be built';
   const error = errorOf(join(root, 'build', 'Release', 'prompt_attention.node'));
   return error && `the addon that was built does not load: ${error}`;

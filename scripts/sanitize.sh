@@ -28,7 +28,7 @@ cd "$copy"
 
 if [ "$kind" = pool ] || [ "$kind" = thread ]; then
   cmake -S . -B pool -DCMAKE_BUILD_TYPE=Release -DPROMPT_ATTENTION_CHECKS=ON >/dev/null
-  cmake --build pool --target pool_stress
+  cmake --build pool --target pool_stress --parallel "$(nproc)"
   TSAN_OPTIONS=halt_on_error=1 pool/test/native/pool_stress 3000
   [ "$kind" = thread ] || exit 0
 fi
