@@ -59,6 +59,13 @@ export const figures = [
     seconds: 19,
   },
   {
+    name: 'oracle',
+    makes: ['docs/oracle.svg'],
+    from: ['examples/oracle.mjs'],
+    commands: [['examples/oracle.mjs', 'docs/oracle.svg']],
+    seconds: 90,
+  },
+  {
     name: 'separation',
     makes: ['docs/separation.svg'],
     from: ['examples/separation.mjs', 'examples/separation.yaml'],
