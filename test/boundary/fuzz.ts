@@ -166,8 +166,9 @@ await fc.assert(
     reporter: ({ failed, counterexample, errorInstance }) => {
       if (!failed || !counterexample) return;
       const [{ place, mutation, more, single }] = counterexample;
-      const names = [mutation, ...(single ? [] : more.map(([, other]) => other))].map(({ name }) => name);
-      console.error(place.name, place.path.join('.'), names, errorInstance);
+      const paths = placesIn(targets[place.name] as Target);
+      const others = single ? [] : more.map(([at, other]) => [paths[at % paths.length]?.join('.'), other.name]);
+      console.error(place.name, [place.path.join('.'), mutation.name], ...others, errorInstance);
       process.exit(1);
     },
   },
