@@ -16,7 +16,7 @@ const base = {
   relevantNoiseLevel: 0.7,
 };
 const settings = [
-  ['base', {}],
+  ['as above', {}],
   ['ζ = 1/8', { relevantTokens: 2 }],
   ['ζ = 1/2', { relevantTokens: 8 }],
   ['d = 50', { dimension: 50 }],
@@ -24,7 +24,6 @@ const settings = [
   ['Q = 1.5', { contextNorm: 1.5 }],
   ['Q = 3', { contextNorm: 3 }],
 ];
-const kStart = { head: 0.5, prompt: 0.5 };
 const average = (values) => values.reduce((sum, value) => sum + value) / values.length;
 
 async function threeSteps(mixture, examples) {
@@ -39,7 +38,7 @@ async function threeSteps(mixture, examples) {
 
 async function longDescent(mixture, examples) {
   let best = 1;
-  for (const size of [0.3, 1]) {
+  for (const size of [0.15, 0.5]) {
     const experiment = {
       kind: 'gradient-descent',
       mixture,
@@ -47,7 +46,7 @@ async function longDescent(mixture, examples) {
       model: 'prompt-attention',
       steps: 60,
       recordEvery: 3,
-      stepSizes: { head: size * kStart.head, prompt: size * kStart.prompt },
+      stepSizes: { head: size, prompt: size },
     };
     const { path } = await simulate(experiment, { trials: Math.ceil(trials / 2), seed: 1, testDraws: 200 });
     const count = path.steps.length;

@@ -115,7 +115,7 @@ export const gradientDescentSchema = z
 /** A gradient-descent experiment with every default filled in. */
 export type ResolvedGradientDescent = z.output<typeof gradientDescentSchema>;
 
-/** Why a gradient-descent experiment on scalar noise has no projected method; undefined if it has one. */
+/** Why a gradient-descent experiment on Gaussian noise has no projected method; undefined if it has one. */
 export function whyDenseDescent({
   mixture,
   model,

@@ -53,7 +53,7 @@ export type ResolvedThreeStep = z.output<typeof threeStepSchema>;
 /** Smallest dimension in which the three-step trajectory has a dimension-free form. */
 export const kLeastThreeStepDimension = 5;
 
-/** Why a three-step experiment on scalar noise has no projected method; undefined if it has one. */
+/** Why a three-step experiment on Gaussian noise has no projected method; undefined if it has one. */
 export function whyDenseThreeStep({ mixture }: Pick<ResolvedThreeStep, 'mixture'>): string | undefined {
   const { dimension } = mixture;
   if (hasRelevantNoise(mixture)) return 'if relevant tokens have noise';

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { OptionRangeError } from '../base/errors.js';
 import { parseOptions } from '../base/options.js';
 import type { ContextualMixture } from '../mixture/mixture.js';
+import { hasCoreConfusion } from './core-mixture.js';
 import {
   type KnownPromptRisk,
   type KnownPromptRiskOptions,
@@ -62,11 +63,9 @@ const promptSchema = headSchema.omit({ inverseTemperature: true });
 
 const head = { kind: 'weighted-averaging' } as const;
 
-function isOptimal({ correlation, positiveRate, confusion, relevantTokens }: ContextualMixture): boolean {
-  const isCore = confusion.every(
-    ({ deltaQ, deltaW, probability }) => probability === 0 || (deltaQ === 0 && deltaW === 0),
-  );
-  return correlation === 0 && positiveRate === 0.5 && isCore && relevantTokens > 0;
+function isOptimal(mixture: ContextualMixture): boolean {
+  const { correlation, positiveRate, relevantTokens } = mixture;
+  return correlation === 0 && positiveRate === 0.5 && hasCoreConfusion(mixture) && relevantTokens > 0;
 }
 
 /**

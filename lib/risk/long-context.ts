@@ -10,6 +10,7 @@ import {
   requireScalarNoise,
   toNativeMixture,
 } from '../mixture/mixture.js';
+import { requireCoreMixture } from './core-mixture.js';
 
 /** Options of {@link longContext}. */
 export interface LongContextOptions {
@@ -40,21 +41,6 @@ const schema = z.strictObject({
   head: headSchema,
 });
 
-function requireLongContextForm(mixture: ContextualMixture): void {
-  const atom = mixture.confusion[0];
-  if (mixture.confusion.length !== 1 || atom?.deltaQ !== 0 || atom.deltaW !== 0)
-    throw new OptionRangeError(
-      'mixture.confusion',
-      'the single atom (0, 0) for the long-context law',
-      mixture.confusion,
-    );
-  if (mixture.correlation !== 0)
-    throw new OptionRangeError('mixture.correlation', '0 for the long-context law', mixture.correlation);
-  if (mixture.positiveRate !== 0.5)
-    throw new OptionRangeError('mixture.positiveRate', '1/2 for the long-context law', mixture.positiveRate);
-  requireScalarNoise(mixture, 'mixture', 'a risk');
-}
-
 /**
  * Risk of a known prompt in the limit of long context, T → ∞ with TW² fixed: closed form, no draws.
  *
@@ -74,7 +60,8 @@ function requireLongContextForm(mixture: ContextualMixture): void {
  */
 export function longContext(options: LongContextOptions): LongContextRisk {
   const { mixture, sampleRatio, inverseTemperature, head } = parseOptions(schema, options, '');
-  requireLongContextForm(mixture);
+  requireCoreMixture(mixture, 'the long-context law');
+  requireScalarNoise(mixture, 'mixture', 'a risk');
   if (head.kind !== 'averaging' && head.kind !== 'least-squares')
     throw new OptionRangeError('head.kind', "'averaging' or 'least-squares' for the long-context law", head.kind);
   const { error, signalToNoise } = native.longContextRisk({

@@ -130,7 +130,7 @@ test('test errors of two tokens are within their error of a quadrature over both
         `${setting}: ${found.error} ± ${found.standardError}, exact ${exact}`,
       );
   }
-  // Rare scores of relevant tokens are not shifted: errors below some 1e-4 that they may carry are not vouched for.
+  // Rare scores of relevant tokens are not shifted: errors that they may carry are not vouched for.
   t.true(marked > 0 && marked < 25, `${marked} marked`);
 });
 

@@ -200,12 +200,12 @@ Missed missedTail(const RiskTailSpec& spec, double error, double squares, Poolin
   const double length = errors.promptLength();
   drawTokenSums(mixture, tailStream(spec), 0, kPooledBlock, length, cancelled, workspace.sums,
                 workspace.relevantSums);
-  const UnseenMoments unseen = unseenMoments(
-      workspace.sums, {errors.tokens(), errors.scale()}, workspace.relevantSums,
-      {mixture.hasRelevantNoise() ? mixture.relevantTokens : 0, mixture.relevantNoiseLevel * length},
-      spec.draws, 1.0, [&](const ScoreSums& sums, const ScoreSums& relevantSums, int count, double* out) {
-        errors.values(sums, relevantSums, count, out);
-      });
+  const UnseenMoments unseen =
+      unseenMoments(workspace.sums, irrelevantScores(mixture, length), workspace.relevantSums,
+                    relevantScores(mixture, length), spec.draws, 1.0,
+                    [&](const ScoreSums& sums, const ScoreSums& relevantSums, int count, double* out) {
+                      errors.values(sums, relevantSums, count, out);
+                    });
   // Of the whole, in which what is seen has the rest of the probability.
   const double whole = 1.0 + unseen.probability;
   const double missed = std::abs((error + unseen.power[0]) / whole - error);

@@ -63,14 +63,6 @@ class ConditionalErrors {
       : mixture_(mixture), readout_(readout), workspace_(workspace) {
     labelTable(mixture, workspace.terms);
   }
-  NoisyScores irrelevantScores() const {
-    return {mixture_.irrelevantTokens(), mixture_.noiseLevel * readout_.promptNorm};
-  }
-  // Of none where relevant tokens have no noise.
-  NoisyScores relevantScores() const {
-    return {mixture_.hasRelevantNoise() ? mixture_.relevantTokens : 0,
-            mixture_.relevantNoiseLevel * readout_.promptNorm};
-  }
   // Plain draws first … first+count−1 of the scores into the workspace's sums.
   void draw(const Stream& scores, uint64_t first, int count, const std::atomic<bool>& cancelled) const {
     drawTokenSums(mixture_, scores, first, count, readout_.promptNorm, cancelled, workspace_.sums,
@@ -131,17 +123,19 @@ struct PlainPilot {
   int draws;     // 0 where no number within the limits will do
   double scale;  // of the errors
 };
-PlainPilot pilotOf(const ConditionalErrors& conditional, const Stream& scores, int draws, PlainLimits limits,
-                   const std::atomic<bool>& cancelled, PoolingWorkspace& workspace) {
+PlainPilot pilotOf(const Mixture& mixture, const Readout& readout, const ConditionalErrors& conditional,
+                   const Stream& scores, int draws, PlainLimits limits, const std::atomic<bool>& cancelled,
+                   PoolingWorkspace& workspace) {
   const int count = std::clamp(draws / 4 / kPooledGroup * kPooledGroup, kLeastPilotDraws, kPooledBlock);
   conditional.draw(scores, kPilotPosition, count, cancelled);
   conditional(workspace.sums, workspace.relevantSums, count, workspace.values);
-  const UnseenMoments unseen = unseenMoments(
-      workspace.sums, conditional.irrelevantScores(), workspace.relevantSums, conditional.relevantScores(),
-      count, std::max(largestOf(workspace.values, count), kLeastError),
-      [&](const ScoreSums& sums, const ScoreSums& relevantSums, int unseenCount, double* out) {
-        conditional(sums, relevantSums, unseenCount, out);
-      });
+  const UnseenMoments unseen =
+      unseenMoments(workspace.sums, irrelevantScores(mixture, readout.promptNorm), workspace.relevantSums,
+                    relevantScores(mixture, readout.promptNorm), count,
+                    std::max(largestOf(workspace.values, count), kLeastError),
+                    [&](const ScoreSums& sums, const ScoreSums& relevantSums, int unseenCount, double* out) {
+                      conditional(sums, relevantSums, unseenCount, out);
+                    });
   const double scale = unseen.scale;
   PlainMoments moments(scale);
   moments.add(workspace.values, count);
@@ -246,7 +240,8 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
   const ConditionalErrors conditional(mixture, readout, workspace);
   // A ladder shifts the scores of irrelevant tokens only.
   const PlainLimits limits = mixture.hasRelevantNoise() ? kAlone : kBesideLadder;
-  const PlainPilot pilot = pilotOf(conditional, scores, draws, limits, cancelled, workspace);
+  const PlainPilot pilot =
+      pilotOf(mixture, readout, conditional, scores, draws, limits, cancelled, workspace);
   if (pilot.draws == 0 && !mixture.hasRelevantNoise())
     return ladderTestError(mixture, readout, scores, draws, cancelled, workspace);
   const int plainDraws = pilot.draws > 0 ? pilot.draws : std::max(draws, kBesideLadder.draws);

@@ -18,6 +18,14 @@ struct NoisyScores {
   int tokens;
   double scale;  // its sign as in drawScoreSums
 };
+// Those of a mixture under a prompt of this length; its sign as in drawTokenSums.
+inline NoisyScores irrelevantScores(const Mixture& mixture, double length) {
+  return {mixture.irrelevantTokens(), mixture.noiseLevel * length};
+}
+// Of no tokens where relevant ones have no noise.
+inline NoisyScores relevantScores(const Mixture& mixture, double length) {
+  return {mixture.hasRelevantNoise() ? mixture.relevantTokens : 0, mixture.relevantNoiseLevel * length};
+}
 
 // Σ over what `draws` plain draws most likely did not see of P·E[value^k], k = 1 … 4.
 struct UnseenMoments {
