@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import fc from 'fast-check';
 import { arraysOf, type Mutation, mutations, trap } from './hostile.js';
 import { limitMemory } from './limit-memory.js';
-import type { Call, Target } from './targets.js';
+import { type Call, isCancellation, type Target } from './targets.js';
 
 const kPatience = 15;
 const kLongestWait = 30_000;
@@ -81,23 +81,19 @@ const hasBadShare = (answer: unknown): boolean =>
 async function settled({ promise, cancel }: Call): Promise<{ answer: unknown; cancelled: boolean }> {
   let cancelled = false;
   let late: NodeJS.Timeout | undefined;
+  let giveUp: (error: Error) => void = () => {};
+  const never = new Promise<never>((_, reject) => {
+    giveUp = reject;
+  });
   const impatient = setTimeout(() => {
     cancelled = true;
     cancel();
+    late = setTimeout(() => giveUp(new Error('the work went on after it was cancelled')), kLongestWait);
   }, kPatience);
-  const never = new Promise<never>((_, reject) => {
-    late = setTimeout(() => reject(new Error('the work went on after it was cancelled')), kLongestWait);
-  });
   try {
     return { answer: await Promise.race([promise, never]), cancelled };
   } catch (error) {
-    if (
-      cancelled &&
-      error !== null &&
-      typeof error === 'object' &&
-      (error as { code?: unknown }).code === 'ERR_CANCELLED'
-    )
-      return { answer: undefined, cancelled };
+    if (cancelled && isCancellation(error)) return { answer: undefined, cancelled };
     throw error;
   } finally {
     clearTimeout(impatient);

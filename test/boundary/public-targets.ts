@@ -1,6 +1,6 @@
 import * as library from '../../lib/index.js';
 import { syntheticSet } from '../images/support.js';
-import { callOf, isOfLanguage, type Target } from './targets.js';
+import { callOf, cancellation, isOfLanguage, type Target } from './targets.js';
 
 const mixture = {
   tokens: 4,
@@ -88,25 +88,45 @@ const isTyped = (error: unknown): boolean =>
     /^(out of memory: |\w+ must be )/.test(error.message)) ||
   isOfLanguage(error);
 
+type Run = (...parameters: never[]) => unknown;
+
+const handOver = (run: Run, request: object, hostile: Record<string, unknown>) =>
+  Reflect.apply(
+    run,
+    undefined,
+    Object.keys(request).map((name) => hostile[name]),
+  );
+
 /** A target that hands the fields of its request over, in their order. */
-function target(run: (...parameters: never[]) => unknown, request: object): Target {
+function target(run: Run, request: object): Target {
   return {
     request,
     isArgument: false,
     repeatable: true,
     isTyped,
-    call: (hostile: Record<string, unknown>) =>
-      callOf(() =>
-        Reflect.apply(
-          run,
-          undefined,
-          Object.keys(request).map((name) => hostile[name]),
-        ),
-      ),
+    call: (hostile: Record<string, unknown>) => callOf(() => handOver(run, request, hostile)),
   };
 }
 
-const simulated = (experiment: object) => target(library.simulate, { experiment, options });
+/** A target whose last field takes a signal: that of its call, unless the field is such that nothing can be put into it. */
+function job(run: Run, request: object): Target {
+  const last = Object.keys(request).at(-1) as string;
+  return {
+    ...target(run, request),
+    call: (hostile: Record<string, unknown>) => {
+      const controller = new AbortController();
+      try {
+        Object.assign(hostile[last] as object, { signal: controller.signal });
+      } catch {}
+      return callOf(
+        () => handOver(run, request, hostile),
+        () => controller.abort(cancellation),
+      );
+    },
+  };
+}
+
+const simulated = (experiment: object) => job(library.simulate, { experiment, options });
 
 /** The functions of the package that take options and numbers. */
 export const targets: Readonly<Record<string, Target>> = {
@@ -147,8 +167,8 @@ export const targets: Readonly<Record<string, Target>> = {
   simulateKnownPrompt: simulated({ ...knownPrompt, solver: 'direct' }),
   simulateThreeStep: simulated(threeSteps),
   simulateDescent: simulated(descent),
-  knownPrompt: target(library.risk.knownPrompt, { options: { ...knownPrompt, draws: 64, seed: 1, threads: 1 } }),
-  knownPromptCurve: target(library.risk.knownPromptCurve, {
+  knownPrompt: job(library.risk.knownPrompt, { options: { ...knownPrompt, draws: 64, seed: 1, threads: 1 } }),
+  knownPromptCurve: job(library.risk.knownPromptCurve, {
     options: { mixture, inverseTemperature: 1, head: { kind: 'averaging' }, sampleRatios: [1, 2], draws: 64, seed: 1 },
   }),
   longContext: target(library.risk.longContext, {
@@ -159,7 +179,7 @@ export const targets: Readonly<Record<string, Target>> = {
       head: { kind: 'averaging' },
     },
   }),
-  gradientDescentRisk: target(library.risk.gradientDescent, {
+  gradientDescentRisk: job(library.risk.gradientDescent, {
     options: {
       mixture: { ...mixture, dimension: 9 },
       examples: 4,
@@ -172,13 +192,13 @@ export const targets: Readonly<Record<string, Target>> = {
       seed: 1,
     },
   }),
-  bestHead: target(library.risk.bestHead, {
+  bestHead: job(library.risk.bestHead, {
     options: { mixture, inverseTemperature: 1, sampleRatio: 1, draws: 64, seed: 1 },
   }),
-  threeStepRisk: target(library.risk.threeStep, { options: { ...threeSteps, draws: 64, seed: 1, fluctuations: true } }),
+  threeStepRisk: job(library.risk.threeStep, { options: { ...threeSteps, draws: 64, seed: 1, fluctuations: true } }),
   populationGradient: target(library.risk.populationGradient, { options: { mixture, head: numbers(6) } }),
   separation: target(library.risk.separation, { options: { mixture: { ...mixture, noiseLevel: 0 } } }),
-  sampleComplexity: target(library.risk.sampleComplexity, {
+  sampleComplexity: job(library.risk.sampleComplexity, {
     options: {
       experiment: { kind: 'known-prompt', mixture, inverseTemperature: 1, head: { kind: 'averaging' } },
       targetError: 0.3,
@@ -186,31 +206,31 @@ export const targets: Readonly<Record<string, Target>> = {
       seed: 1,
     },
   }),
-  testError: target(library.testError, {
+  testError: job(library.testError, {
     options: { mixture, prompt: numbers(6), head: numbers(6), draws: 3, seed: 1 },
   }),
-  scores: target(library.promptAttention.scores, { parameters, data, call: { threads: 1 } }),
-  raggedAttention: target(library.selfAttention.attention, {
+  scores: job(library.promptAttention.scores, { parameters, data, call: { threads: 1 } }),
+  raggedAttention: job(library.selfAttention.attention, {
     parameters: { weights: numbers(9), head: numbers(3) },
     data: ragged,
     call: { threads: 1 },
   }),
-  raggedGradient: target(library.promptTunedLayer({ prompts: 1, trained: ['prompts', 'weights'] }).gradient, {
+  raggedGradient: job(library.promptTunedLayer({ prompts: 1, trained: ['prompts', 'weights'] }).gradient, {
     parameters: { prompts: numbers(3), weights: numbers(9), head: numbers(9) },
     data: ragged,
     call,
   }),
-  raggedFit: target((given: never, how: never) => library.fit(library.promptAttention, given, how), {
+  raggedFit: job((given: never, how: never) => library.fit(library.promptAttention, given, how), {
     data: ragged,
     options: { ...training, validation: ragged },
   }),
-  attention: target(library.selfAttention.attention, {
+  attention: job(library.selfAttention.attention, {
     parameters: { weights: numbers(9), head: numbers(3) },
     data,
     call: { threads: 1 },
   }),
-  gradient: target(library.linearAttention.gradient, { parameters, data, call }),
-  tunedGradient: target(library.promptTunedLayer({ prompts: 1, trained: ['prompts', 'weights'] }).gradient, {
+  gradient: job(library.linearAttention.gradient, { parameters, data, call }),
+  tunedGradient: job(library.promptTunedLayer({ prompts: 1, trained: ['prompts', 'weights'] }).gradient, {
     parameters: { prompts: numbers(3), weights: numbers(9), head: numbers(9) },
     data,
     call,
@@ -218,11 +238,11 @@ export const targets: Readonly<Record<string, Target>> = {
   promptTunedLayer: target((given: never) => library.promptTunedLayer(given).name, {
     options: { prompts: 2, trained: ['prompts'] },
   }),
-  meanPoolingFit: target((given: never, how: never) => library.fit(library.meanPooling, given, how), {
+  meanPoolingFit: job((given: never, how: never) => library.fit(library.meanPooling, given, how), {
     data,
     options: { loss: 'logistic', optimizer: 'momentum', learningRate: 0.1, steps: 2, threads: 1 },
   }),
-  fit: target((given: never, how: never) => library.fit(library.promptAttention, given, how), {
+  fit: job((given: never, how: never) => library.fit(library.promptAttention, given, how), {
     data,
     options: training,
   }),

@@ -21,6 +21,11 @@ export interface Target {
 export const isOfLanguage = (error: unknown): boolean =>
   error instanceof TypeError && /on a proxy that has been revoked|on a detached ArrayBuffer/.test(error.message);
 
+/** What a call under way rejects with that was cancelled: by the addon, or by a signal with this reason. */
+export const isCancellation = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_CANCELLED';
+export const cancellation: Error = Object.assign(new Error('cancelled'), { code: 'ERR_CANCELLED' });
+
 /** An answer that is there at once, or an error that is thrown at once, as a call. */
 export function callOf(call: () => unknown, cancel: () => void = () => {}): Call {
   try {
