@@ -41,6 +41,7 @@ const kLibraryRooms = [
   'simulation',
   'study',
   'report',
+  'extrapolation',
   'complexity',
   'explore',
   'cluster',

@@ -11,7 +11,7 @@ interface RiskFlags {
 /** The law of each kind of experiment; each validates its own options. */
 const kLaws: Readonly<Record<string, () => Promise<(options: never) => Promise<object>>>> = {
   'known-prompt': async () => (await import('../risk/known-prompt.js')).knownPrompt,
-  'gradient-descent': async () => (await import('../risk/gradient-descent.js')).gradientDescent,
+  'gradient-descent': async () => (await import('../extrapolation/gradient-descent.js')).gradientDescent,
   'three-step': async () => (await import('../risk/three-step.js')).threeStep,
 };
 

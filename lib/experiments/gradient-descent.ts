@@ -65,14 +65,14 @@ export interface GradientDescentExperiment {
   readonly optimizer?: OptimizerOptions | undefined;
 }
 
-/** Whether softmax attention has nothing to choose from: one token, or several that are the same. */
-function isUndirected({
-  model,
-  mixture,
-}: {
+interface Directed {
   readonly model: GradientDescentExperiment['model'];
   readonly mixture: ContextualMixture;
-}) {
+  readonly optimizer: { readonly kind: string };
+}
+
+/** Whether softmax attention has nothing to choose from: one token, or several that are the same. */
+function isUndirected({ model, mixture }: Pick<Directed, 'model' | 'mixture'>) {
   const { tokens, relevantTokens, noiseLevel, relevantNoiseLevel } = mixture;
   const alike =
     tokens === 1 ||
@@ -80,6 +80,27 @@ function isUndirected({
     (relevantTokens === 0 && noiseLevel === 0);
   return alike && (model === 'prompt-attention' || model === 'self-attention');
 }
+
+interface Start {
+  readonly model: GradientDescentExperiment['model'];
+  readonly initial: NonNullable<GradientDescentExperiment['initial']>;
+}
+
+/** Linear attention cannot start from zero. */
+export const kNeedsScale = {
+  check: ({ model, initial }: Start): boolean => model !== 'linear-attention' || initial !== 'zero',
+  error: 'an object { scale } for linear-attention, whose gradient at zero vanishes',
+  path: ['initial'],
+};
+
+/** The normalized rule cannot move a prompt that has nothing to choose from. */
+export const kNeedsDirection = {
+  check: (experiment: Directed): boolean =>
+    experiment.optimizer.kind !== 'normalized-gradient-descent' || !isUndirected(experiment),
+  error:
+    'another one where all tokens of an example are alike: the gradient of the prompt is 0, and its direction rounding',
+  path: ['optimizer'],
+};
 
 export const gradientDescentSchema = z
   .strictObject({
@@ -102,15 +123,8 @@ export const gradientDescentSchema = z
       .default('zero'),
     optimizer: optimizerSchema.default({ kind: 'gradient-descent' }),
   })
-  .refine(({ model, initial }) => model !== 'linear-attention' || initial !== 'zero', {
-    error: 'an object { scale } for linear-attention, whose gradient at zero vanishes',
-    path: ['initial'],
-  })
-  .refine((experiment) => experiment.optimizer.kind !== 'normalized-gradient-descent' || !isUndirected(experiment), {
-    error:
-      'another one where all tokens of an example are alike: the gradient of the prompt is 0, and its direction rounding',
-    path: ['optimizer'],
-  });
+  .refine(kNeedsScale.check, kNeedsScale)
+  .refine(kNeedsDirection.check, kNeedsDirection);
 
 /** A gradient-descent experiment with every default filled in. */
 export type ResolvedGradientDescent = z.output<typeof gradientDescentSchema>;

@@ -33,6 +33,8 @@ const kMetricLabels: Readonly<Record<string, string>> = {
   signalOverlap: 'overlap ⟨q, w⋆⟩',
   promptNorm: 'norm of the prompt ‖q‖',
   headNorm: 'norm of the head ‖w‖',
+  headContextOverlap: 'overlap ⟨w, q⋆⟩',
+  headSignalOverlap: 'overlap ⟨w, w⋆⟩',
   weightNorm: 'norm of the weights ‖B‖',
   trainingLoss: 'training loss',
   trainingError: 'training error',

@@ -11,6 +11,7 @@ export {
   type UndecidedError,
   type UnreachableError,
 } from '../complexity/law.js';
+export { gradientDescent } from '../extrapolation/gradient-descent.js';
 export {
   type BestHead,
   type BestHeadOptions,
@@ -19,7 +20,7 @@ export {
   bestHead,
   bestPrompt,
 } from './best-head.js';
-export { type GradientDescentRisk, type GradientDescentRiskOptions, gradientDescent } from './gradient-descent.js';
+export type { GradientDescentRisk, GradientDescentRiskOptions, TrainedSize } from './descent-risk.js';
 export {
   type KnownPromptRisk,
   type KnownPromptRiskCurve,

@@ -2,12 +2,8 @@ import { z } from 'zod';
 import { ConvergenceError, OptionRangeError } from '../base/errors.js';
 import type { JobOptions } from '../base/job.js';
 import { integerFrom, oneOf, parseOptions } from '../base/options.js';
-import {
-  type GradientDescentRiskOptions,
-  gradientDescentLaw,
-  gradientDescentRiskSchema,
-  kLeastDescentDimension,
-} from './gradient-descent.js';
+import type { GradientDescentRiskOptions } from './descent-risk.js';
+import { descentRiskShape, freshDescent, kLeastDescentDimension } from './fresh-descent.js';
 
 /** A budget of examples, and what is trained on them. */
 export interface OptimalStepsOptions
@@ -52,7 +48,7 @@ export interface OptimalSteps extends OptimalStepsPoint {
   readonly bySteps: readonly OptimalStepsPoint[];
 }
 
-const { mixture, examples, loss, initial, optimizer, draws, seed, threads, signal } = gradientDescentRiskSchema.shape;
+const { mixture, examples, loss, initial, optimizer, draws, seed, threads, signal } = descentRiskShape;
 const schema = z.strictObject({
   ...{ mixture, examples, loss, initial, optimizer, draws, seed, threads, signal },
   model: oneOf(['prompt-attention', 'mean-pooling']).default('prompt-attention'),
@@ -96,7 +92,7 @@ async function pointAt(options: Parsed, steps: number, [head, prompt]: Place, la
   const { mostSteps: _, ...shared } = options;
   const examplesPerStep = Math.floor(options.examples / steps);
   const stepSizes = { head: 2 ** head, prompt: options.model === 'mean-pooling' ? 0 : 2 ** prompt };
-  const path = await gradientDescentLaw(
+  const path = await freshDescent(
     {
       ...{ ...shared, data: 'fresh', examples: examplesPerStep, steps, stepSizes, recordEvery: steps },
       ...{ draws: law.draws, fluctuations: law.fluctuations },

@@ -1,9 +1,10 @@
 import { runJob } from '../base/job.js';
 import type { ExperimentKind } from '../base/kind.js';
 import { type NativeModel, native } from '../base/native.js';
+import { parseOptions } from '../base/options.js';
 import type { ResolvedGradientDescent } from '../experiments/gradient-descent.js';
 import { hasScalarNoise } from '../mixture/mixture.js';
-import { gradientDescent, kLeastDescentDimension } from '../risk/gradient-descent.js';
+import { freshDescent, freshDescentSchema, kLeastDescentDimension } from '../risk/fresh-descent.js';
 import { toNativeOptimizer } from '../training/optimizer.js';
 import { recordedSteps } from '../training/records.js';
 import { common, kPromptMetrics } from './common.js';
@@ -15,7 +16,10 @@ function descentModel({ model, mixture }: ResolvedGradientDescent): NativeModel 
   return { kind: 'matrix-attention', ...size, ...head, trainsAttention: true, trainsWeights: true };
 }
 
-/** Metrics of gradient descent beside `error`, `trainingLoss`, `trainingError` and `headNorm`. */
+/** Metrics of a head beside those of the training. */
+const kHeadMetrics = ['headNorm', 'headContextOverlap', 'headSignalOverlap'] as const;
+
+/** Metrics of gradient descent beside `error`, `trainingLoss`, `trainingError` and those of its head. */
 const kModelMetrics: Readonly<Record<ResolvedGradientDescent['model'], readonly string[]>> = {
   'prompt-attention': [...kPromptMetrics, 'relevantAttention'],
   'linear-attention': kPromptMetrics,
@@ -24,11 +28,11 @@ const kModelMetrics: Readonly<Record<ResolvedGradientDescent['model'], readonly 
 };
 
 /** Metrics of gradient descent that its law has. */
-type LawMetric = 'trainingLoss' | 'headNorm' | 'relevantAttention' | (typeof kPromptMetrics)[number];
+type LawMetric = 'trainingLoss' | 'relevantAttention' | (typeof kHeadMetrics)[number] | (typeof kPromptMetrics)[number];
 
 /** A model trained by gradient steps. */
 export const gradientDescentKind: ExperimentKind<ResolvedGradientDescent> = {
-  metrics: ({ model }) => ['error', 'trainingLoss', 'trainingError', 'headNorm', ...kModelMetrics[model]],
+  metrics: ({ model }) => ['error', 'trainingLoss', 'trainingError', ...kHeadMetrics, ...kModelMetrics[model]],
   recordedSteps: ({ steps, recordEvery }) =>
     recordEvery === undefined ? new Float64Array() : recordedSteps(steps, recordEvery),
   simulate: (experiment, request) =>
@@ -55,10 +59,12 @@ export const gradientDescentKind: ExperimentKind<ResolvedGradientDescent> = {
       return null;
     const fluctuations = mixture.dimension >= kLeastDescentDimension;
     const recordEvery = Math.max(steps, 1);
-    const law = await gradientDescent({ ...experiment, ...options, data, model, fluctuations, recordEvery });
+    const law = await freshDescent(
+      parseOptions(freshDescentSchema, { ...experiment, ...options, data, model, fluctuations, recordEvery }, ''),
+    );
     const last = law.steps.length - 1;
     const at = (path: Float64Array) => path[last] as number;
-    const others = kModelMetrics[model].concat('trainingLoss', 'headNorm') as readonly LawMetric[];
+    const others = ['trainingLoss', ...kHeadMetrics, ...kModelMetrics[model]] as readonly LawMetric[];
     return {
       error: {
         mean: at(law.error),

@@ -113,7 +113,7 @@ export interface Simulation {
    * the iterative solver `solverIterations` and `solverResidual`, the gradient's norm at the head over that at w = 0. Three
    * steps: `contextOverlap` is ⟨q1, q⋆⟩, `signalOverlap` ⟨q1, w⋆⟩, `promptNorm` ‖q1‖, and `w1ContextCosine`,
    * `w1SignalCosine`, `q1ContextCosine`, … `w2SignalCosine` are the cosines of the iterates with q⋆ and w⋆ (0 where a
-   * norm is 0). Gradient descent: `headNorm`, `trainingLoss` and `trainingError` at the last parameters, over the examples of the
+   * norm is 0). Gradient descent: `headNorm`, `headContextOverlap` ⟨w, q⋆⟩, `headSignalOverlap` ⟨w, w⋆⟩, `trainingLoss` and `trainingError` at the last parameters, over the examples of the
    * step that would come next (with `data: 'fresh'` none of them has been learned from); for models with a
    * prompt `contextOverlap` ⟨q, q⋆⟩, `signalOverlap` ⟨q, w⋆⟩ and `promptNorm` ‖q‖; for self-attention `weightNorm` ‖B‖.
    * Linear attention has no `relevantAttention`: its weights are no distribution.

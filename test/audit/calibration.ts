@@ -65,6 +65,16 @@ function isBiased({ runs, truth, truthError }: Case): boolean {
   return Math.abs(mean - truth) > 3 * error + 1e-9 * Math.abs(truth) + 1e-290;
 }
 
+export function medianError(runs: readonly Run[]): number {
+  const errors = runs.map(({ standardError }) => standardError).sort((a, b) => a - b);
+  return errors[Math.floor(errors.length / 2)] ?? 0;
+}
+
+/** Runs that are observations of their own: all see one reference, and if its error is the larger one they miss or hit together. */
+function independentRuns({ runs, truthError }: Case): readonly Run[] {
+  return runs.length > 0 && truthError > medianError(runs) ? runs.slice(0, 1) : runs;
+}
+
 /** Rows of a table, by part and, for errors, by decade. */
 export function tabulate(cases: readonly Case[]): Row[] {
   const groups = new Map<string, Case[]>();
@@ -80,19 +90,23 @@ export function tabulate(cases: readonly Case[]): Row[] {
 function rowOf(key: string, group: readonly Case[]): Row {
   const [part = '', decade] = key.split('|');
   const j = Number(decade);
-  const runs = group.flatMap((entry) => entry.runs.map((run) => ({ run, z: Math.abs(zOf(run, entry)) })));
-  const unmarked = runs.filter(({ run }) => run.reliable);
+  const runs = group.flatMap(({ runs: all }) => all);
+  const unmarked = group.flatMap((entry) =>
+    independentRuns(entry)
+      .filter(({ reliable }) => reliable)
+      .map((run) => Math.abs(zOf(run, entry))),
+  );
   const spreads = group.map(spreadOf).filter((ratio) => !Number.isNaN(ratio));
   return {
     part,
     errors: j === 0 ? 'all' : j === 13 ? 'below 1e-12' : `1e-${j} … 1e-${j - 1}`,
     settings: group.length,
     runs: runs.length,
-    marked: (runs.length - unmarked.length) / runs.length,
+    marked: runs.filter(({ reliable }) => !reliable).length / runs.length,
     failed: group.reduce((sum, { failures }) => sum + failures.length, 0),
-    coverage: unmarked.filter(({ z }) => z <= 1.959964).length / unmarked.length,
+    coverage: unmarked.filter((z) => z <= 1.959964).length / unmarked.length,
     spread: Math.sqrt(spreads.reduce((sum, ratio) => sum + ratio ** 2, 0) / spreads.length),
-    outliers: unmarked.filter(({ z }) => z > 5).length,
+    outliers: unmarked.filter((z) => z > 5).length,
     biased: group.filter(isBiased).length,
   };
 }

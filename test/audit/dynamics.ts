@@ -49,53 +49,82 @@ export async function* threeStepLaws(extent: Extent): AsyncGenerator<Case> {
   }
 }
 
-/** Paths of 2 to 16 steps on fresh examples, with step sizes from small ones to those that diverge. */
+/** Paths of 2 to 16 steps, with step sizes from small ones to those that diverge. */
+function randomDescent<Data extends 'fresh' | 'reused'>(stream: Stream, data: Data) {
+  const tokens = 2 + stream.below(14);
+  return {
+    kind: 'gradient-descent' as const,
+    mixture: {
+      tokens,
+      relevantTokens: 1 + stream.below(tokens - 1),
+      dimension: Math.round(stream.logBetween(30, 300)),
+      contextNorm: stream.between(0.5, 2.5),
+      signalNorm: stream.between(0.3, 2),
+      noiseLevel: stream.between(0.3, 1.5),
+    },
+    examples: Math.round(stream.logBetween(300, 6000)),
+    data,
+    model: stream.pick(['prompt-attention', 'prompt-attention', 'prompt-attention', 'mean-pooling'] as const),
+    loss: stream.pick(['square', 'logistic'] as const),
+    optimizer: stream.pick([
+      'gradient-descent',
+      'gradient-descent',
+      'momentum',
+      'normalized-gradient-descent',
+    ] as const),
+    steps: stream.pick([2, 3, 6, 10, 16]),
+    stepSizes: { head: stream.logBetween(0.05, 2), prompt: stream.logBetween(0.3, 9) },
+  };
+}
+
+/** Fresh examples. */
 export async function* descentLaws(extent: Extent): AsyncGenerator<Case> {
   const stream = new Stream(extent.seed + 5);
   for (let found = 0; found < extent.settings; ) {
-    const tokens = 2 + stream.below(14);
-    const experiment = {
-      kind: 'gradient-descent' as const,
-      mixture: {
-        tokens,
-        relevantTokens: 1 + stream.below(tokens - 1),
-        dimension: Math.round(stream.logBetween(30, 300)),
-        contextNorm: stream.between(0.5, 2.5),
-        signalNorm: stream.between(0.3, 2),
-        noiseLevel: stream.between(0.3, 1.5),
-      },
-      examples: Math.round(stream.logBetween(300, 6000)),
-      data: 'fresh' as const,
-      model: stream.pick(['prompt-attention', 'prompt-attention', 'prompt-attention', 'mean-pooling'] as const),
-      loss: stream.pick(['square', 'logistic'] as const),
-      optimizer: stream.pick([
-        'gradient-descent',
-        'gradient-descent',
-        'momentum',
-        'normalized-gradient-descent',
-      ] as const),
-      steps: stream.pick([2, 3, 6, 10, 16]),
-      stepSizes: { head: stream.logBetween(0.05, 2), prompt: stream.logBetween(0.3, 9) },
-    };
+    const experiment = randomDescent(stream, 'fresh');
     const entry = await againstSimulation('risk.gradientDescent', experiment, extent, {
       trials: 300,
       law: async (seed) => {
-        const path = await risk.gradientDescent({
-          ...experiment,
-          seed,
-          recordEvery: experiment.steps,
-          ...(extent.draws && { draws: extent.draws }),
-        });
-        const last = path.steps.length - 1;
-        return {
-          value: path.error[last] as number,
-          standardError: path.standardError[last] as number,
-          reliable: path.reliable[last] === true,
-        };
+        return lastOf(
+          await risk.gradientDescent({
+            ...experiment,
+            seed,
+            recordEvery: experiment.steps,
+            ...(extent.draws && { draws: extent.draws }),
+          }),
+        );
       },
     });
     if (entry === undefined) continue;
     found++;
     yield entry;
   }
+}
+
+/** Reused examples, extrapolated from sizes of at most a fifth of n. */
+export async function* reusedDescentLaws(extent: Extent): AsyncGenerator<Case> {
+  const stream = new Stream(extent.seed + 6);
+  for (let found = 0; found < extent.settings; ) {
+    const experiment = randomDescent(stream, 'reused');
+    const { examples, mixture, steps } = experiment;
+    const draws = Math.ceil(Math.max(12 * examples, 1930 * Math.max(1, examples / mixture.dimension)));
+    if (draws >= 32 * examples || examples > 3000) continue;
+    const entry = await againstSimulation('risk.gradientDescent, reused', experiment, extent, {
+      trials: 200,
+      law: async (seed) => lastOf(await risk.gradientDescent({ ...experiment, seed, recordEvery: steps, draws })),
+    });
+    if (entry === undefined) continue;
+    found++;
+    yield entry;
+  }
+}
+
+/** The end of a path. */
+function lastOf(path: Awaited<ReturnType<typeof risk.gradientDescent>>): Run {
+  const last = path.steps.length - 1;
+  return {
+    value: path.error[last] as number,
+    standardError: path.standardError[last] as number,
+    reliable: path.reliable[last] === true,
+  };
 }

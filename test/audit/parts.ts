@@ -9,7 +9,7 @@ import {
   testError,
   trialFeatures,
 } from '../../lib/index.js';
-import type { Case, Run } from './calibration.js';
+import { type Case, medianError, type Run } from './calibration.js';
 import {
   averaging,
   averagingOf,
@@ -22,7 +22,7 @@ import {
 import { exactHinge, exactLeastSquares, exactLogistic } from './reference/heads.js';
 import { attend, parametersOf, type Setting, termsOf } from './reference/mixture.js';
 import { Stream } from './reference/random.js';
-import { tailReference } from './reference/tail.js';
+import { type Reference, tailReference } from './reference/tail.js';
 import { decadeOf, randomScale, randomSetting } from './settings.js';
 
 /** How much is run. */
@@ -59,13 +59,36 @@ export async function repeat(count: number, parallel: number, call: (seed: numbe
 export const nameOf = (part: string, { draws }: Extent) => (draws === undefined ? part : `${part}, ${draws} draws`);
 
 /** Test errors of random prompts and heads, as many settings in each decade from 1e-1 to 1e-12. */
-export async function* testErrors(extent: Extent): AsyncGenerator<Case> {
+export const testErrors = (extent: Extent): AsyncGenerator<Case> => testErrorsOf(extent, 'testError', () => 0);
+
+/** Test errors with noise on relevant tokens, whose rare scores the package does not resolve. */
+export const noisyTestErrors = (extent: Extent): AsyncGenerator<Case> =>
+  testErrorsOf({ ...extent, seed: extent.seed + 7 }, 'testError, noisy relevant tokens', (stream) =>
+    stream.logBetween(0.05, 2),
+  );
+
+/** A reference from as many batches as it takes to know it to an error, but no more than 16. */
+function sharpened(first: Reference, error: number, batchOf: (batch: number) => Reference): Reference {
+  const batches = [first];
+  const mean = () => batches.reduce((sum, { value }) => sum + value, 0) / batches.length;
+  const errorOf = () => Math.hypot(...batches.map(({ standardError }) => standardError)) / batches.length;
+  while (batches.length < 16 && errorOf() > error) batches.push(batchOf(batches.length));
+  return { ...first, value: mean(), standardError: errorOf() };
+}
+
+async function* testErrorsOf(
+  extent: Extent,
+  part: string,
+  relevantNoise: (stream: Stream) => number,
+): AsyncGenerator<Case> {
   const stream = new Stream(extent.seed);
   const quota = new Array<number>(14).fill(Math.ceil(extent.settings / 12));
   quota[13] = Math.ceil(extent.settings / 24);
   let found = 0;
   for (let tried = 0; found < extent.settings && tried < 200 * extent.settings; tried++) {
-    const setting = randomSetting(stream);
+    const plain = randomSetting(stream);
+    const relevantNoiseLevel = relevantNoise(stream);
+    const setting = relevantNoiseLevel > 0 ? { ...plain, relevantNoiseLevel } : plain;
     const tau = randomScale(stream, setting);
     const { contextNorm, signalNorm, correlation } = setting;
     const prompt = Float64Array.of(tau * contextNorm, stream.uniform() < 0.3 ? 0.3 * stream.normal() : 0, 0, 0, 0);
@@ -84,8 +107,10 @@ export async function* testErrors(extent: Extent): AsyncGenerator<Case> {
     const decade = decadeOf(rough.value);
     if (rough.value >= 0.499 && stream.uniform() < 0.9) continue;
     if ((quota[decade] as number) <= 0 || rough.effectiveDraws < 10) continue;
-    const reference = tailReference(setting, parameters, Math.min(200_000, Math.ceil(2e6 / m)), tried + 1e6);
-    if (reference.effectiveDraws < 300) continue;
+    const referenceOf = (seed: number) =>
+      tailReference(setting, parameters, Math.min(200_000, Math.ceil(2e6 / m)), seed);
+    const first = referenceOf(tried + 1e6);
+    if (first.effectiveDraws < 300) continue;
     quota[decade] = (quota[decade] as number) - 1;
     found++;
     const mixture = { ...setting, dimension: 5 };
@@ -101,8 +126,9 @@ export async function* testErrors(extent: Extent): AsyncGenerator<Case> {
         }),
       ),
     );
+    const reference = sharpened(first, medianError(runs) / 4, (batch) => referenceOf(tried + 1e6 * (batch + 1)));
     yield {
-      part: nameOf('testError', extent),
+      part: nameOf(part, extent),
       setting: { mixture, prompt: [...prompt], head: [...head], intercept },
       truth: reference.value,
       truthError: reference.standardError,

@@ -3,14 +3,24 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Case, markdownOf, tabulate, zOf } from './calibration.js';
-import { descentLaws, threeStepLaws } from './dynamics.js';
-import { type Extent, headsOnFeatures, knownPromptLaws, sampleComplexities, testErrors, trialHeads } from './parts.js';
+import { descentLaws, reusedDescentLaws, threeStepLaws } from './dynamics.js';
+import {
+  type Extent,
+  headsOnFeatures,
+  knownPromptLaws,
+  noisyTestErrors,
+  sampleComplexities,
+  testErrors,
+  trialHeads,
+} from './parts.js';
 
 const kParts: Readonly<Record<string, (extent: Extent) => AsyncGenerator<Case>>> = {
   'test-error': testErrors,
+  'noisy-test-error': noisyTestErrors,
   'known-prompt': knownPromptLaws,
   'three-step': threeStepLaws,
   'gradient-descent': descentLaws,
+  'reused-descent': reusedDescentLaws,
   'sample-complexity': sampleComplexities,
   heads: headsOnFeatures,
   trials: trialHeads,

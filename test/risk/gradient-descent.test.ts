@@ -20,6 +20,8 @@ const kMetrics = [
   'trainingLoss',
   'contextOverlap',
   'signalOverlap',
+  'headContextOverlap',
+  'headSignalOverlap',
   'promptNorm',
   'headNorm',
   'relevantAttention',
@@ -315,7 +317,7 @@ test('studies have the law beside fresh examples only', async (t) => {
 test('bad options are named', async (t) => {
   const fails = async (change: object, message: RegExp) =>
     t.regex((await t.throwsAsync(risk.gradientDescent({ ...common, ...change } as typeof common))).message, message);
-  await fails({ data: 'reused' }, /^data must be 'fresh'/);
+  await fails({ data: 'old' }, /^data must be 'fresh' or 'reused'/);
   await fails({ model: 'self-attention' }, /^model must be/);
   await fails({ optimizer: { kind: 'adam' } }, /^optimizer\.kind must be/);
   await fails({ stepSizes: { head: [1, 1], prompt: 1 } }, /^stepSizes\.head must be a number, or 4 of them/);

@@ -100,7 +100,10 @@ for (const model of names)
           t.true(Math.abs((metrics[name]?.[trial] as number) - expected) < 1e-10 * (1 + Math.abs(expected)), name);
         near('trainingLoss', history.loss.at(-1) as number);
         near('trainingError', history.error.at(-1) as number);
-        near('headNorm', Math.hypot(...(parameters.head as Float64Array)));
+        const head = parameters.head as Float64Array;
+        near('headNorm', Math.hypot(...head));
+        near('headContextOverlap', 2 * (head[0] as number));
+        near('headSignalOverlap', 0.3 * (head[0] as number) + Math.sqrt(1 - 0.09) * (head[1] as number));
         if (parameters.prompt) {
           const [first, second] = parameters.prompt as unknown as [number, number];
           near('promptNorm', Math.hypot(...parameters.prompt));
@@ -112,7 +115,7 @@ for (const model of names)
     });
 
 test('metrics are those that the model has', async (t) => {
-  const common = ['error', 'headNorm', 'trainingError', 'trainingLoss'];
+  const common = ['error', 'headNorm', 'headContextOverlap', 'headSignalOverlap', 'trainingError', 'trainingLoss'];
   const prompt = ['contextOverlap', 'promptNorm', 'signalOverlap'];
   const expected = {
     'prompt-attention': [...common, ...prompt, 'relevantAttention'],

@@ -25,7 +25,8 @@ export interface ReportFigure {
 /** A histogram of fewer z-scores shows nothing. */
 const kLeastScores = 5;
 const kOverlapsCaption = 'What the trained parameters have in common with the directions of the mixture.';
-const kOverlaps = /^(contextOverlap|signalOverlap|promptNorm|[wq]\d(Context|Signal)Cosine)$/;
+const kOverlaps =
+  /^(contextOverlap|signalOverlap|promptNorm|headContextOverlap|headSignalOverlap|[wq]\d(Context|Signal)Cosine)$/;
 
 /** The figures that the results of a study allow. */
 export function reportFigures(

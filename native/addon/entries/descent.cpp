@@ -23,6 +23,8 @@ constexpr MetricField<Metrics> kPromptAttentionFields[] = {
     {"signalOverlap", &Metrics::signalOverlap},
     {"promptNorm", &Metrics::promptNorm},
     {"headNorm", &Metrics::headNorm},
+    {"headContextOverlap", &Metrics::headContextOverlap},
+    {"headSignalOverlap", &Metrics::headSignalOverlap},
     {"relevantAttention", &Metrics::relevantAttention},
 };
 constexpr MetricField<Metrics> kLinearAttentionFields[] = {
@@ -33,12 +35,16 @@ constexpr MetricField<Metrics> kLinearAttentionFields[] = {
     {"signalOverlap", &Metrics::signalOverlap},
     {"promptNorm", &Metrics::promptNorm},
     {"headNorm", &Metrics::headNorm},
+    {"headContextOverlap", &Metrics::headContextOverlap},
+    {"headSignalOverlap", &Metrics::headSignalOverlap},
 };
 constexpr MetricField<Metrics> kMeanPoolingFields[] = {
     {"error", &Metrics::error},
     {"trainingLoss", &Metrics::trainingLoss},
     {"trainingError", &Metrics::trainingError},
     {"headNorm", &Metrics::headNorm},
+    {"headContextOverlap", &Metrics::headContextOverlap},
+    {"headSignalOverlap", &Metrics::headSignalOverlap},
     {"relevantAttention", &Metrics::relevantAttention},
 };
 constexpr MetricField<Metrics> kSelfAttentionFields[] = {
@@ -47,6 +53,8 @@ constexpr MetricField<Metrics> kSelfAttentionFields[] = {
     {"trainingError", &Metrics::trainingError},
     {"weightNorm", &Metrics::weightNorm},
     {"headNorm", &Metrics::headNorm},
+    {"headContextOverlap", &Metrics::headContextOverlap},
+    {"headSignalOverlap", &Metrics::headSignalOverlap},
     {"relevantAttention", &Metrics::relevantAttention},
 };
 

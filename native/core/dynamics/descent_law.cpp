@@ -184,13 +184,12 @@ class Paths {
     const DescentMetrics metrics =
         gaussianMetrics(spec, stream, q, w.data(), kMostFrame, {}, cancelled_, pooling);
     if (accuracy != nullptr) *accuracy = metrics.test;
-    const PlaneVector head{w[0], w[1]};
     return {metrics.error,
             loss,
             metrics.contextOverlap,
             metrics.signalOverlap,
-            dot(head, mixture_.contextVector()),
-            dot(head, mixture_.signalVector()),
+            metrics.headContextOverlap,
+            metrics.headSignalOverlap,
             metrics.promptNorm,
             metrics.headNorm,
             metrics.relevantAttention};

@@ -120,8 +120,8 @@ struct PlainLimits {
 constexpr PlainLimits kBesideLadder{1 << 13, 0.005};
 constexpr PlainLimits kAlone{1 << 16, 0.0};
 struct PlainPilot {
-  int draws;     // 0 where no number within the limits will do
-  double scale;  // of the errors
+  int draws;  // 0 where no number within the limits will do
+  UnseenMoments unseen;
 };
 PlainPilot pilotOf(const Mixture& mixture, const Readout& readout, const ConditionalErrors& conditional,
                    const Stream& scores, int draws, PlainLimits limits, const std::atomic<bool>& cancelled,
@@ -136,16 +136,15 @@ PlainPilot pilotOf(const Mixture& mixture, const Readout& readout, const Conditi
                     [&](const ScoreSums& sums, const ScoreSums& relevantSums, int unseenCount, double* out) {
                       conditional(sums, relevantSums, unseenCount, out);
                     });
-  const double scale = unseen.scale;
-  PlainMoments moments(scale);
+  PlainMoments moments(unseen.scale);
   moments.add(workspace.values, count);
-  if (moments.effectiveDraws() < kLeastPilotEffectiveDraws) return {0, scale};
+  if (moments.effectiveDraws() < kLeastPilotEffectiveDraws) return {0, unseen};
   int wanted = draws;
   while (!moments.suffice(wanted / kPilotMargin, unseen, limits.effectiveShare)) {
-    if (wanted >= limits.draws) return {0, scale};
+    if (wanted >= limits.draws) return {0, unseen};
     wanted *= 2;
   }
-  return {wanted, scale};
+  return {wanted, unseen};
 }
 
 // E[A] over labels, atoms and the first `draws` plain draws.
@@ -246,8 +245,8 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
     return ladderTestError(mixture, readout, scores, draws, cancelled, workspace);
   const int plainDraws = pilot.draws > 0 ? pilot.draws : std::max(draws, kBesideLadder.draws);
   RunningMean error;
-  double unit = unitOf(pilot.scale);
-  PlainMoments moments(pilot.scale);
+  double unit = unitOf(pilot.unseen.scale);
+  PlainMoments moments(pilot.unseen.scale);
   double attention = 0.0;
   for (int first = 0, count; first < plainDraws && !cancelled; first += count) {
     count = std::min(kPooledBlock, plainDraws - first);
@@ -266,9 +265,10 @@ TestError gaussianTestError(const Mixture& mixture, const Readout& readout, cons
     }
     error.add(workspace.values, count);
   }
-  const double standardError = unit * error.standardError() * forSkewness(moments.squaredSkewness());
-  return {unit * error.mean(), standardError, attention / plainDraws, moments.effectiveDraws(),
-          pilot.draws > 0 && moments.areReliable()};
+  const double mean = unit * error.mean();
+  const double scatter = unit * error.standardError() * forSkewness(moments.squaredSkewness());
+  return {mean, std::hypot(scatter, pilot.unseen.missedOf(mean, plainDraws)), attention / plainDraws,
+          moments.effectiveDraws(), pilot.draws > 0 && moments.areReliable()};
 }
 
 TestError countedShare(double errors, double draws, double relevantAttention) {

@@ -18,6 +18,10 @@ double upperTail(double x) {
   return 0.5 * std::erfc(x * M_SQRT1_2);
 }
 
+double normalDensity(double x) {
+  return 0.5 * M_2_SQRTPI * M_SQRT1_2 * std::exp(-0.5 * x * x);
+}
+
 // How a shift moves the tokens of a population: all of them by out·direction/√tokens, or one that stands in
 // place of a typical one to out·direction.
 struct Shift {
@@ -56,7 +60,8 @@ void setShifted(const ScoreSums& plain, NoisyScores scores, Shift shift, double 
   sums.weighted[at] = plain.weighted[i] + sign * by * plain.exponentials[i];
 }
 
-// One population alone, and both along the direction in which the odds of relevant tokens change most.
+// One population alone, both along the direction in which the odds of relevant tokens change most, and both
+// the same way.
 std::vector<Family> familiesOf(NoisyScores irrelevant, NoisyScores relevant) {
   using Of = Shift::Of;
   std::vector<Family> families;
@@ -87,6 +92,12 @@ std::vector<Family> familiesOf(NoisyScores irrelevant, NoisyScores relevant) {
   if (irrelevant.tokens > 0) {
     both(Of::kAll, Of::kAll, 1.0);
     both(Of::kAll, Of::kAll, -1.0);
+    // Where a head reads along the prompt all noise pulls the same way, in shares that attention decides.
+    for (const double eighths : {1.0, 2.0, 3.0})
+      for (const double sign : {1.0, -1.0})
+        families.push_back({1.0,
+                            {Of::kAll, sign * std::cos(eighths * M_PI / 8.0)},
+                            {Of::kAll, sign * std::sin(eighths * M_PI / 8.0)}});
     if (irrelevant.tokens > 1) both(Of::kOne, Of::kAll, 1.0);
     if (irrelevant.tokens > 1 && relevant.tokens > 1) both(Of::kOne, Of::kOne, 1.0);
   }
@@ -94,11 +105,35 @@ std::vector<Family> familiesOf(NoisyScores irrelevant, NoisyScores relevant) {
 }
 
 // How far out the furthest of count·draws normals is, about.
-double furthest(const Family& family, double draws) {
-  return std::max(1.5, std::sqrt(2.0 * std::log(std::max(family.count * draws / 8.0, 2.0))));
+double furthest(double count, double draws) {
+  return std::max(1.5, std::sqrt(2.0 * std::log(std::max(count * draws / 8.0, 2.0))));
 }
 
 }  // namespace
+
+double UnseenMoments::missedOf(double mean, double draws) const {
+  // Beyond it less than one draw is expected.
+  constexpr double kPerDraw = 8.0;
+  double missed = 0.0;
+  for (size_t first = 0; first < steps.size(); first += kSteps) {
+    const double start = furthest(steps[first].count, kPerDraw * draws);
+    // Straight lines from the middle of a step to that of the next: a value may rise anywhere between them,
+    // and the density falls many times over.
+    double change = 0.0;
+    for (size_t s = first; s + 1 < first + kSteps; ++s) {
+      const double low = steps[s].from + 0.5 * kStep;
+      const double from = std::max(start, low);
+      const double to = low + kStep;
+      if (from >= to) continue;
+      const double slope = (steps[s + 1].value - steps[s].value) / kStep;
+      const double mass = upperTail(from) - upperTail(to);
+      const double moment = normalDensity(from) - normalDensity(to);
+      change += (steps[s].value - mean - slope * low) * mass + slope * moment;
+    }
+    missed += std::abs(steps[first].count * change);
+  }
+  return missed;
+}
 
 UnseenMoments unseenMoments(const ScoreSums& plain, NoisyScores irrelevant, const ScoreSums& plainRelevant,
                             NoisyScores relevant, double draws, double scale, const TokenValuesOf& valuesOf) {
@@ -113,7 +148,7 @@ UnseenMoments unseenMoments(const ScoreSums& plain, NoisyScores irrelevant, cons
     for (size_t f = first; f < end; ++f)
       for (int s = 0; s < kSteps; ++s)
         for (int i = 0; i < kBackgrounds; ++i, ++at) {
-          const double out = furthest(families[f], draws) + kStep * (s + 0.5);
+          const double out = furthest(families[f].count, draws) + kStep * (s + 0.5);
           setShifted(plain, irrelevant, families[f].irrelevant, out, i, at, sums);
           if (relevant.tokens > 0)
             setShifted(plainRelevant, relevant, families[f].relevant, out, i, at, relevantSums);
@@ -123,17 +158,21 @@ UnseenMoments unseenMoments(const ScoreSums& plain, NoisyScores irrelevant, cons
   }
   UnseenMoments unseen{};
   unseen.scale = scale;
+  unseen.steps.reserve(values.size() / kBackgrounds);
   for (const double value : values) unseen.scale = std::max(unseen.scale, value);
   size_t at = 0;
   for (const Family& family : families)
     for (int s = 0; s < kSteps; ++s) {
-      const double from = furthest(family, draws) + kStep * s;
+      const double from = furthest(family.count, draws) + kStep * s;
       const double probability = family.count * (upperTail(from) - upperTail(from + kStep));
       unseen.probability += probability;
+      double value = 0.0;
       for (int i = 0; i < kBackgrounds; ++i, ++at) {
+        value += values[at] / kBackgrounds;
         double power = probability / kBackgrounds;
         for (double& sum : unseen.power) sum += power *= values[at] / unseen.scale;
       }
+      unseen.steps.push_back({family.count, from, value});
     }
   return unseen;
 }

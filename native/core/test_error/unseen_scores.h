@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "core/mixture/pooling.h"
 
@@ -32,6 +33,18 @@ struct UnseenMoments {
   double probability;
   double power[4];  // of values relative to `scale`
   double scale;     // no value that was found is above it
+  // The mean value `from` out, or a step further, along one direction of several, one after the other for
+  // each kind of direction.
+  struct Step {
+    double count;  // of such directions
+    double from;
+    double value;
+  };
+  std::vector<Step> steps;
+
+  // What draws further out than any of `draws` plain ones, no fewer than those of the moments, change in a
+  // mean at most: part of its standard error where the values seen are too alike to tell.
+  double missedOf(double mean, double draws) const;
 };
 
 // From the sums of a few plain draws; cost: some hundred values. `scale`: of the moments, or less than some

@@ -40,12 +40,16 @@ DescentMetrics parameterMetrics(const DescentSpec& spec, const double* q, const 
   DescentMetrics metrics{};
   metrics.trainingLoss = training.loss;
   metrics.trainingError = training.error;
+  const PlaneVector contextVector = spec.mixture.contextVector();
+  const PlaneVector signalVector = spec.mixture.signalVector();
+  const auto inPlane = [axes](const double* x) { return PlaneVector{x[0], axes > 1 ? x[1] : 0.0}; };
   metrics.headNorm = norm(w, axes);
+  metrics.headContextOverlap = dot(inPlane(w), contextVector);
+  metrics.headSignalOverlap = dot(inPlane(w), signalVector);
   if (q == nullptr) return metrics;
-  const PlaneVector inPlane{q[0], axes > 1 ? q[1] : 0.0};
   metrics.promptNorm = norm(q, axes);
-  metrics.contextOverlap = dot(inPlane, spec.mixture.contextVector());
-  metrics.signalOverlap = dot(inPlane, spec.mixture.signalVector());
+  metrics.contextOverlap = dot(inPlane(q), contextVector);
+  metrics.signalOverlap = dot(inPlane(q), signalVector);
   return metrics;
 }
 
@@ -163,8 +167,19 @@ bool isRecorded(const DescentSpec& spec, int step) {
 TrialStatus finishRecords(const DescentSpec& spec, int recorded, DescentMetrics* records) {
   const int count = recordCount(spec);
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  for (int i = recorded; i < count; ++i)
-    records[i] = {kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, kNone, {kNone, kNone, 0.0}};
+  constexpr DescentMetrics kDiverged{.error = kNone,
+                                     .trainingLoss = kNone,
+                                     .trainingError = kNone,
+                                     .relevantAttention = kNone,
+                                     .headNorm = kNone,
+                                     .headContextOverlap = kNone,
+                                     .headSignalOverlap = kNone,
+                                     .promptNorm = kNone,
+                                     .contextOverlap = kNone,
+                                     .signalOverlap = kNone,
+                                     .weightNorm = kNone,
+                                     .test = {kNone, kNone, 0.0}};
+  std::fill(records + recorded, records + count, kDiverged);
   return recorded == count ? TrialStatus::kOk : TrialStatus::kDiverged;
 }
 

@@ -51,11 +51,13 @@ struct DescentMetrics {
   double trainingError;
   double relevantAttention;
   double headNorm;
-  double promptNorm;      // ‖q‖; below, 0 for models without prompt
-  double contextOverlap;  // ⟨q, q⋆⟩
-  double signalOverlap;   // ⟨q, w⋆⟩
-  double weightNorm;      // ‖B‖; 0 without attention weights
-  TestAccuracy test;      // of the error
+  double headContextOverlap;  // ⟨w, q⋆⟩
+  double headSignalOverlap;   // ⟨w, w⋆⟩
+  double promptNorm;          // ‖q‖; below, 0 for models without prompt
+  double contextOverlap;      // ⟨q, q⋆⟩
+  double signalOverlap;       // ⟨q, w⋆⟩
+  double weightNorm;          // ‖B‖; 0 without attention weights
+  TestAccuracy test;          // of the error
 };
 
 // Scratch of lazy_descent.h.

@@ -9,6 +9,8 @@ export interface Setting {
   readonly signalNorm: number;
   readonly correlation: number;
   readonly noiseLevel: number;
+  /** 0 if left out. */
+  readonly relevantNoiseLevel?: number;
   readonly positiveRate: number;
   readonly confusion: readonly { readonly deltaQ: number; readonly deltaW: number; readonly probability: number }[];
 }
@@ -98,6 +100,35 @@ export function parametersOf(prompt: ArrayLike<number>, head: ArrayLike<number>,
   const headAcross = Math.hypot(...w.map((x, i) => x - headAlong * (unit[i] as number)));
   const plane = (v: number[]) => [v[0] ?? 0, v[1] ?? 0] as const;
   return { promptPlane: plane(q), headPlane: plane(w), promptNorm, headAlong, headAcross, intercept };
+}
+
+/** P(wrong | label, atom, scores) with noise on every token: the first scores are those of the relevant ones. */
+export function noisyErrorGiven(setting: Setting, parameters: Parameters, term: Term, g: Float64Array): number {
+  const { relevantTokens: k, noiseLevel, relevantNoiseLevel = 0 } = setting;
+  const { promptPlane, headPlane, promptNorm, headAlong, headAcross, intercept } = parameters;
+  const tokens = Array.from(g, (x, t) => {
+    const mean = t < k ? term.relevant : term.irrelevant;
+    const noise = t < k ? relevantNoiseLevel : noiseLevel;
+    return {
+      noise,
+      score: dot(mean, promptPlane) + noise * promptNorm * x,
+      value: dot(mean, headPlane) + noise * headAlong * x,
+    };
+  });
+  const top = Math.max(...tokens.map(({ score }) => score));
+  const weights = tokens.map(({ score }) => Math.exp(score - top));
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  let mean = -intercept;
+  let square = 0;
+  for (const [t, { noise, value }] of tokens.entries()) {
+    const share = (weights[t] as number) / sum;
+    mean += share * value;
+    square += (share * noise) ** 2;
+  }
+  const sd = Math.sqrt(square) * headAcross;
+  const margin = term.y * mean;
+  if (sd > 0) return upperTail(margin / sd);
+  return margin > 0 ? 0 : margin < 0 ? 1 : 0.5;
 }
 
 const dot = (a: readonly [number, number], b: readonly [number, number]) => a[0] * b[0] + a[1] * b[1];

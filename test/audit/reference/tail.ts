@@ -1,6 +1,6 @@
 // The test error of given parameters: quadrature where one score is random, otherwise importance sampling whose proposals
 // are wide laws (uniform scores for one token or for a random set of them, a wide common part), not the package's ladder.
-import { errorGiven, type Parameters, type Setting, termsOf } from './mixture.js';
+import { errorGiven, noisyErrorGiven, type Parameters, type Setting, termsOf } from './mixture.js';
 import { density } from './normal.js';
 import { Stream } from './random.js';
 
@@ -84,7 +84,9 @@ export function integrateNormal(f: (g: number) => number, step = 1 / 512): numbe
 
 /** The test error: every label and atom is a term of its own. */
 export function tailReference(setting: Setting, parameters: Parameters, draws: number, seed = 1): Reference {
-  const m = setting.tokens - setting.relevantTokens;
+  const isNoisy = (setting.relevantNoiseLevel ?? 0) > 0;
+  const m = isNoisy ? setting.tokens : setting.tokens - setting.relevantTokens;
+  const given = isNoisy ? noisyErrorGiven : errorGiven;
   const stream = new Stream(seed);
   let value = 0;
   let variance = 0;
@@ -93,14 +95,14 @@ export function tailReference(setting: Setting, parameters: Parameters, draws: n
   for (const term of termsOf(setting)) {
     const { probability } = term;
     const scores = new Float64Array(m);
-    if (m === 0 || parameters.promptNorm === 0 || setting.noiseLevel === 0) {
-      value += probability * errorGiven(setting, parameters, term, scores);
+    if (m === 0 || parameters.promptNorm === 0 || (setting.noiseLevel === 0 && !isNoisy)) {
+      value += probability * given(setting, parameters, term, scores);
       continue;
     }
     if (m === 1) {
       const at = (g: number) => {
         scores[0] = g;
-        return errorGiven(setting, parameters, term, scores);
+        return given(setting, parameters, term, scores);
       };
       value += probability * integrateNormal(at);
       continue;
@@ -109,7 +111,7 @@ export function tailReference(setting: Setting, parameters: Parameters, draws: n
     let sum = 0;
     let sumOfSquares = 0;
     for (let i = 0; i < draws; i++) {
-      const v = wide.draw() * errorGiven(setting, parameters, term, wide.g);
+      const v = wide.draw() * given(setting, parameters, term, wide.g);
       sum += v;
       sumOfSquares += v * v;
     }
