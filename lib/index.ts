@@ -21,6 +21,16 @@ export type { JobOptions } from './base/job.js';
 export type { SimulationMethod } from './base/kind.js';
 export { type MachineLimits, type MeasureLimitsOptions, measureLimits } from './base/limits.js';
 export * as cluster from './cluster/index.js';
+export {
+  type CustomExperiment,
+  type CustomMetrics,
+  type CustomOptions,
+  type CustomTrial,
+  type DefinedExperiment,
+  defineExperiment,
+  type ExperimentDefinition,
+  type TrialRandom,
+} from './experiments/custom.js';
 export type { Experiment } from './experiments/experiment.js';
 export type { GradientDescentExperiment } from './experiments/gradient-descent.js';
 export type { KnownPromptExperiment } from './experiments/known-prompt.js';

@@ -22,6 +22,12 @@ function isOfKind(schema: z.core.$ZodType, discriminator: string, value: unknown
   return described.some((option) => z.safeParse(option, kind).success);
 }
 
+/** Whether an object described by `schema` may have any names. */
+export function hasFreeNames(schema: z.core.$ZodType): boolean {
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional) return hasFreeNames(schema.def.innerType);
+  return schema instanceof z.ZodRecord;
+}
+
 /** The options that an object described by `schema` may have; `value`, if it is known, decides between alternatives. */
 export function optionsOf(schema: z.core.$ZodType, value?: unknown): OptionSchemas {
   if (schema instanceof z.ZodObject)

@@ -10,6 +10,7 @@ import {
   imageTransferSchema,
 } from '../images/experiment-options.js';
 import { type TextExperiment, textClassificationSchema, textDilutionSchema } from '../text/experiments/schemas.js';
+import { type CustomExperiment, customSchema } from './custom.js';
 import { type GradientDescentExperiment, gradientDescentSchema, whyDenseDescent } from './gradient-descent.js';
 import { type KnownPromptExperiment, knownPromptSchema } from './known-prompt.js';
 import { type ThreeStepExperiment, threeStepSchema, whyDenseThreeStep } from './three-step.js';
@@ -20,7 +21,8 @@ export type Experiment =
   | ThreeStepExperiment
   | GradientDescentExperiment
   | ImageExperiment
-  | TextExperiment;
+  | TextExperiment
+  | CustomExperiment;
 
 const kSchemas = [
   knownPromptSchema,
@@ -31,6 +33,7 @@ const kSchemas = [
   imageRiskSchema,
   textClassificationSchema,
   textDilutionSchema,
+  customSchema,
 ] as const;
 
 const quoted = kSchemas.map(({ shape }) => `'${shape.kind.value}'`);
@@ -49,6 +52,7 @@ export function parseExperiment(experiment: unknown, path = ''): ResolvedExperim
 
 /** Why an experiment has no projected method, to be put behind `'dense'`; undefined if it has one. */
 function whyDense(experiment: ResolvedExperiment): string | undefined {
+  if (experiment.kind === 'custom') return 'for an experiment of your own';
   if (!('mixture' in experiment)) return 'for an experiment on images or text';
   const { noise } = experiment.mixture;
   if (noise !== 'gaussian') return `if the noise is ${noise}`;

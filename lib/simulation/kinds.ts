@@ -2,6 +2,7 @@ import type { ExperimentKind } from '../base/kind.js';
 import type { Experiment, ResolvedExperiment } from '../experiments/experiment.js';
 import { imageKinds } from '../images/experiments/run.js';
 import { textKinds } from '../text/experiments/run.js';
+import { customKind } from './custom.js';
 import { gradientDescentKind } from './gradient-descent.js';
 import { knownPromptKind } from './known-prompt.js';
 import { threeStepKind } from './three-step.js';
@@ -15,6 +16,7 @@ const kKinds: Kinds = {
   'gradient-descent': gradientDescentKind,
   ...imageKinds,
   ...textKinds,
+  custom: customKind,
 };
 
 /** The entry of an experiment's kind, ready to be called with that experiment. */

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { StudyError } from '../../base/errors.js';
-import { mergedOptions, suggestion } from '../../base/option-names.js';
+import { hasFreeNames, mergedOptions, suggestion } from '../../base/option-names.js';
 import { experimentSchema } from '../../experiments/experiment.js';
 
 /** A level of a factor: any plain JSON value except null that the option it stands for accepts. */
@@ -15,6 +15,7 @@ function requireOption(path: string, where: string): void {
   let schemas: readonly z.core.$ZodType[] = [experimentSchema];
   let parent = 'an experiment';
   for (const name of path.split('.')) {
+    if (schemas.some(hasFreeNames)) return;
     const options = mergedOptions(schemas);
     const found = Object.hasOwn(options, name) ? options[name] : undefined;
     if (found === undefined) {
