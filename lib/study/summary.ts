@@ -20,6 +20,11 @@ export interface SummaryOptions {
   readonly quantiles?: readonly number[] | undefined;
   /** Probability with which intervals are to cover, in (0, 1). Default 0.95. */
   readonly confidence?: number | undefined;
+  /**
+   * Metrics of your own: name → a function of the metrics of one trial that returns a finite number. They are summed up like the others, and may have
+   * thresholds. Failed trials are not asked. Default none.
+   */
+  readonly derived?: Readonly<Record<string, (metrics: Readonly<Record<string, number>>) => number>> | undefined;
   /** Metric → a finite number: how probable is it that a trial's value exceeds it? Default none. */
   readonly thresholds?: Readonly<Record<string, number>> | undefined;
 }
@@ -78,7 +83,7 @@ export interface Summary {
   readonly failed: number;
   /** Probability with which intervals are to cover. */
   readonly confidence: number;
-  /** Every metric of the simulation. */
+  /** Every metric of the simulation, and every derived one. */
   readonly metrics: Readonly<Record<string, MetricSummary>> & {
     /** The test error. */
     readonly error: MetricSummary;
@@ -105,6 +110,15 @@ const probability = numberIn('a number in [0, 1]', (value) => value >= 0 && valu
 const optionsSchema = z.strictObject({
   quantiles: z.array(probability, { error: 'an array of numbers in [0, 1]' }).default([0.05, 0.5, 0.95]),
   confidence: numberIn('a number in (0, 1)', (value) => value > 0 && value < 1).default(0.95),
+  derived: z
+    .record(
+      z.string(),
+      z.custom<NonNullable<SummaryOptions['derived']>[string]>((value) => typeof value === 'function', {
+        error: 'a function of the metrics of a trial',
+      }),
+      { error: 'an object of functions' },
+    )
+    .default({}),
   thresholds: z.record(z.string(), finiteNumber, { error: 'an object of numbers, one per metric' }).default({}),
 });
 
@@ -145,6 +159,37 @@ function checkedSimulation(value: unknown) {
   return simulation;
 }
 
+type Metrics = Readonly<Record<string, Float64Array>>;
+
+/** The values of derived metrics, NaN for failed trials. */
+function derivedMetrics(
+  derived: NonNullable<SummaryOptions['derived']>,
+  metrics: Metrics,
+  status: Uint8Array,
+): Metrics {
+  const names = Object.keys(metrics);
+  const taken = Object.keys(derived).find((name) => Object.hasOwn(metrics, name));
+  if (taken !== undefined)
+    throw new OptionRangeError('derived', `names other than those of the simulation, ${names.join(', ')}`, taken);
+  const trials = Array.from(status, (code, trial) =>
+    code === 0 ? Object.fromEntries(names.map((name) => [name, metrics[name]?.[trial] as number])) : undefined,
+  );
+  const derivedValue = (name: string, trial: Readonly<Record<string, number>> | undefined, index: number) => {
+    if (trial === undefined) return Number.NaN;
+    const value = derived[name]?.(trial);
+    if (typeof value !== 'number' || !Number.isFinite(value))
+      throw new OptionRangeError(
+        `derived.${name}`,
+        `a function that returns a finite number for trial ${index}`,
+        value,
+      );
+    return value;
+  };
+  return Object.fromEntries(
+    Object.keys(derived).map((name) => [name, Float64Array.from(trials, (trial, i) => derivedValue(name, trial, i))]),
+  );
+}
+
 /** The interval of a mean of `values` values. */
 function interval({ mean, standardError }: Estimate, values: number, confidence: number) {
   const margin = intervalFactor(values, confidence) * standardError;
@@ -165,14 +210,14 @@ function exceedanceOf(values: Float64Array, threshold: number, confidence: numbe
 
 /**
  * Sum up the trials of a simulation: mean with its Monte Carlo standard error and interval, quantiles, and how probable it is that a
- * threshold is exceeded, of every metric. Mean, standard error, interval and quantiles of the test error are those that a study has in its rows, to the last digit.
+ * threshold is exceeded, of every metric and of functions of them. Mean, standard error, interval and quantiles of the test error are those that a study has in its rows, to the last digit.
  *
  * The interval of a mean is mean ± Student's t quantile times the standard error, made for means of many values: `reliable` and `marks`
  * tell where few trials carry the mean test error, or where larger errors than those seen are likely. Nothing of the kind is known about other metrics.
  *
  * @param simulation Result of {@link simulate}.
- * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option, a threshold of a metric that the simulation does not have, or
- * what is no simulation.
+ * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option, a threshold of a metric that there is not, a derived metric
+ * that is no finite number, or what is no simulation; what a derived metric throws.
  * @example
  * ```ts
  * import { simulate, summary } from 'prompt-attention';
@@ -189,8 +234,9 @@ function exceedanceOf(values: Float64Array, threshold: number, confidence: numbe
  * ```
  */
 export function summary(simulation: Simulation, options: SummaryOptions = {}): Summary {
-  const { quantiles, confidence, thresholds } = parseOptions(optionsSchema, options, '');
-  const { trials, metrics, path, status, testError } = checkedSimulation(simulation);
+  const { quantiles, confidence, thresholds, derived } = parseOptions(optionsSchema, options, '');
+  const { trials, metrics: own, path, status, testError } = checkedSimulation(simulation);
+  const metrics = { ...own, ...derivedMetrics(derived, own, status) };
   const names = Object.keys(metrics);
   for (const name of Object.keys(thresholds))
     if (!Object.hasOwn(metrics, name))

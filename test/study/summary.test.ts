@@ -120,6 +120,29 @@ test('without a trial that ran through everything is NaN, with one there is no e
   );
 });
 
+test('functions of the metrics of a trial are summed up like metrics', async (t) => {
+  const simulation = await simulationOf([0.4, 0.1, 0.3, 0.2]);
+  const seen: number[] = [];
+  const { metrics } = summary(simulation, {
+    derived: {
+      accuracy: ({ error = 9 }) => 1 - error,
+      product: ({ error = 9, solverIterations = 9 }) => {
+        seen.push(solverIterations);
+        return error * solverIterations;
+      },
+    },
+    quantiles: [0.5],
+    thresholds: { accuracy: 0.65 },
+  });
+  t.deepEqual(Object.keys(metrics), ['error', 'solverIterations', 'accuracy', 'product']);
+  t.true(Math.abs((metrics.accuracy?.mean ?? 9) - (1 - metrics.error.mean)) < 1e-12);
+  t.true(Math.abs((metrics.accuracy?.standardError ?? 9) - metrics.error.standardError) < 1e-12);
+  t.is(metrics.accuracy?.exceedance?.probability, 0.75);
+  t.true(Math.abs((metrics.product?.mean ?? 9) - (0.4 + 0.2 + 0.9 + 0.8) / 4) < 1e-12);
+  // Not that of the failed trial.
+  t.deepEqual(seen, [1, 2, 3, 4]);
+});
+
 test('what is wrong is named', async (t) => {
   const simulation = await simulationOf([0.1, 0.2]);
   const refused = (options: object, message: RegExp, given: unknown = simulation) => {
@@ -133,6 +156,12 @@ test('what is wrong is named', async (t) => {
     { thresholds: { eror: 0.1 } },
     /^thresholds must be of metrics of the simulation: error, solverIterations; got/,
   );
+  refused({ derived: { error: () => 1 } }, /^derived must be names other than those of the simulation, error, solver/);
+  refused(
+    { derived: { odd: () => Number.NaN } },
+    /^derived\.odd must be a function that returns a finite number for trial 0/,
+  );
+  refused({ derived: { odd: 1 } }, /^derived\.odd must be a function of the metrics of a trial/);
   refused({ quantile: [0.5] }, /^quantile must be left out: there is no such option; did you mean quantiles\?/);
   refused({}, /^simulation must be /, null);
   refused({}, /^simulation.metrics must be /, { trials: 2 });
