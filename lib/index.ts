@@ -25,6 +25,7 @@ export {
   type CustomExperiment,
   type CustomMetrics,
   type CustomOptions,
+  type CustomTheory,
   type CustomTrial,
   type DefinedExperiment,
   defineExperiment,

@@ -44,6 +44,11 @@ export interface CustomTrial<Options> {
 /** What a trial returns: the test error, and every metric that the experiment has beside it. */
 export type CustomMetrics<Metric extends string> = Readonly<Record<Metric | 'error', number>>;
 
+/** What theory says of metrics, of the test error at least; null where it says nothing. */
+export type CustomTheory<Metric extends string> =
+  | (Readonly<Record<'error', Estimate>> & Readonly<Partial<Record<Metric, Estimate>>>)
+  | null;
+
 /** How a custom experiment works. */
 export interface ExperimentDefinition<Options extends CustomOptions, Metric extends string = never> {
   /** Its name: letters, digits, '.', '_' and '-', beginning with a letter or digit. */
@@ -59,15 +64,8 @@ export interface ExperimentDefinition<Options extends CustomOptions, Metric exte
    * error ends the run.
    */
   readonly trial: (context: CustomTrial<Options>) => CustomMetrics<Metric> | Promise<CustomMetrics<Metric>>;
-  /** What theory says of the metrics, `error` among them; null where it says nothing. Default: nothing. */
-  readonly theory?:
-    | ((
-        options: Options,
-      ) =>
-        | Readonly<Partial<Record<Metric, Estimate>> & { error: Estimate }>
-        | null
-        | Promise<Readonly<Partial<Record<Metric, Estimate>> & { error: Estimate }> | null>)
-    | undefined;
+  /** What theory says of the metrics. Default: nothing. */
+  readonly theory?: ((options: Options) => CustomTheory<Metric> | Promise<CustomTheory<Metric>>) | undefined;
 }
 
 /** What {@link defineExperiment} returns. */
