@@ -4,9 +4,18 @@ import type { GradientDescentRisk, GradientDescentRiskOptions } from '../risk/de
 import { freshDescent, freshDescentSchema } from '../risk/fresh-descent.js';
 import { reusedDescent, reusedDescentSchema } from './reused-descent.js';
 
-const schema = z.discriminatedUnion('data', [freshDescentSchema, reusedDescentSchema], {
-  error: "'fresh' or 'reused'",
-});
+/** An experiment says nothing of its data where they are reused. */
+const withData = (options: unknown) =>
+  typeof options === 'object' && options !== null && (options as { readonly data?: unknown }).data === undefined
+    ? { ...options, data: 'reused' }
+    : options;
+
+const schema = z.preprocess(
+  withData,
+  z.discriminatedUnion('data', [freshDescentSchema, reusedDescentSchema], {
+    error: ({ input }) => (typeof input === 'object' && input !== null ? "'fresh' or 'reused'" : 'an object'),
+  }),
+);
 
 /**
  * The law of gradient descent: what the means of {@link simulate}'s metrics tend to along the training.

@@ -20,8 +20,11 @@ export interface GradientDescentRiskOptions
     JobOptions {
   /** May be given, so that a gradient-descent experiment can be passed as it is. */
   readonly kind?: 'gradient-descent' | undefined;
-  /** `'fresh'`: examples of its own for every step, which there are equations for. `'reused'`: always the same n, which trials are run for. */
-  readonly data: 'fresh' | 'reused';
+  /**
+   * `'fresh'`: examples of its own for every step, which there are equations for. `'reused'`: always the same n, which trials are run for.
+   * Default `'reused'`, as in the experiment.
+   */
+  readonly data?: 'fresh' | 'reused' | undefined;
   /** {@link promptAttention}, {@link linearAttention} or {@link meanPooling}. */
   readonly model: 'prompt-attention' | 'linear-attention' | 'mean-pooling';
   /** Number of steps: an integer in [0, 10⁶]. */

@@ -189,9 +189,18 @@ test('what is not reliable is marked, what diverges is an error', async (t) => {
   t.regex(error.message, /^50 of 50 trainings of 400 examples diverge/);
 });
 
+test('an experiment is taken as it is', async (t) => {
+  const { data: _, ...rest } = common;
+  const experiment = { ...rest, kind: 'gradient-descent' } as const;
+  t.deepEqual(await risk.gradientDescent(experiment), await risk.gradientDescent(common));
+});
+
 test('bad options are named', async (t) => {
   const fails = async (change: object, message: RegExp) =>
     t.regex((await t.throwsAsync(risk.gradientDescent({ ...common, ...change } as typeof common))).message, message);
+  const undefinedOptions = await t.throwsAsync(risk.gradientDescent(undefined as never));
+  t.regex(undefinedOptions.message, /^options must be an object/);
+  await fails({ stepsize: 1 }, /^stepsize must be left out: there is no such option; did you mean stepSizes\?/);
   await fails({ data: 'old' }, /^data must be 'fresh' or 'reused'/);
   await fails({ stepSizes: { head: [1, 1, 1, 1], prompt: 1 } }, /^stepSizes\.head must be/);
   await fails({ draws: 3000, fluctuations: false }, /^draws must be at least 3840 to extrapolate at this n\/d/);
