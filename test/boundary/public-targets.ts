@@ -192,6 +192,27 @@ export const targets: Readonly<Record<string, Target>> = {
       seed: 1,
     },
   }),
+  reusedDescentRisk: job(library.risk.gradientDescent, {
+    options: {
+      mixture,
+      examples: 4,
+      data: 'reused',
+      model: 'prompt-attention',
+      steps: 2,
+      recordEvery: 1,
+      stepSizes: { head: 1, prompt: 1 },
+      fluctuations: true,
+      draws: 128,
+      seed: 1,
+      threads: 1,
+    },
+  }),
+  oracle: target(library.risk.oracle, {
+    options: {
+      mixture: { tokens: 4, relevantTokens: 1, dimension: 12, contextNorm: 1, signalNorm: 1, relevantNoiseLevel: 1 },
+      examples: 5,
+    },
+  }),
   bestHead: job(library.risk.bestHead, {
     options: { mixture, inverseTemperature: 1, sampleRatio: 1, draws: 64, seed: 1 },
   }),
