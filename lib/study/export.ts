@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { filePath, oneOf, parseOptions } from '../base/options.js';
 import { writeOutput } from '../base/output.js';
-import { type Column, column, type Fields, kFormats, type Table, type Value } from '../formats/table.js';
+import { type Column, collected, column, type Fields, kFormats, type Table, type Value } from '../formats/table.js';
 import { csvLines, jsonLines } from '../formats/text.js';
 import { agreementOf } from './agreement.js';
 import { metricNames, StudyCells } from './cells.js';
@@ -25,11 +25,18 @@ export interface ExportOptions {
   readonly what?: 'rows' | 'trials' | undefined;
 }
 
-const optionsSchema = z.strictObject({
-  format: oneOf(kFormats),
-  out: filePath,
-  what: oneOf(['rows', 'trials']).default('rows'),
-});
+/** Which columns are read. */
+export interface ColumnsOptions {
+  /** `'rows'`: one entry per cell; `'trials'`: one per trial, the raw metrics. Default `'rows'`. */
+  readonly what?: 'rows' | 'trials' | undefined;
+}
+
+/** Columns by name, all of one length: numbers with NaN where there is none (true and false are 1 and 0), or texts with null. */
+export type StudyColumns = Readonly<Record<string, Float64Array | readonly (string | null)[]>>;
+
+const what = oneOf(['rows', 'trials']).default('rows');
+const optionsSchema = z.strictObject({ format: oneOf(kFormats), out: filePath, what });
+const columnsSchema = z.strictObject({ what });
 
 /** A level as one value: what is not a number, a text or a truth value as JSON. */
 function plainLevel(value: FactorValue | undefined): Value {
@@ -164,6 +171,30 @@ async function headOf({ store, header }: OpenStudy): Promise<object> {
   return { study: spec.name, specHash, created, spec: plain(spec), agreement, runs: await store.readRuns(id) };
 }
 
+const tableOf = (view: OpenStudy, what: 'rows' | 'trials') => (what === 'rows' ? rowTable(view) : trialTable(view));
+
+/**
+ * The rows of a result file, or its raw trials, as columns in memory: those of {@link exportResults}, listed in docs/studies.md.
+ *
+ * @throws {@link StoreError} if the result file cannot be read; {@link OptionTypeError} or {@link OptionRangeError} for a bad option.
+ * @example
+ * ```ts
+ * import { study } from 'prompt-attention';
+ * const { examples, error } = await study.columns('benefit-of-context.sqlite', { what: 'trials' });
+ * console.log(examples?.length === error?.length);
+ * ```
+ */
+export async function columns(file: string, options: ColumnsOptions = {}): Promise<StudyColumns> {
+  const { what } = parseOptions(columnsSchema, options, '');
+  const opened = await openForReading(file);
+  try {
+    const all = await opened.store.inOneView((store) => collected(tableOf({ ...opened, store }, what)));
+    return Object.fromEntries(all.map(({ name, values }) => [name, values]));
+  } finally {
+    await opened.store.close();
+  }
+}
+
 /**
  * Write the rows of a result file, or its raw trials, as CSV, JSON, Parquet, Arrow (Feather) or an archive of NumPy. All but CSV also hold the
  * study and its provenance: Parquet and Arrow as the metadata `prompt-attention`, NumPy's archive as the array of that name. The columns
@@ -183,7 +214,7 @@ export async function exportResults(file: string, options: ExportOptions): Promi
     await writeOutput(out, (file) =>
       opened.store.inOneView(async (store) => {
         const view = { ...opened, store };
-        const table = what === 'rows' ? rowTable(view) : trialTable(view);
+        const table = tableOf(view, what);
         const head = await headOf(view);
         await kWriters[format](file, head, table);
       }),

@@ -22,7 +22,7 @@ export type {
   TheoryOptions,
   TrialsRuleOptions,
 } from './definition/study-options.js';
-export { type ExportOptions, exportResults } from './export.js';
+export { type ColumnsOptions, columns, type ExportOptions, exportResults, type StudyColumns } from './export.js';
 export { type MergeOptions, merge } from './merge.js';
 export type { StudyProgress } from './progress.js';
 export type { Provenance, StudyRun } from './provenance.js';

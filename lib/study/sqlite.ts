@@ -259,6 +259,17 @@ export async function openForRun(file: string, spec: StudySpec, cells: StudyCell
   }
 }
 
+/** Refuses what is not there, or cannot be looked at. */
+function requireFile(file: string): void {
+  let found: object | undefined;
+  try {
+    found = statSync(file, { throwIfNoEntry: false });
+  } catch (cause) {
+    throw new StoreError(`${file}: cannot be read (${(cause as NodeJS.ErrnoException).code})`, { cause });
+  }
+  if (found === undefined) throw new StoreError(`${file}: there is no such file`);
+}
+
 /**
  * Open a result file for reading, also while the study runs.
  *
@@ -266,7 +277,7 @@ export async function openForRun(file: string, spec: StudySpec, cells: StudyCell
  */
 export async function openForReading(file: string): Promise<OpenStudy> {
   parseOptions(filePath, file, 'file');
-  if (statSync(file, { throwIfNoEntry: false }) === undefined) throw new StoreError(`${file}: there is no such file`);
+  requireFile(file);
   const store = storeOn(file, connect(file, 'ro'), () => {});
   try {
     return { store, header: await onlyStudy(store) };

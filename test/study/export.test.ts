@@ -8,7 +8,7 @@ import { StoreError } from '../../lib/base/errors.js';
 import { checkArchiveSize } from '../../lib/formats/npz.js';
 import { simulate } from '../../lib/simulation/simulate.js';
 import { StudyCells } from '../../lib/study/cells.js';
-import { exportResults, open, run } from '../../lib/study/index.js';
+import { columns, exportResults, open, run } from '../../lib/study/index.js';
 import { openForReading, openForRun } from '../../lib/study/sqlite.js';
 import { smallStudy, temporaryDirectory } from './support.js';
 
@@ -27,6 +27,36 @@ function csv(file: string): string[][] {
     ),
   );
 }
+
+test('columns in memory hold the rows, and the trials that simulate gives', async (t) => {
+  const file = join(temporaryDirectory(t), 'x.sqlite');
+  const { rows } = await run(study, { out: file });
+  const all = await columns(file);
+  t.deepEqual(
+    all.meanError,
+    Float64Array.from(rows, ({ meanError }) => meanError),
+  );
+  t.deepEqual(
+    all.examples,
+    Float64Array.from(rows, ({ factors }) => factors.examples as number),
+  );
+  t.deepEqual(
+    all.head,
+    rows.map(({ factors }) => JSON.stringify(factors.head)),
+  );
+  t.deepEqual(
+    all.reliable,
+    Float64Array.from(rows, ({ reliable }) => Number(reliable)),
+  );
+  const trials = await columns(file, { what: 'trials' });
+  t.is(trials.error?.length, 8 * 30);
+  const cell = StudyCells.of((await open(file)).spec).at(3);
+  const { metrics } = await simulate(cell.experiment, { trials: 30, seed: study.seed, testDraws: cell.testDraws });
+  t.deepEqual((trials.error as Float64Array).slice(90, 120), metrics.error);
+  t.deepEqual((trials.index as Float64Array).slice(88, 92), Float64Array.of(2, 2, 3, 3));
+  await t.throwsAsync(columns(file, { what: 'cells' } as never), { message: /^what must be one of/ });
+  await t.throwsAsync(columns(join(file, 'none')), { instanceOf: StoreError });
+});
 
 test('CSV, JSON and Parquet hold the same rows, to the last digit', async (t) => {
   const directory = temporaryDirectory(t);
