@@ -64,6 +64,17 @@ export interface LawOptions {
   readonly signal: AbortSignal | undefined;
 }
 
+/** What an experiment of one kind says of its random numbers and of its method. */
+export interface KindRules<Resolved> {
+  /**
+   * Options that name a method and stay out of the key of random numbers, as `kind` does: what they name is compared on common random
+   * numbers.
+   */
+  readonly methodOptions: readonly (keyof Resolved)[];
+  /** Why an experiment has no projected method, to be put behind `'dense'`; undefined if it has one. */
+  whyDense(experiment: Resolved): string | undefined;
+}
+
 /** What the rest of the package has to know about one kind of experiment. */
 export interface ExperimentKind<Resolved> {
   /** Names of the metrics of a trial, `error` first. */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { OptionRangeError, OptionTypeError } from '../base/errors.js';
-import type { Estimate } from '../base/kind.js';
+import type { Estimate, KindRules } from '../base/kind.js';
 import { integerFrom, parseOptions } from '../base/options.js';
 
 /** Options of a custom experiment: a plain JSON object. */
@@ -154,6 +154,11 @@ export const customSchema = z
 
 /** A custom experiment with every default filled in. */
 export type ResolvedCustom = z.output<typeof customSchema>;
+
+export const customRules: KindRules<ResolvedCustom> = {
+  methodOptions: [],
+  whyDense: () => 'for an experiment of your own',
+};
 
 /**
  * Make an experiment of your own known to {@link simulate} and to studies: your generator and your fit, run with their seeds, batches, error

@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import type { KindRules } from '../base/kind.js';
 import { integerFrom, nonNegativeNumber, oneOf, positiveNumber } from '../base/options.js';
 import {
   type ContextualMixture,
   type ContextualMixtureOptions,
-  hasRelevantNoise,
   mixtureSchema,
+  whyNotScalar,
 } from '../mixture/mixture.js';
 import { type OptimizerOptions, optimizerSchema } from '../training/optimizer.js';
 
@@ -129,14 +130,13 @@ export const gradientDescentSchema = z
 /** A gradient-descent experiment with every default filled in. */
 export type ResolvedGradientDescent = z.output<typeof gradientDescentSchema>;
 
-/** Why a gradient-descent experiment on Gaussian noise has no projected method; undefined if it has one. */
-export function whyDenseDescent({
-  mixture,
-  model,
-  optimizer,
-}: Pick<ResolvedGradientDescent, 'mixture' | 'model' | 'optimizer'>): string | undefined {
-  if (hasRelevantNoise(mixture)) return 'if relevant tokens have noise';
-  if (model === 'self-attention') return 'for self-attention, whose weights are a matrix';
-  if (optimizer.kind === 'adam') return 'for the optimizer adam, whose rule depends on the coordinates';
-  return undefined;
-}
+export const gradientDescentRules: KindRules<ResolvedGradientDescent> = {
+  methodOptions: ['data', 'model', 'steps', 'recordEvery', 'loss', 'optimizer'],
+  whyDense({ mixture, model, optimizer }) {
+    const noise = whyNotScalar(mixture);
+    if (noise !== undefined) return noise;
+    if (model === 'self-attention') return 'for self-attention, whose weights are a matrix';
+    if (optimizer.kind === 'adam') return 'for the optimizer adam, whose rule depends on the coordinates';
+    return undefined;
+  },
+};

@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import type { KindRules } from '../base/kind.js';
 import { integerFrom } from '../base/options.js';
 import {
   type ContextualMixture,
   type ContextualMixtureOptions,
-  hasRelevantNoise,
   mixtureSchema,
+  whyNotScalar,
 } from '../mixture/mixture.js';
 import { type Debias, type ThreeStepHead, threeStepOptions } from '../training/three-step.js';
 
@@ -53,10 +54,12 @@ export type ResolvedThreeStep = z.output<typeof threeStepSchema>;
 /** Smallest dimension in which the three-step trajectory has a dimension-free form. */
 export const kLeastThreeStepDimension = 5;
 
-/** Why a three-step experiment on Gaussian noise has no projected method; undefined if it has one. */
-export function whyDenseThreeStep({ mixture }: Pick<ResolvedThreeStep, 'mixture'>): string | undefined {
-  const { dimension } = mixture;
-  if (hasRelevantNoise(mixture)) return 'if relevant tokens have noise';
-  if (dimension >= kLeastThreeStepDimension) return undefined;
-  return `for a three-step experiment of dimension ${dimension} (below ${kLeastThreeStepDimension})`;
-}
+export const threeStepRules: KindRules<ResolvedThreeStep> = {
+  methodOptions: ['head', 'debias'],
+  whyDense({ mixture }) {
+    const { dimension } = mixture;
+    const noise = whyNotScalar(mixture);
+    if (noise !== undefined || dimension >= kLeastThreeStepDimension) return noise;
+    return `for a three-step experiment of dimension ${dimension} (below ${kLeastThreeStepDimension})`;
+  },
+};

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { KindRules } from '../base/kind.js';
 import { integerFrom, numberIn, oneOf, positiveNumber } from '../base/options.js';
 import { type Head, type HeadOptions, headSchema, type WeightedAveragingHead } from '../heads/head.js';
 import { type EmbeddingOptions, embeddingSchema } from './embedding-options.js';
@@ -86,6 +87,11 @@ export const imageBagSchema = z.strictObject({
 /** A bag experiment with every default filled in. */
 export type ResolvedImageBag = z.output<typeof imageBagSchema>;
 
+export const imageBagRules: KindRules<ResolvedImageBag> = {
+  methodOptions: ['data', 'model'],
+  whyDense: () => 'for an experiment on images',
+};
+
 /** What of a pretrained layer is tuned. */
 export type TransferMethod = 'prompts' | 'prompts-and-head' | 'everything' | 'head' | 'scratch';
 
@@ -136,6 +142,11 @@ export const imageTransferSchema = z.strictObject({
 
 /** A transfer experiment with every default filled in. */
 export type ResolvedImageTransfer = z.output<typeof imageTransferSchema>;
+
+export const imageTransferRules: KindRules<ResolvedImageTransfer> = {
+  methodOptions: ['data'],
+  whyDense: () => 'for an experiment on images',
+};
 
 /**
  * The head of a learned prompt on bags, and the risk law's prediction for it. One prompt is learned on bags of its own; then
@@ -201,6 +212,11 @@ export const isPlainLeastSquares = (head: Head) => head.kind === 'least-squares'
 
 /** A risk experiment with every default filled in. */
 export type ResolvedImageRisk = z.output<typeof imageRiskSchema>;
+
+export const imageRiskRules: KindRules<ResolvedImageRisk> = {
+  methodOptions: ['data', 'head'],
+  whyDense: () => 'for an experiment on images',
+};
 
 /** An experiment on images. */
 export type ImageExperiment = ImageBagExperiment | ImageTransferExperiment | ImageRiskExperiment;

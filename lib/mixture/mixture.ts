@@ -194,6 +194,16 @@ export function hasScalarNoise(mixture: ContextualMixture): boolean {
   return mixture.noise === 'gaussian' && !hasRelevantNoise(mixture);
 }
 
+/** Why noise cannot be drawn where it is looked at, to be put behind `'dense'`; undefined if it is Gaussian. */
+export function whyNotGaussian({ noise }: ContextualMixture): string | undefined {
+  return noise === 'gaussian' ? undefined : `if the noise is ${noise}`;
+}
+
+/** The same where relevant tokens must have none; undefined for a mixture with {@link hasScalarNoise}. */
+export function whyNotScalar(mixture: ContextualMixture): string | undefined {
+  return whyNotGaussian(mixture) ?? (hasRelevantNoise(mixture) ? 'if relevant tokens have noise' : undefined);
+}
+
 /** An error for a mixture without Gaussian noise; `path` is that of the mixture, `use` what needs it. */
 export function requireGaussianNoise({ noise }: ContextualMixture, path: string, use: string): void {
   if (noise !== 'gaussian') throw new OptionRangeError(`${path}.noise`, `'gaussian' for ${use}`, noise);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { KindRules } from '../../base/kind.js';
 import { filePath, integerFrom, numberIn, oneOf, positiveNumber } from '../../base/options.js';
 import { type CorpusSource, corpusSourceSchema } from '../source.js';
 
@@ -161,6 +162,11 @@ export const textClassificationSchema = z.strictObject({
 /** A classification experiment with every default filled in. */
 export type ResolvedTextClassification = z.output<typeof textClassificationSchema>;
 
+export const textClassificationRules: KindRules<ResolvedTextClassification> = {
+  methodOptions: ['data', 'model'],
+  whyDense: () => 'for an experiment on text',
+};
+
 /**
  * An excerpt of a labelled text hidden among k excerpts of unrelated ones, so that the share of relevant tokens is ζ = 1/(k + 1) and
  * known word by word. Excerpts have the same number of words, at random places of their texts and in a random order; both labels are
@@ -196,6 +202,11 @@ export const textDilutionSchema = z.strictObject({
 
 /** A dilution experiment with every default filled in. */
 export type ResolvedTextDilution = z.output<typeof textDilutionSchema>;
+
+export const textDilutionRules: KindRules<ResolvedTextDilution> = {
+  methodOptions: ['data', 'model'],
+  whyDense: () => 'for an experiment on text',
+};
 
 /** An experiment on text. */
 export type TextExperiment = TextClassificationExperiment | TextDilutionExperiment;
