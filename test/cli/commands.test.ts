@@ -26,6 +26,29 @@ test('run writes results, figure and table; status shows them again', async (t) 
   t.true(status.stdout.includes(table));
 });
 
+test('a module that defines an experiment is loaded first', async (t) => {
+  const directory = temporaryDirectory(t);
+  const library = new URL('../../lib/index.ts', import.meta.url).href;
+  writeFileSync(
+    join(directory, 'half.mjs'),
+    `import { defineExperiment } from ${JSON.stringify(library)};
+defineExperiment({ name: 'half', trial: ({ random }) => ({ error: random.uniforms(1)[0] }) });
+`,
+  );
+  const study = { name: 'halves', seed: 1, experiment: { kind: 'custom', name: 'half' }, trials: 50 };
+  writeFileSync(join(directory, 'study.yaml'), JSON.stringify(study));
+  const run = await command(['--import', 'half.mjs', 'run', 'study.yaml', '--progress', 'none'], directory);
+  t.is(run.code, 0, run.stderr);
+  t.regex(run.stdout, /0\.[45]/);
+  const without = await command(['status', 'halves.sqlite'], directory);
+  t.is(without.code, 2);
+  t.regex(without.stderr, /experiment\.name must be a name that defineExperiment was called with in this process/);
+  t.is((await command(['status', 'halves.sqlite', '--import', 'half.mjs'], directory)).code, 0);
+  const missing = await command(['--import', 'none.mjs', 'doctor'], directory);
+  t.is(missing.code, 2);
+  t.regex(missing.stderr, /--import none\.mjs: the module cannot be loaded/);
+});
+
 test('run takes other paths', async (t) => {
   const directory = temporaryDirectory(t);
   writeFileSync(join(directory, 'study.yaml'), JSON.stringify({ ...smallStudy, trials: 5 }));
