@@ -30,8 +30,8 @@ struct WorkerPool::Computation {
 
 namespace {
 
-// The pools of all environments that share this copy of the addon. The one static that changes: it is about
-// the process.
+// The pools of all environments that share this copy of the addon. One of the two statics of this code that
+// change (docs/architecture.md): it is about the process.
 class PoolsOfProcess {
  public:
   ~PoolsOfProcess() {
