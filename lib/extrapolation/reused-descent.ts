@@ -54,6 +54,12 @@ const kMostCurvature = 0.5;
 /** Relative to their standard error that may be chance. */
 const kChance = 3;
 
+/**
+ * In the limit norms are the same in every trial. Where they scatter by more than this share of their mean, trainings end here and there (on the
+ * verge of divergence some near error 0 and most near ½), and so few trials do not know how often.
+ */
+const kMostScatter = 0.5;
+
 const kBounds: Readonly<Record<string, readonly [number, number]>> = {
   error: [0, 1],
   relevantAttention: [0, 1],
@@ -139,21 +145,30 @@ async function meansAt(parsed: ReusedDescent, size: Size, first: number): Promis
         return Array.from({ length: trials }, (_, trial) => all?.[trial * steps.length + record] ?? 0);
       }),
     );
+  const at = (name: string, record: number) => {
+    const moments = new Moments();
+    for (const value of valuesAt(name, record)) moments.add(value);
+    const { mean, standardError } = moments.estimate();
+    return { mean, variance: standardError ** 2 };
+  };
+  const isScattered = (record: number) =>
+    ['headNorm', 'promptNorm'].some((name) => {
+      const { mean, variance } = at(name, record);
+      return Math.sqrt(variance * size.trials) > kMostScatter * mean;
+    });
   const exact = runs.every(({ effectiveDraws }) => effectiveDraws === Number.POSITIVE_INFINITY);
   const sorted = Array.from(steps, (_, record) => valuesAt('error', record).sort());
   const sound = { failed: 0, draws: Number.POSITIVE_INFINITY, unreliable: 0, exact };
   return {
     size,
     steps,
-    at: (name, record) => {
-      const moments = new Moments();
-      for (const value of valuesAt(name, record)) moments.add(value);
-      const { mean, standardError } = moments.estimate();
-      return { mean, variance: standardError ** 2 };
-    },
+    at,
     effective: sorted.map(effectiveTrials),
     reliable: sorted.map(
-      (errors) => runs.every(({ reliable }) => reliable) && meanMarks({ ...sound, sorted: errors }).length === 0,
+      (errors, record) =>
+        runs.every(({ reliable }) => reliable) &&
+        meanMarks({ ...sound, sorted: errors }).length === 0 &&
+        !isScattered(record),
     ),
   };
 }

@@ -182,6 +182,13 @@ test('what is not reliable is marked, what diverges is an error', async (t) => {
   });
   t.false(verge.reliable.at(-1));
   t.true(verge.reliable[1]);
+  // Found by the audit: one training in fifty ends at an error of .003, the others at ½, and 32 trials may see none.
+  const edge = await risk.gradientDescent({
+    ...common,
+    mixture: { tokens: 6, relevantTokens: 5, dimension: 231, contextNorm: 1.759, signalNorm: 0.592, noiseLevel: 1.035 },
+    ...{ model: 'mean-pooling', examples: 668, steps: 6, stepSizes: { head: 1.915, prompt: 0 }, draws: 8016 },
+  });
+  t.false(edge.reliable.at(-1));
   const error = await t.throwsAsync(
     risk.gradientDescent({ ...common, stepSizes: { head: 1e200, prompt: 1e200 }, draws: 20_000 }),
   );
