@@ -115,7 +115,8 @@ export interface GradientDescentRisk {
    * above draws/64, `draws` is at least 1024 and the small samples of draws/64 examples behind the term of order 1/n are near enough to the
    * path on all draws (by 0.7 of their standard deviations in the mean) and to each other (a standard deviation of 0.025) for there to be
    * such a term; not after three steps of the normalized rule, whose limit may jump. Reused examples: the mean error of no size is carried by
-   * few trials, norms scatter between trials by less than half of their mean, and the curvature of the extrapolation is at most half of the value and three standard errors. More `draws` help.
+   * few trials, norms scatter between trials by less than half of their mean, and the curvature of the extrapolation is at most half of the
+   * value and three standard errors. More `draws` help.
    */
   readonly reliable: readonly boolean[];
 }
