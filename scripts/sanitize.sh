@@ -62,7 +62,7 @@ elif [ "$kind" = leaks ]; then
 elif [ "$kind" = address ]; then
   fuzz --target native --runs 10000
   tests test/mixture/pooling.test.ts test/models/models.test.ts test/models/given-tokens.test.ts test/models/held-examples.test.ts \
-    test/boundary/native.test.ts test/images/tasks.test.ts test/heads/fit-head.test.ts
+    test/boundary/native.test.ts test/images/tasks.test.ts test/heads/fit-head.test.ts test/text/learn.test.ts
 else
   fuzz --target native --runs 5000
   tests test/models/held-examples.test.ts test/heads/fit-head.test.ts

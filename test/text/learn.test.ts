@@ -187,6 +187,26 @@ test('what are no texts or options is refused by name', async (t) => {
   await t.throwsAsync(text.learnWordVectors(5 as never), { instanceOf: OptionTypeError });
 });
 
+test('learning is given up wherever it is, and harms nothing', async (t) => {
+  const texts = makeTexts(3000, 1000, 100);
+  const vocabulary = text.buildVocabulary(texts, { minimumDocuments: 1 });
+  const learn = (signal?: AbortSignal) =>
+    text.learnWordVectors(texts, { vocabulary, dimension: 5, window: 50, threads: 2, signal });
+  const kTimes = 300;
+  let cancelled = 0;
+  for (let i = 0; i < kTimes; ++i) {
+    const controller = new AbortController();
+    const learning = learn(controller.signal).catch(() => ++cancelled);
+    // Words are counted within the first milliseconds, which timers do not tell apart.
+    const end = performance.now() + 0.2 * (i % 100);
+    while (performance.now() < end);
+    controller.abort();
+    await learning;
+  }
+  t.true(cancelled > kTimes / 2, `${cancelled}`);
+  t.is((await learn()).vectors.length, 5 * vocabulary.words.length);
+});
+
 test('learning is given up when it is told to', async (t) => {
   const texts = makeTexts(3000, 1000, 100);
   const controller = new AbortController();

@@ -92,6 +92,11 @@ SparseRows countCooccurrences(const WordSequence& texts, int window, PartRunner&
       C.first[i + 1] = parts[part].column.size();
     }
   });
+  // Rows that nobody counted end before they begin, and who reads them writes beyond the end.
+  if (cancelled) {
+    C.first.assign(C.first.size(), 0);
+    return C;
+  }
   for (int part = 0; part < kRowParts; ++part) {
     const size_t before = C.column.size();
     for (int i = bounds[part]; i < bounds[part + 1]; ++i) C.first[i + 1] += before;

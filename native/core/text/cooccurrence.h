@@ -31,7 +31,7 @@ struct WordSequence {
   std::vector<uint32_t> words;  // [positions]
 };
 
-// C[V×V]. Returns early, with a useless result, once `cancelled`.
+// C[V×V]. Returns early, with a matrix of zeros, once `cancelled`.
 SparseRows countCooccurrences(const WordSequence& texts, int window, PartRunner& runner,
                               const std::atomic<bool>& cancelled);
 
