@@ -106,7 +106,7 @@ export interface NativeDescentTrials extends NativeTrials {
 }
 
 /** What the law of gradient descent tells beside the error; of each also the standard error. */
-type DescentPathName =
+export type DescentPathName =
   | 'trainingLoss'
   | 'contextOverlap'
   | 'signalOverlap'

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { Command } from 'commander';
 import { OptionRangeError, StoreError } from '../base/errors.js';
+import { kPlainName } from '../base/options.js';
 
 /** A study that runs in seconds, with what else it could say as comments. */
 function studyText(name: string, schema: string): string {
@@ -52,7 +53,7 @@ export function initCommand(): Command {
     .argument('[file]', 'study file to write; must not exist', 'study.yaml')
     .action(async (file: string) => {
       const name = basename(file, extname(file));
-      if (!/\.ya?ml$/.test(file) || !/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name))
+      if (!/\.ya?ml$/.test(file) || !kPlainName.test(name))
         throw new OptionRangeError('file', "a name of letters, digits, '.', '_' and '-' that ends with .yaml", file);
       const { studyJsonSchema } = await import('../study/definition/json-schema.js');
       const schema = join(dirname(file), `${name}.schema.json`);

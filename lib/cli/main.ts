@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Command, CommanderError } from 'commander';
-import { StudyError } from '../base/errors.js';
 import { buildCommand } from './build.js';
 import { clusterCommand } from './cluster/cluster.js';
 import { slurmCommand } from './cluster/slurm.js';
@@ -34,22 +33,18 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string;
 };
 
-/** Load a module of the user's, which calls `defineExperiment`. */
-async function load(path: string): Promise<void> {
-  try {
-    await import(pathToFileURL(resolve(path)).href);
-  } catch (cause) {
-    throw new StudyError(`--import ${path}: the module cannot be loaded (${(cause as Error).message})`, { cause });
-  }
-}
-
 const program = new Command('prompt-attention')
   .description('Simulate, train and predict prompt-tuning of one-layer attention under the contextual mixture model.')
   .version(version)
   .option('--import <file>', 'JavaScript module to load first: one that defines experiments of your own')
   .hook('preAction', async (own) => {
     const { import: path } = own.opts<{ import?: string }>();
-    if (path !== undefined) await load(path);
+    if (path === undefined) return;
+    try {
+      await import(pathToFileURL(resolve(path)).href);
+    } catch (cause) {
+      own.error(`--import ${path}: the module cannot be loaded (${(cause as Error).message})`);
+    }
   })
   .addHelpText(
     'after',

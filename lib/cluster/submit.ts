@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { StoreError } from '../base/errors.js';
-import { abortSignal, integerFrom, parseOptions, resultFilePath } from '../base/options.js';
+import { abortSignal, functionOf, integerFrom, parseOptions, resultFilePath } from '../base/options.js';
 import { StudyCells } from '../study/cells.js';
 import { specDifferences } from '../study/definition/diff.js';
 import { gapsIn } from '../study/definition/schedule.js';
@@ -143,9 +143,7 @@ const collectSchema = z.strictObject({
   out: resultFilePath,
   mixedEngines: z.boolean({ error: 'true or false' }).default(false),
   signal: abortSignal,
-  onProgress: z
-    .custom<NonNullable<CollectOptions['onProgress']>>((value) => typeof value === 'function', { error: 'a function' })
-    .optional(),
+  onProgress: functionOf<NonNullable<CollectOptions['onProgress']>>().optional(),
 });
 
 /** Wait until no job of a study is left. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { abortSignal, integerFrom, threadCount } from '../base/options.js';
+import { abortSignal, functionOf, integerFrom, threadCount } from '../base/options.js';
 import { clusterUrl } from './session.js';
 
 /** How a worker works. */
@@ -78,7 +78,5 @@ export const workSchema = z.strictObject({
   untilDone: z.boolean({ error: 'true or false' }).default(false),
   signal: abortSignal,
   drainSeconds: integerFrom(0, 3600).default(10),
-  onEvent: z
-    .custom<NonNullable<WorkOptions['onEvent']>>((value) => typeof value === 'function', { error: 'a function' })
-    .optional(),
+  onEvent: functionOf<NonNullable<WorkOptions['onEvent']>>().optional(),
 });

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { OptionRangeError, OptionTypeError } from '../base/errors.js';
+import { OptionTypeError } from '../base/errors.js';
 import type { Estimate, KindRules } from '../base/kind.js';
-import { integerFrom, parseOptions } from '../base/options.js';
+import { functionOf, integerFrom, parseOptions, plainName } from '../base/options.js';
 
 /** Options of a custom experiment: a plain JSON object. */
 export type CustomOptions = Readonly<Record<string, unknown>>;
@@ -87,13 +87,10 @@ export interface ResolvedDefinition {
 /** The definitions of this process, by name. */
 const definitions = new Map<string, ResolvedDefinition>();
 
-const kName = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
-const aFunction = { error: 'a function' };
 const definitionSchema = z.strictObject({
-  name: z
-    .string({ error: 'a text' })
-    .regex(kName, { error: "letters, digits, '.', '_' and '-', beginning with a letter or digit" })
-    .refine((name) => !definitions.has(name), { error: 'a name that is not defined yet in this process' }),
+  name: plainName.refine((name) => !definitions.has(name), {
+    error: 'a name that is not defined yet in this process',
+  }),
   version: integerFrom(1).default(1),
   metrics: z
     .array(
@@ -105,17 +102,10 @@ const definitionSchema = z.strictObject({
     )
     .refine((names) => new Set(names).size === names.length, { error: 'an array of different names' })
     .default([]),
-  options: z
-    .custom<ResolvedDefinition['options']>((value) => typeof value === 'function', aFunction)
-    .default(() => (given: CustomOptions) => given),
-  trial: z.custom<ResolvedDefinition['trial']>((value) => typeof value === 'function', aFunction),
-  theory: z
-    .custom<ResolvedDefinition['theory']>((value) => typeof value === 'function', aFunction)
-    .default(() => () => null),
+  options: functionOf<ResolvedDefinition['options']>().default(() => (given: CustomOptions) => given),
+  trial: functionOf<ResolvedDefinition['trial']>(),
+  theory: functionOf<ResolvedDefinition['theory']>().default(() => () => null),
 });
-
-/** The definition of a name; undefined if this process has none. */
-export const definitionOf = (name: string): ResolvedDefinition | undefined => definitions.get(name);
 
 /** The options, checked by their definition. */
 function checkedOptions({ options: check }: ResolvedDefinition, given: CustomOptions): CustomOptions {
@@ -136,7 +126,7 @@ export const customSchema = z
     const { name, options, version } = context.value;
     const fault = (path: string, message: string) =>
       context.issues.push({ code: 'custom', message, path: [path], input: context.value });
-    const definition = definitionOf(name);
+    const definition = definitions.get(name);
     if (definition === undefined) {
       const known = [...definitions.keys()].map((each) => `'${each}'`).join(', ');
       fault('name', `a name that defineExperiment was called with in this process${known && `: ${known}`}`);
@@ -154,6 +144,10 @@ export const customSchema = z
 
 /** A custom experiment with every default filled in. */
 export type ResolvedCustom = z.output<typeof customSchema>;
+
+/** The definition of an experiment, which was parsed by it. */
+export const definitionOf = ({ name }: ResolvedCustom): ResolvedDefinition =>
+  definitions.get(name) as ResolvedDefinition;
 
 export const customRules: KindRules<ResolvedCustom> = {
   methodOptions: [],
@@ -197,11 +191,4 @@ export function defineExperiment<Options extends CustomOptions = CustomOptions, 
       options,
     }),
   });
-}
-
-/** The definition of an experiment that was parsed. */
-export function requireDefinition({ name }: ResolvedCustom): ResolvedDefinition {
-  const definition = definitionOf(name);
-  if (definition === undefined) throw new OptionRangeError('experiment.name', 'defined in this process', name);
-  return definition;
 }

@@ -9,13 +9,12 @@ import { type Simulation, simulate } from '../simulation/simulate.js';
 import { effectiveTrials, meanMarks } from '../study/reliability.js';
 import { Moments } from '../study/statistics.js';
 
-const stepSize = nonNegativeNumber;
 export const reusedDescentSchema = z
   .strictObject({
     ...descentRiskShape,
     data: z.literal('reused'),
     stepSizes: z.strictObject(
-      { head: stepSize, prompt: stepSize },
+      { head: nonNegativeNumber, prompt: nonNegativeNumber },
       { error: 'an object { head, prompt } with two step sizes ≥ 0' },
     ),
   })
@@ -29,10 +28,11 @@ interface Size extends TrainedSize {
   readonly weight: number;
 }
 
-/** What trials of a size say: by metric and record, the mean, its variance and the degrees of freedom of that. */
+/** What trials of a size say. */
 interface SizeMeans {
   readonly size: Size;
   readonly steps: Float64Array;
+  /** The mean of a metric at a record, and the variance of that mean. */
   readonly at: (name: string, record: number) => { readonly mean: number; readonly variance: number };
   /** By record: effective trials of the error, and whether its mean can be trusted. */
   readonly effective: readonly number[];
@@ -185,11 +185,11 @@ function combined(means: readonly SizeMeans[], name: string, record: number) {
   }
   // Satterthwaite's degrees of freedom.
   const freedom = spread > 0 ? variance ** 2 / spread : Number.POSITIVE_INFINITY;
-  const kNormal = studentQuantile(Number.POSITIVE_INFINITY, 0.975);
+  const quantile = (degrees: number) => studentQuantile(degrees, 0.975);
   const [low, high] = kBounds[name] ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
   return {
     value: Math.min(high, Math.max(low, value)),
-    standardError: (Math.sqrt(variance) * studentQuantile(freedom, 0.975)) / kNormal,
+    standardError: (Math.sqrt(variance) * quantile(freedom)) / quantile(Number.POSITIVE_INFINITY),
   };
 }
 

@@ -72,6 +72,8 @@ export interface ImageBagExperiment {
   readonly testExamples?: number | undefined;
 }
 
+const whyDense = () => 'for an experiment on images';
+
 export const imageBagSchema = z.strictObject({
   kind: z.literal('image-bag'),
   data: dataSchema,
@@ -89,7 +91,7 @@ export type ResolvedImageBag = z.output<typeof imageBagSchema>;
 
 export const imageBagRules: KindRules<ResolvedImageBag> = {
   methodOptions: ['data', 'model'],
-  whyDense: () => 'for an experiment on images',
+  whyDense,
 };
 
 /** What of a pretrained layer is tuned. */
@@ -145,7 +147,7 @@ export type ResolvedImageTransfer = z.output<typeof imageTransferSchema>;
 
 export const imageTransferRules: KindRules<ResolvedImageTransfer> = {
   methodOptions: ['data'],
-  whyDense: () => 'for an experiment on images',
+  whyDense,
 };
 
 /**
@@ -215,7 +217,7 @@ export type ResolvedImageRisk = z.output<typeof imageRiskSchema>;
 
 export const imageRiskRules: KindRules<ResolvedImageRisk> = {
   methodOptions: ['data', 'head'],
-  whyDense: () => 'for an experiment on images',
+  whyDense,
 };
 
 /** An experiment on images. */

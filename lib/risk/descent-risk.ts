@@ -1,5 +1,6 @@
 import type { OwnFloat64Array } from '../base/arrays.js';
 import type { JobOptions } from '../base/job.js';
+import type { DescentPathName } from '../base/native-types.js';
 import type { GradientDescentExperiment } from '../experiments/gradient-descent.js';
 
 /** What is told of a training beside its error, each with a standard error. */
@@ -12,7 +13,7 @@ export const kPathMetrics = [
   'promptNorm',
   'headNorm',
   'relevantAttention',
-] as const;
+] as const satisfies readonly DescentPathName[];
 
 /** A gradient-descent experiment of Gaussian noise, and how its law is computed. */
 export interface GradientDescentRiskOptions

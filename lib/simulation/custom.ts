@@ -1,7 +1,7 @@
 import { ConvergenceError, OptionRangeError } from '../base/errors.js';
 import type { Estimate, ExperimentKind, TrialRequest } from '../base/kind.js';
 import { native } from '../base/native.js';
-import { type CustomMetrics, type ResolvedCustom, requireDefinition, type TrialRandom } from '../experiments/custom.js';
+import { type CustomMetrics, definitionOf, type ResolvedCustom, type TrialRandom } from '../experiments/custom.js';
 import { cellKey } from '../experiments/experiment.js';
 import { runTrials, type TrialContext, type TrialOutcome } from '../real-data/trials.js';
 
@@ -83,7 +83,7 @@ async function runTrial(
   const { options } = experiment;
   const given = { options, random, trial, signal: signal ?? new AbortController().signal };
   try {
-    const found = await requireDefinition(experiment).trial(given);
+    const found = await definitionOf(experiment).trial(given);
     return checkedMetrics(names, found, experiment, trial);
   } catch (error) {
     if (error instanceof ConvergenceError) return 'not-converged';
@@ -91,7 +91,7 @@ async function runTrial(
   }
 }
 
-const metricsOf = (experiment: ResolvedCustom) => ['error', ...requireDefinition(experiment).metrics];
+const metricsOf = (experiment: ResolvedCustom) => ['error', ...definitionOf(experiment).metrics];
 
 /** Experiments that users define. */
 export const customKind: ExperimentKind<ResolvedCustom> = {
@@ -113,7 +113,7 @@ export const customKind: ExperimentKind<ResolvedCustom> = {
     };
   },
   async theory(experiment) {
-    const known = await requireDefinition(experiment).theory(experiment.options);
+    const known = await definitionOf(experiment).theory(experiment.options);
     return known as Readonly<Record<string, Estimate>> | null;
   },
 };

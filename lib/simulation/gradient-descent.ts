@@ -1,6 +1,7 @@
 import { runJob } from '../base/job.js';
 import type { ExperimentKind } from '../base/kind.js';
 import { type NativeModel, native } from '../base/native.js';
+import type { DescentPathName } from '../base/native-types.js';
 import { parseOptions } from '../base/options.js';
 import type { ResolvedGradientDescent } from '../experiments/gradient-descent.js';
 import { hasScalarNoise } from '../mixture/mixture.js';
@@ -26,9 +27,6 @@ const kModelMetrics: Readonly<Record<ResolvedGradientDescent['model'], readonly 
   'mean-pooling': ['relevantAttention'],
   'self-attention': ['weightNorm', 'relevantAttention'],
 };
-
-/** Metrics of gradient descent that its law has. */
-type LawMetric = 'trainingLoss' | 'relevantAttention' | (typeof kHeadMetrics)[number] | (typeof kPromptMetrics)[number];
 
 /** A model trained by gradient steps. */
 export const gradientDescentKind: ExperimentKind<ResolvedGradientDescent> = {
@@ -64,7 +62,7 @@ export const gradientDescentKind: ExperimentKind<ResolvedGradientDescent> = {
     );
     const last = law.steps.length - 1;
     const at = (path: Float64Array) => path[last] as number;
-    const others = ['trainingLoss', ...kHeadMetrics, ...kModelMetrics[model]] as readonly LawMetric[];
+    const others = ['trainingLoss', ...kHeadMetrics, ...kModelMetrics[model]] as readonly DescentPathName[];
     return {
       error: {
         mean: at(law.error),

@@ -4,7 +4,7 @@ import type { OwnFloat64Array, OwnUint8Array } from '../base/arrays.js';
 import { type EngineInfo, engineInfo } from '../base/engine.js';
 import type { JobOptions } from '../base/job.js';
 import type { SimulationMethod, TrialAccuracy } from '../base/kind.js';
-import { abortSignal, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from '../base/options.js';
+import { abortSignal, functionOf, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from '../base/options.js';
 import { type Experiment, parseExperiment, type ResolvedExperiment, resolveMethod } from '../experiments/experiment.js';
 import { type HeadSolver, resolveSolver } from '../experiments/solver.js';
 import { hasScalarNoise } from '../mixture/mixture.js';
@@ -156,11 +156,7 @@ const optionsSchema = z.strictObject({
   testDraws: integerFrom(1, 2 ** 31 - 1).default(1000),
   threads: threadCount,
   signal: abortSignal,
-  onProgress: z
-    .custom<NonNullable<SimulationOptions['onProgress']>>((value) => typeof value === 'function', {
-      error: 'a function',
-    })
-    .optional(),
+  onProgress: functionOf<NonNullable<SimulationOptions['onProgress']>>().optional(),
 });
 
 /** Errors that all trials together must have seen where errors are counted; their share that may be unreliable. */

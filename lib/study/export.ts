@@ -16,13 +16,11 @@ import { type OpenStudy, openForReading } from './sqlite.js';
 import { kTestErrorArrays } from './statistics.js';
 
 /** What is exported, and how. */
-export interface ExportOptions {
+export interface ExportOptions extends ColumnsOptions {
   /** Format of the file. */
   readonly format: 'csv' | 'json' | 'parquet' | 'arrow' | 'npz';
   /** The file to write; one that exists is replaced, links are followed, devices and pipes are written to. */
   readonly out: string;
-  /** `'rows'`: one row per cell; `'trials'`: one row per trial, the raw metrics. Default `'rows'`. */
-  readonly what?: 'rows' | 'trials' | undefined;
 }
 
 /** Which columns are read. */
@@ -34,9 +32,8 @@ export interface ColumnsOptions {
 /** Columns by name, all of one length: numbers with NaN where there is none (true and false are 1 and 0), or texts with null. */
 export type StudyColumns = Readonly<Record<string, Float64Array | readonly (string | null)[]>>;
 
-const what = oneOf(['rows', 'trials']).default('rows');
-const optionsSchema = z.strictObject({ format: oneOf(kFormats), out: filePath, what });
-const columnsSchema = z.strictObject({ what });
+const columnsSchema = z.strictObject({ what: oneOf(['rows', 'trials']).default('rows') });
+const optionsSchema = columnsSchema.extend({ format: oneOf(kFormats), out: filePath });
 
 /** A level as one value: what is not a number, a text or a truth value as JSON. */
 function plainLevel(value: FactorValue | undefined): Value {

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import type { Estimate } from '../base/kind.js';
-import { abortSignal, integerFrom, parseOptions, resultFilePath, threadCount } from '../base/options.js';
+import { abortSignal, functionOf, integerFrom, parseOptions, resultFilePath, threadCount } from '../base/options.js';
 import { kindOf } from '../simulation/kinds.js';
 import type { Batch } from './batches.js';
 import { type StudyCell, StudyCells } from './cells.js';
@@ -48,9 +48,7 @@ const optionsSchema = z.strictObject({
     .refine(({ index, count }) => index <= count, { error: 'an integer ≤ shard.count', path: ['index'] })
     .optional(),
   signal: abortSignal,
-  onProgress: z
-    .custom<NonNullable<StudyRunOptions['onProgress']>>((value) => typeof value === 'function', { error: 'a function' })
-    .optional(),
+  onProgress: functionOf<NonNullable<StudyRunOptions['onProgress']>>().optional(),
 });
 
 /** Positions of the cells that a shard runs; of all cells without one. */

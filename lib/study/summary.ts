@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { shareInterval } from '../base/distributions.js';
 import { OptionRangeError } from '../base/errors.js';
-import { arrayOf, finiteNumber, integerFrom, numberIn, parseOptions } from '../base/options.js';
+import { arrayOf, finiteNumber, functionOf, integerFrom, numberIn, parseOptions } from '../base/options.js';
 import type { Simulation } from '../simulation/simulate.js';
 import type { ReliabilityMark } from './reliability.js';
 import {
@@ -113,9 +113,7 @@ const optionsSchema = z.strictObject({
   derived: z
     .record(
       z.string(),
-      z.custom<NonNullable<SummaryOptions['derived']>[string]>((value) => typeof value === 'function', {
-        error: 'a function of the metrics of a trial',
-      }),
+      functionOf<NonNullable<SummaryOptions['derived']>[string]>('a function of the metrics of a trial'),
       { error: 'an object of functions' },
     )
     .default({}),

@@ -7,6 +7,7 @@ import { type JobOptions, runJob } from '../base/job.js';
 import { type NativeFit, native } from '../base/native.js';
 import {
   abortSignal,
+  functionOf,
   integerFrom,
   nonNegativeNumber,
   parseOptions,
@@ -141,9 +142,7 @@ const optionsSchema = z.strictObject({
   recordEvery: integerFrom(1, 2 ** 31 - 1).optional(),
   threads: threadCount,
   signal: abortSignal,
-  onStep: z
-    .custom<NonNullable<FitOptions['onStep']>>((value) => typeof value === 'function', { error: 'a function' })
-    .optional(),
+  onStep: functionOf<NonNullable<FitOptions['onStep']>>().optional(),
 });
 
 const initialScale = z.strictObject({ scale: positiveNumber });

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { type ContextualMixtureOptions, type GradientDescentExperiment, risk, simulate } from '../../lib/index.js';
+import { kPathMetrics } from '../../lib/risk/descent-risk.js';
 import { meanAndError, uniforms } from '../support/statistics.js';
 
 const mixture = { tokens: 8, dimension: 200, relevantTokens: 2, contextNorm: 2, signalNorm: 1 } as const;
@@ -11,22 +12,12 @@ const common = {
   steps: 4,
   stepSizes: { head: 0.8, prompt: 1.2 },
 } as const;
-const kNames = [
-  'trainingLoss',
-  'contextOverlap',
-  'signalOverlap',
-  'headContextOverlap',
-  'headSignalOverlap',
-  'promptNorm',
-  'headNorm',
-  'relevantAttention',
-] as const;
 type Law = Awaited<ReturnType<typeof risk.gradientDescent>>;
 
 /** z of every number at the last step against trials of other seeds. */
 async function scores(law: Law, experiment: GradientDescentExperiment, trials: number) {
   const { metrics } = await simulate(experiment, { trials, seed: 71, testDraws: 500 });
-  return ['error' as const, ...kNames].flatMap((name) => {
+  return ['error' as const, ...kPathMetrics].flatMap((name) => {
     const values = metrics[name];
     if (values === undefined) return [];
     const { mean, standardError } = meanAndError(values);
@@ -42,7 +33,7 @@ test('trials of other seeds agree with what is extrapolated to their n, at rando
   let marked = 0;
   let diverged = 0;
   const kSettings = 40;
-  // Of 360 numbers from Student's law of some 40 degrees of freedom, one in a thousand times.
+  // Of some 300 numbers from Student's law of some 40 degrees of freedom, one in a thousand times.
   const kLargest = 5.2;
   for (let setting = 0; setting < kSettings; ++setting) {
     const tokens = 2 + Math.floor(10 * next());
@@ -112,7 +103,7 @@ test('the first step is that of fresh examples, whose law has equations', async 
     t.is(fresh.basis, 'equations');
     t.deepEqual(fresh.sizes, []);
     // The loss is taken over the examples that were trained on.
-    for (const name of kNames.filter((each) => each !== 'trainingLoss')) {
+    for (const name of kPathMetrics.filter((each) => each !== 'trainingLoss')) {
       const gap = (reused[name][1] as number) - (fresh[name][1] as number);
       const error = Math.hypot(reused[`${name}StandardError`][1] as number, fresh[`${name}StandardError`][1] as number);
       t.true(Math.abs(gap) <= 4 * error + 1e-12, `${JSON.stringify(change)}, ${name}: ${gap} of ${error}`);

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { parseExperiment } from '../../lib/experiments/experiment.js';
 import { type ContextualMixtureOptions, type GradientDescentExperiment, risk, simulate } from '../../lib/index.js';
+import { kPathMetrics } from '../../lib/risk/descent-risk.js';
 import { kindOf } from '../../lib/simulation/kinds.js';
 import { generator } from '../audit/test-error.js';
 import { dot, softmax } from '../support/reference.js';
@@ -15,17 +16,7 @@ const common = {
   steps: 4,
   stepSizes: { head: 0.5, prompt: 1.5 },
 } as const;
-const kMetrics = [
-  'error',
-  'trainingLoss',
-  'contextOverlap',
-  'signalOverlap',
-  'headContextOverlap',
-  'headSignalOverlap',
-  'promptNorm',
-  'headNorm',
-  'relevantAttention',
-] as const;
+const kMetrics = ['error', ...kPathMetrics] as const;
 type Metric = (typeof kMetrics)[number];
 type Law = Awaited<ReturnType<typeof risk.gradientDescent>>;
 

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { OptionRangeError, OptionTypeError, StudyError } from '../../base/errors.js';
 import { canonicalJson } from '../../base/hash.js';
-import { integerFrom, nonNegativeNumber, oneOf, parseOptions, seedSchema } from '../../base/options.js';
+import { integerFrom, nonNegativeNumber, oneOf, parseOptions, plainName, seedSchema } from '../../base/options.js';
 import { parseYaml } from '../../base/yaml.js';
 import { StudyCells } from '../cells.js';
 import { checkVaryingOptions } from './factors.js';
@@ -63,9 +63,7 @@ const seed = z
 export function studySchema(trials: unknown) {
   return z.strictObject(
     {
-      name: z.string({ error: 'a text' }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, {
-        error: "letters, digits, '.', '_' and '-', beginning with a letter or digit",
-      }),
+      name: plainName,
       seed,
       experiment: z.custom<PartialExperiment>(
         (value) => typeof value === 'object' && value !== null && !Array.isArray(value),

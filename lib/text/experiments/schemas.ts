@@ -150,6 +150,8 @@ export interface TextClassificationExperiment extends TextExperimentOptions {
   readonly testExamples?: number | undefined;
 }
 
+const whyDense = () => 'for an experiment on text';
+
 export const textClassificationSchema = z.strictObject({
   kind: z.literal('text-classification'),
   ...common,
@@ -164,7 +166,7 @@ export type ResolvedTextClassification = z.output<typeof textClassificationSchem
 
 export const textClassificationRules: KindRules<ResolvedTextClassification> = {
   methodOptions: ['data', 'model'],
-  whyDense: () => 'for an experiment on text',
+  whyDense,
 };
 
 /**
@@ -205,7 +207,7 @@ export type ResolvedTextDilution = z.output<typeof textDilutionSchema>;
 
 export const textDilutionRules: KindRules<ResolvedTextDilution> = {
   methodOptions: ['data', 'model'],
-  whyDense: () => 'for an experiment on text',
+  whyDense,
 };
 
 /** An experiment on text. */

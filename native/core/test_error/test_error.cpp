@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/attention/attention.h"
 #include "core/base/blas.h"
@@ -129,7 +130,7 @@ PlainPilot pilotOf(const Mixture& mixture, const Readout& readout, const Conditi
   const int count = std::clamp(draws / 4 / kPooledGroup * kPooledGroup, kLeastPilotDraws, kPooledBlock);
   conditional.draw(scores, kPilotPosition, count, cancelled);
   conditional(workspace.sums, workspace.relevantSums, count, workspace.values);
-  const UnseenMoments unseen =
+  UnseenMoments unseen =
       unseenMoments(workspace.sums, irrelevantScores(mixture, readout.promptNorm), workspace.relevantSums,
                     relevantScores(mixture, readout.promptNorm), count,
                     std::max(largestOf(workspace.values, count), kLeastError),
@@ -138,13 +139,13 @@ PlainPilot pilotOf(const Mixture& mixture, const Readout& readout, const Conditi
                     });
   PlainMoments moments(unseen.scale);
   moments.add(workspace.values, count);
-  if (moments.effectiveDraws() < kLeastPilotEffectiveDraws) return {0, unseen};
+  if (moments.effectiveDraws() < kLeastPilotEffectiveDraws) return {0, std::move(unseen)};
   int wanted = draws;
   while (!moments.suffice(wanted / kPilotMargin, unseen, limits.effectiveShare)) {
-    if (wanted >= limits.draws) return {0, unseen};
+    if (wanted >= limits.draws) return {0, std::move(unseen)};
     wanted *= 2;
   }
-  return {wanted, unseen};
+  return {wanted, std::move(unseen)};
 }
 
 // E[A] over labels, atoms and the first `draws` plain draws.
