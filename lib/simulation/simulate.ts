@@ -50,7 +50,7 @@ export const SolverFallback = Object.freeze({
   none: 0,
   /** The scales of the features say that conjugate gradients would need too many iterations: they were not tried. */
   predicted: 1,
-  /** Conjugate gradients did not end with a head that is right. */
+  /** Conjugate gradients did not end with a head that is right; the features that they have looked at were solved directly. */
   notConverged: 2,
   /** The Gram matrix was too ill-conditioned for its Cholesky factor. */
   illConditioned: 3,
