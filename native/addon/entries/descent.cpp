@@ -184,8 +184,7 @@ Napi::Value descentRisk(const Napi::CallbackInfo& info) {
   if (!descent.mixture.hasScalarNoise())
     request.failRange("mixture.noise", "'gaussian', on irrelevant tokens only");
   descent.model = readModel(request);
-  if (descent.model.kind == ModelKind::kMatrixAttention)
-    request.failRange("model", "a model without attention weights");
+  if (!descent.model.traits().hasLaw) request.failRange("model", "a model without attention weights");
   descent.loss = readLoss(request, descent.model);
   descent.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
   descent.optimizer = readOptimizer(request);
@@ -219,7 +218,7 @@ Napi::Value simulateDescent(const Napi::CallbackInfo& info) {
     request.failRange("model", "of the mixture's sizes");
   const bool pooledSelfAttention =
       spec.model.pooledHead && spec.model.prompts == 0 && spec.model.outputs == 1;
-  if (spec.model.kind == ModelKind::kMatrixAttention && !pooledSelfAttention)
+  if (spec.model.traits().isMatrix && !pooledSelfAttention)
     request.failRange("model", "self-attention with a pooled head, or a model without attention weights");
   spec.loss = readLoss(request, spec.model);
   spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
@@ -232,7 +231,7 @@ Napi::Value simulateDescent(const Napi::CallbackInfo& info) {
   spec.recordEvery = static_cast<int>(request.integer("recordEvery", 0, kMaximumCount));
   spec.method = readScalarNoiseMethod(request, spec.mixture);
   if (spec.method == Method::kProjected &&
-      (spec.model.kind == ModelKind::kMatrixAttention || spec.optimizer.kind == OptimizerKind::kAdam))
+      (!spec.model.traits().isProjected || spec.optimizer.kind == OptimizerKind::kAdam))
     request.failRange("method", "'dense' for self-attention and for Adam");
   if (spec.method == Method::kProjected && lazyDescentRows(spec) > static_cast<double>(kMaximumCount))
     request.failRange("examples", "such that there are fewer than 2^31 irrelevant tokens");

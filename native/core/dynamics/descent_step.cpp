@@ -84,7 +84,7 @@ StepView::StepView(const DescentSpec& spec, const DescentPoint& point) : spec_(s
   const double left = std::sqrt(dotOf(rest, rest));
   if (left > 1e-14 * headNorm) addTo(basis_[1], 1.0 / left, rest);
   promptScale_ = sigma * promptNorm;
-  scoreScale_ = spec.model.kind == ModelKind::kPromptAttention ? promptScale_ : 0.0;
+  scoreScale_ = spec.model.traits().isSoftmax ? promptScale_ : 0.0;
   headScale_ = {sigma * dotOf(basis_[0], w), sigma * dotOf(basis_[1], w)};
 }
 
@@ -220,7 +220,7 @@ void moveAlong(const DescentSpec& spec, const StepMeans& means, const StepView& 
         for (double& x : *v) x /= norm;
     }
   addTo(w, headStep, head);
-  if (spec.model.kind != ModelKind::kMeanPooling) addTo(q, promptStep, prompt);
+  if (spec.model.traits().hasPrompt) addTo(q, promptStep, prompt);
   turn(vectorCount(spec), point);
 }
 

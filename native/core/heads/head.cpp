@@ -178,12 +178,21 @@ MemoryHold::MemoryHold(MemoryShare* share, double bytes) : fits_(share == nullpt
 
 LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const HeadOptions& options,
                                double* w, const std::atomic<bool>& cancelled) {
-  const bool isHinge = traitsOf(options.kind).loss == MarginLoss::kHinge;
+  const bool isHinge = options.kind == HeadKind::kHinge;
   std::vector<double> multipliers(isHinge ? n : 0);
-  const auto fit = [&](const double* features, int dimension) {
-    return isHinge ? fitHingeHead(features, y, nullptr, n, dimension, options.ridge, w, cancelled,
-                                  multipliers.data())
-                   : fitLogisticHead(features, y, n, dimension, options.ridge, w, cancelled);
+  const auto fit = [&](const double* features, int dimension) -> LinearHeadResult {
+    switch (options.kind) {
+      case HeadKind::kHinge:
+        return fitHingeHead(features, y, nullptr, n, dimension, options.ridge, w, cancelled,
+                            multipliers.data());
+      case HeadKind::kLogistic:
+        return fitLogisticHead(features, y, n, dimension, options.ridge, w, cancelled);
+      case HeadKind::kAveraging:
+      case HeadKind::kWeightedAveraging:
+      case HeadKind::kLeastSquares:
+        break;
+    }
+    return {LinearHeadStatus::kNotConverged, 0, 1.0};
   };
   const auto polish = [&](const LinearHeadResult& result, const double* features) {
     return isHinge ? polishHingeHead(result, features, y, n, d, options.ridge, multipliers, w, cancelled)

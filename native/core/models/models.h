@@ -49,6 +49,59 @@ constexpr Named<ModelKind> kModels[] = {
 };
 static_assert(inOrder(kModels));
 
+// How a test error under Gaussian noise is computed: from the pooled noise of irrelevant tokens, from the
+// moments of linear attention, or by counting errors.
+enum class TestErrorForm { kPooled, kLinear, kCounted };
+
+// What there is of a model. Its formulas are switches over its kind.
+struct ModelTraits {
+  bool hasPrompt;      // one vector q
+  bool isSoftmax;      // its attention is φ(Xq)
+  bool isMatrix;       // tokens attend to each other, by weights B
+  bool isProjected;    // its training is in lazy_descent.cpp
+  bool hasLaw;         // … and in descent_law.h
+  bool staysAtSaddle;  // gradient descent from zero does not leave it in the limit
+  TestErrorForm testError;
+};
+
+constexpr ModelTraits traitsOf(ModelKind kind) {
+  switch (kind) {
+    case ModelKind::kPromptAttention:
+      return {.hasPrompt = true,
+              .isSoftmax = true,
+              .isMatrix = false,
+              .isProjected = true,
+              .hasLaw = true,
+              .staysAtSaddle = false,
+              .testError = TestErrorForm::kPooled};
+    case ModelKind::kLinearAttention:
+      return {.hasPrompt = true,
+              .isSoftmax = false,
+              .isMatrix = false,
+              .isProjected = true,
+              .hasLaw = true,
+              .staysAtSaddle = true,
+              .testError = TestErrorForm::kLinear};
+    case ModelKind::kMeanPooling:
+      return {.hasPrompt = false,
+              .isSoftmax = false,
+              .isMatrix = false,
+              .isProjected = true,
+              .hasLaw = true,
+              .staysAtSaddle = false,
+              .testError = TestErrorForm::kPooled};
+    case ModelKind::kMatrixAttention:
+      break;
+  }
+  return {.hasPrompt = false,
+          .isSoftmax = false,
+          .isMatrix = true,
+          .isProjected = false,
+          .hasLaw = false,
+          .staysAtSaddle = false,
+          .testError = TestErrorForm::kCounted};
+}
+
 enum class LossKind { kSquare, kLogistic, kCrossEntropy };
 constexpr Named<LossKind> kLosses[] = {
     {LossKind::kSquare, "square"},
@@ -70,6 +123,7 @@ struct Model {
   bool hasTokenQueries() const { return !pooledHead || prompts == 0; }
   int queries(int length) const { return prompts + (hasTokenQueries() ? length : 0); }  // M for T_i
   int queries() const { return queries(tokens); }
+  ModelTraits traits() const { return traitsOf(kind); }
   size_t promptSize() const;
   size_t weightSize() const;
   size_t headSize() const;

@@ -297,10 +297,19 @@ TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::at
                       (!isLogistic && ridge == 0.0 && features.interpolates() && features.isBeyondRounding());
     if (head.isHopeless) return TrialStatus::kNotConverged;
   }
-  const TrialStatus status =
-      spec.head.kind == HeadKind::kLogistic
-          ? solve(Logistic(features, spec.head.ridge, cancelled), head)
-          : solve(LeastSquares(features, spec.examples * spec.head.ridge, cancelled), head);
+  TrialStatus status = TrialStatus::kNotConverged;
+  switch (spec.head.kind) {
+    case HeadKind::kLogistic:
+      status = solve(Logistic(features, ridge, cancelled), head);
+      break;
+    case HeadKind::kLeastSquares:
+      status = solve(LeastSquares(features, spec.examples * ridge, cancelled), head);
+      break;
+    case HeadKind::kAveraging:
+    case HeadKind::kWeightedAveraging:
+    case HeadKind::kHinge:
+      break;
+  }
   if (workspace.lazyNoise.heldBytes() > kBytesKept) workspace.lazyNoise.release();
   return status;
 }
