@@ -1,6 +1,6 @@
 import { OptionRangeError } from '../base/errors.js';
 import type { HeadSolver, SimulationMethod } from '../base/kind.js';
-import { type Head, isSum } from '../heads/head.js';
+import { type Head, isSum, kOnlyDirect } from '../heads/head.js';
 import type { ResolvedKnownPrompt } from './known-prompt.js';
 
 /** Conjugate gradients give up after so many iterations. */
@@ -82,15 +82,6 @@ export function resolveSolver(experiment: ResolvedKnownPrompt, method: Simulatio
   const cost = predictedCost(examples, mixture.dimension, head);
   return cost.iterative < cost.direct ? 'iterative' : 'direct';
 }
-
-/** Why conjugate gradients cannot find a head of a kind with this ridge; undefined if they can, or if there is nothing to find. */
-const kOnlyDirect: Readonly<Record<Head['kind'], (ridge: number) => string | undefined>> = {
-  averaging: () => undefined,
-  'weighted-averaging': () => undefined,
-  'least-squares': () => undefined,
-  logistic: (ridge) => (ridge === 0 ? 'for the logistic head without ridge, which need not exist' : undefined),
-  hinge: () => 'for the hinge head, whose loss has no curvature',
-};
 
 /** Why conjugate gradients cannot find a head, or undefined if they can. */
 function onlyDirect(head: Head, method: SimulationMethod): string | undefined {

@@ -253,7 +253,7 @@ class Paths {
 
   // In the limit linear attention stays at the saddle that it starts from; what leaves it at finite n is no
   // term of order 1/n.
-  bool breaksSymmetry() const { return descent_.model.traits().staysAtSaddle; }
+  bool breaksSymmetry() const { return descent_.model.traits().descent == DescentForm::kLinear; }
   bool jumpsBy(int step) const {
     return descent_.optimizer.kind == OptimizerKind::kNormalized && step > kSmoothSteps;
   }

@@ -386,20 +386,11 @@ double relativeGapSquares(const RiskPoints& points, int batch, double chi, const
 }
 
 void proximalPoints(MarginLoss loss, const double* omega, const double* c, size_t count, double* p) {
-  switch (loss) {
-    case MarginLoss::kLogistic:
-      return HWY_DYNAMIC_DISPATCH(logisticProximalsOf)(omega, c, count, p);
-    case MarginLoss::kSquare:
-      for (size_t i = 0; i < count; ++i) p[i] = (omega[i] + c[i]) / (1.0 + c[i]);
-      return;
-    case MarginLoss::kHinge:
-      for (size_t i = 0; i < count; ++i) p[i] = omega[i] >= 1.0 ? omega[i] : std::min(omega[i] + c[i], 1.0);
-      return;
-    case MarginLoss::kHardMargin:
-    case MarginLoss::kSeparation:
-      // Limits, which have no point of their own.
-      std::fill_n(p, count, std::numeric_limits<double>::quiet_NaN());
-  }
+  if (loss == MarginLoss::kLogistic) return HWY_DYNAMIC_DISPATCH(logisticProximalsOf)(omega, c, count, p);
+  for (size_t i = 0; i < count; ++i)
+    p[i] = loss == MarginLoss::kSquare ? (omega[i] + c[i]) / (1.0 + c[i])
+           : omega[i] >= 1.0           ? omega[i]
+                                       : std::min(omega[i] + c[i], 1.0);
 }
 
 }  // namespace prompt_attention

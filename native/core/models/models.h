@@ -53,14 +53,15 @@ static_assert(inOrder(kModels));
 // moments of linear attention, or by counting errors.
 enum class TestErrorForm { kPooled, kLinear, kCounted };
 
+// As what lazy_descent.cpp trains a model and descent_law.h has its law; kNone: neither does.
+enum class DescentForm { kNone, kSoftmax, kLinear, kMean };
+
 // What there is of a model. Its formulas are switches over its kind.
 struct ModelTraits {
-  bool hasPrompt;      // one vector q
-  bool isSoftmax;      // its attention is φ(Xq)
-  bool isMatrix;       // tokens attend to each other, by weights B
-  bool isProjected;    // its training is in lazy_descent.cpp
-  bool hasLaw;         // … and in descent_law.h
-  bool staysAtSaddle;  // gradient descent from zero does not leave it in the limit
+  bool hasPrompt;       // one vector q
+  bool isMatrix;        // tokens attend to each other, by weights B
+  bool isDistribution;  // attention is ≥ 0 and sums to 1
+  DescentForm descent;
   TestErrorForm testError;
 };
 
@@ -68,37 +69,29 @@ constexpr ModelTraits traitsOf(ModelKind kind) {
   switch (kind) {
     case ModelKind::kPromptAttention:
       return {.hasPrompt = true,
-              .isSoftmax = true,
               .isMatrix = false,
-              .isProjected = true,
-              .hasLaw = true,
-              .staysAtSaddle = false,
+              .isDistribution = true,
+              .descent = DescentForm::kSoftmax,
               .testError = TestErrorForm::kPooled};
     case ModelKind::kLinearAttention:
       return {.hasPrompt = true,
-              .isSoftmax = false,
               .isMatrix = false,
-              .isProjected = true,
-              .hasLaw = true,
-              .staysAtSaddle = true,
+              .isDistribution = false,
+              .descent = DescentForm::kLinear,
               .testError = TestErrorForm::kLinear};
     case ModelKind::kMeanPooling:
       return {.hasPrompt = false,
-              .isSoftmax = false,
               .isMatrix = false,
-              .isProjected = true,
-              .hasLaw = true,
-              .staysAtSaddle = false,
+              .isDistribution = true,
+              .descent = DescentForm::kMean,
               .testError = TestErrorForm::kPooled};
     case ModelKind::kMatrixAttention:
       break;
   }
   return {.hasPrompt = false,
-          .isSoftmax = false,
           .isMatrix = true,
-          .isProjected = false,
-          .hasLaw = false,
-          .staysAtSaddle = false,
+          .isDistribution = true,
+          .descent = DescentForm::kNone,
           .testError = TestErrorForm::kCounted};
 }
 

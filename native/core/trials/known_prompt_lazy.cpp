@@ -289,7 +289,7 @@ TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::at
   const double ridge = spec.head.ridge;
   if (predicts) {
     // The logistic Hessian is that of least squares with weights p(1 − p) ≤ 1/4.
-    const bool isLogistic = spec.head.kind == HeadKind::kLogistic;
+    const bool isLogistic = traitsOf(spec.head.kind).iteration == Iteration::kLogistic;
     const double condition = features.predictedCondition((isLogistic ? 4.0 : 1.0) * spec.examples * ridge);
     const double iterations = 0.5 * std::sqrt(condition) * std::log(2.0 / kHeadTolerance);
     head.isHopeless = !(std::min<double>(iterations, std::min(spec.examples, spec.mixture.dimension)) <=
@@ -298,16 +298,14 @@ TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::at
     if (head.isHopeless) return TrialStatus::kNotConverged;
   }
   TrialStatus status = TrialStatus::kNotConverged;
-  switch (spec.head.kind) {
-    case HeadKind::kLogistic:
+  switch (traitsOf(spec.head.kind).iteration) {
+    case Iteration::kLogistic:
       status = solve(Logistic(features, ridge, cancelled), head);
       break;
-    case HeadKind::kLeastSquares:
+    case Iteration::kLeastSquares:
       status = solve(LeastSquares(features, spec.examples * ridge, cancelled), head);
       break;
-    case HeadKind::kAveraging:
-    case HeadKind::kWeightedAveraging:
-    case HeadKind::kHinge:
+    case Iteration::kNone:
       break;
   }
   if (workspace.lazyNoise.heldBytes() > kBytesKept) workspace.lazyNoise.release();

@@ -35,7 +35,7 @@ class LazyTrial {
         lazy_(workspace.lazy),
         labels_(spec.mixture, spec.key, Sample::kTraining, trial),
         hasPrompt_(spec.model.traits().hasPrompt),
-        isSoftmax_(spec.model.traits().isSoftmax),
+        isSoftmax_(spec.model.traits().descent == DescentForm::kSoftmax),
         k_(mixture_.relevantTokens),
         m_(mixture_.irrelevantTokens()),
         T_(mixture_.tokens),
