@@ -177,9 +177,12 @@ export interface NativeEngineInfo {
 }
 
 /** A model as the addon takes it; self-attention and the tuned layer are both matrix attention. */
+/** Models whose attention is one vector per example, as the core's list has them. */
+export const kVectorModels = ['prompt-attention', 'linear-attention', 'mean-pooling'] as const;
+
 export type NativeModel =
   | {
-      readonly kind: 'prompt-attention' | 'linear-attention' | 'mean-pooling';
+      readonly kind: (typeof kVectorModels)[number];
       readonly tokens: number;
       readonly dimension: number;
     }

@@ -1,13 +1,7 @@
 import { z } from 'zod';
-import type { KindRules } from '../base/kind.js';
 import { finiteNumber, integerFrom, oneOf } from '../base/options.js';
 import { type HeadOptions, headSchema } from '../heads/head.js';
-import {
-  type ContextualMixture,
-  type ContextualMixtureOptions,
-  mixtureSchema,
-  whyNotGaussian,
-} from '../mixture/mixture.js';
+import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture/mixture.js';
 
 /**
  * Known prompt q = τ q⋆; the head is learned from n examples on the features v_i = X_iᵀ softmax(X_i q). Plain JSON: the
@@ -48,8 +42,3 @@ export const knownPromptSchema = z.strictObject({
 
 /** A known-prompt experiment with every default filled in. */
 export type ResolvedKnownPrompt = z.output<typeof knownPromptSchema>;
-
-export const knownPromptRules: KindRules<ResolvedKnownPrompt> = {
-  methodOptions: ['head', 'solver'],
-  whyDense: ({ mixture }) => whyNotGaussian(mixture),
-};

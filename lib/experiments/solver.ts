@@ -1,15 +1,7 @@
 import { OptionRangeError } from '../base/errors.js';
-import type { SimulationMethod } from '../base/kind.js';
-import { type Head, isSum } from '../heads/head.js';
-import type { ResolvedExperiment } from './experiment.js';
+import type { HeadSolver, SimulationMethod } from '../base/kind.js';
+import { type Head, isSum, kOnlyDirect } from '../heads/head.js';
 import type { ResolvedKnownPrompt } from './known-prompt.js';
-
-/**
- * `'direct'`: factorises the Gram matrix of the features, or the features themselves where that is too ill-conditioned.
- * `'iterative'`: conjugate gradients on lazily drawn noise; chosen by `'auto'`, a trial for which they are predicted to take
- * too long, or that they do not solve, is solved directly.
- */
-export type HeadSolver = 'direct' | 'iterative';
 
 /** Conjugate gradients give up after so many iterations. */
 const kMostIterations = 512;
@@ -118,9 +110,9 @@ function predictedCost(experiment: ResolvedKnownPrompt): Readonly<Record<HeadSol
  *
  * @throws {@link OptionRangeError} if the experiment asks for a solver that it cannot have.
  */
-export function resolveSolver(experiment: ResolvedExperiment, method: SimulationMethod): HeadSolver | undefined {
-  if (experiment.kind !== 'known-prompt' || isSum(experiment.head)) return undefined;
+export function resolveSolver(experiment: ResolvedKnownPrompt, method: SimulationMethod): HeadSolver | undefined {
   const { head, solver = 'auto' } = experiment;
+  if (isSum(head)) return undefined;
   const reason = onlyDirect(head, method);
   if (reason !== undefined) {
     if (solver !== 'iterative') return 'direct';
@@ -134,7 +126,5 @@ export function resolveSolver(experiment: ResolvedExperiment, method: Simulation
 /** Why conjugate gradients cannot find a head, or undefined if they can. */
 function onlyDirect(head: Head, method: SimulationMethod): string | undefined {
   if (method === 'dense') return "with method 'dense'";
-  if (head.kind === 'hinge') return 'for the hinge head, whose loss has no curvature';
-  if (head.kind === 'logistic' && head.ridge === 0) return 'for the logistic head without ridge, which need not exist';
-  return undefined;
+  return kOnlyDirect[head.kind]('ridge' in head ? head.ridge : 0);
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { OptionRangeError } from '../base/errors.js';
 import { canonicalJson } from '../base/hash.js';
 import { parseOptions } from '../base/options.js';
-import { cellKey } from '../experiments/experiment.js';
+import { cellKey } from '../simulation/kinds.js';
 import type { Batch } from './batches.js';
 import { metricNames, StudyCells } from './cells.js';
 import type { FactorValue } from './definition/factors.js';

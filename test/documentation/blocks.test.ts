@@ -17,8 +17,8 @@ import test, { type ExecutionContext } from 'ava';
 import type { Command } from 'commander';
 import ts from 'typescript';
 import { parseAllDocuments } from 'yaml';
-import { parseExperiment } from '../../lib/experiments/experiment.js';
 import { contextualMixture, study } from '../../lib/index.js';
+import { parseExperiment } from '../../lib/simulation/kinds.js';
 import { elsewhere } from './elsewhere.js';
 import { type Block, blocks, documents, placeOf, root } from './markdown.js';
 

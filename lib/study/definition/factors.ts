@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { StudyError } from '../../base/errors.js';
 import { hasFreeNames, mergedOptions, suggestion } from '../../base/option-names.js';
-import { experimentSchema } from '../../experiments/experiment.js';
+import { experimentSchema } from '../../simulation/kinds.js';
 
 /** A level of a factor: any plain JSON value except null that the option it stands for accepts. */
 export type FactorValue =

@@ -293,7 +293,7 @@ TrialStatus fitLazily(const KnownPromptSpec& spec, LazyFeatures& features, const
   const double ridge = spec.head.ridge;
   if (predicts) {
     // The logistic Hessian is that of least squares with weights p(1 − p) ≤ 1/4.
-    const bool isLogistic = spec.head.kind == HeadKind::kLogistic;
+    const bool isLogistic = traitsOf(spec.head.kind).iteration == Iteration::kLogistic;
     const double condition = features.predictedCondition((isLogistic ? 4.0 : 1.0) * spec.examples * ridge);
     const double iterations = 0.5 * std::sqrt(condition) * std::log(2.0 / kHeadTolerance);
     head.isHopeless = !(std::min<double>(iterations, std::min(spec.examples, spec.mixture.dimension)) <=
@@ -301,9 +301,15 @@ TrialStatus fitLazily(const KnownPromptSpec& spec, LazyFeatures& features, const
                       (!isLogistic && ridge == 0.0 && features.interpolates() && features.isBeyondRounding());
     if (head.isHopeless) return TrialStatus::kNotConverged;
   }
-  return spec.head.kind == HeadKind::kLogistic
-             ? solve(Logistic(features, spec.head.ridge, cancelled), head)
-             : solve(LeastSquares(features, spec.examples * spec.head.ridge, cancelled), head);
+  switch (traitsOf(spec.head.kind).iteration) {
+    case Iteration::kLogistic:
+      return solve(Logistic(features, ridge, cancelled), head);
+    case Iteration::kLeastSquares:
+      return solve(LeastSquares(features, spec.examples * ridge, cancelled), head);
+    case Iteration::kNone:
+      break;
+  }
+  return TrialStatus::kNotConverged;
 }
 
 }  // namespace prompt_attention
