@@ -38,7 +38,7 @@ const kContents = [
   /^prebuilds\/linux-x64\/prompt_attention\.node$/,
   /^prebuilds\/linux-x64\/libhwy\.so\.1$/,
   /^dist\/([\w-]+\/)*[\w-]+\.(js|d\.ts)$/,
-  /^examples\/[\w-]+\.(yaml|mjs|sbatch|service)$/,
+  /^examples\/[\w-]+\.(yaml|mjs|ipynb|sbatch|service)$/,
   // What a build from source needs.
   /^scripts\/install\.mjs$/,
   /^CMakeLists\.txt$/,
