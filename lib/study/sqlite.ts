@@ -164,6 +164,7 @@ function storeOn(file: string, connection: Database.Database, close: () => void)
     database,
     blob: 'blob',
     where: file,
+    now: Date.now,
     reasonOf: (error) => reasonOf(file, error),
     async close() {
       try {
