@@ -51,8 +51,7 @@ testsIf(hasProgram('openssl', 'openssl'), test)(
       await postgres.query('alter system set ssl = on');
       await postgres.query('select pg_reload_conf()');
     };
-    const hba = join(postgres.directory, 'data', 'pg_hba.conf');
-    writeFileSync(hba, `hostnossl all secure all reject\n${readFileSync(hba, 'utf8')}`);
+    await postgres.configureAccess('hostnossl all secure all reject');
     const good = certify(temporaryDirectory(t), 'IP:127.0.0.1');
     await serve(good);
     const trusting = `?sslmode=verify-full&sslrootcert=${good.authority}`;

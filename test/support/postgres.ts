@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -82,6 +82,13 @@ export class PostgresServer {
   get socketUrl(): string {
     const [host, password] = [this.directory, kPassword].map(encodeURIComponent);
     return `postgres://tester:${password}@${host}:${this.port}/postgres`;
+  }
+
+  /** Put a line before the others of pg_hba.conf. */
+  async configureAccess(line: string): Promise<void> {
+    const file = join(this.directory, 'data', 'pg_hba.conf');
+    writeFileSync(file, `${line}\n${readFileSync(file, 'utf8')}`);
+    await this.query('select pg_reload_conf()');
   }
 
   /** Make a role that may log in with the password of the tests, and nothing else. */
