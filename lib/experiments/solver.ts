@@ -19,6 +19,8 @@ const kPessimism = 2.5;
 const kNormal = 2;
 const kOperation = 0.025;
 const kRead = 0.23;
+/** Nanoseconds that are not worth saving: solved directly, heads have the same features, and their differences are paired. */
+const kShort = 250_000;
 
 /**
  * Log of a typical sum of m terms exp(a g), g standard normal: m e^(a²/2), until its largest term rules.
@@ -120,7 +122,7 @@ export function resolveSolver(experiment: ResolvedKnownPrompt, method: Simulatio
   }
   if (solver !== 'auto') return solver;
   const cost = predictedCost(experiment);
-  return cost.iterative < cost.direct ? 'iterative' : 'direct';
+  return cost.direct > kShort && cost.iterative < cost.direct ? 'iterative' : 'direct';
 }
 
 /** Why conjugate gradients cannot find a head, or undefined if they can. */
