@@ -107,7 +107,7 @@ export interface ExperimentKind<Given, Resolved, Metric extends string = MetricN
   /** What the law of the experiment says of the metrics it covers, `error` among them; null where there is no law. */
   theory(experiment: Resolved, options: LawOptions): Promise<Readonly<Record<string, Estimate>> | null>;
   /** The function of `risk` that takes an experiment as it is, for `prompt-attention risk`; undefined if there is none. */
-  readonly risk: string | undefined;
+  readonly risk: 'knownPrompt' | 'threeStep' | 'gradientDescent' | undefined;
 }
 
 /** The test error of a law, with what the law says of how well it is known. */

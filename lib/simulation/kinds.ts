@@ -34,18 +34,16 @@ export const kKinds = {
   custom: customKind,
 } as const satisfies { readonly [Kind in Experiment['kind']]: { readonly example: { readonly kind: Kind } } };
 
-type Schema = (typeof kKinds)[Experiment['kind']]['schema'];
+/** An experiment with every default filled in. */
+export type ResolvedExperiment = z.output<(typeof kKinds)[Experiment['kind']]['schema']>;
 
 const names = Object.keys(kKinds).map((kind) => `'${kind}'`);
 
-export const experimentSchema = z.discriminatedUnion(
+export const experimentSchema: z.ZodType<ResolvedExperiment> = z.discriminatedUnion(
   'kind',
-  Object.values(kKinds).map(({ schema }) => schema) as [Schema, ...Schema[]],
+  Object.values(kKinds).map(({ schema }) => schema) as unknown as [z.ZodObject],
   { error: `an experiment: an object whose kind is ${names.slice(0, -1).join(', ')} or ${names.at(-1)}` },
-);
-
-/** An experiment with every default filled in. */
-export type ResolvedExperiment = z.output<typeof experimentSchema>;
+) as unknown as z.ZodType<ResolvedExperiment>;
 
 /** Validate an experiment and fill in the defaults. `path` is put before the names of options in errors. */
 export function parseExperiment(experiment: unknown, path = ''): ResolvedExperiment {

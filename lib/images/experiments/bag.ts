@@ -76,7 +76,7 @@ async function bagTrial(experiment: ResolvedImageBag, context: TrialContext): Pr
 }
 
 /** Models on bags. */
-export const imageBagKind = {
+export const imageBagKind: ExperimentKind<ImageBagExperiment, ResolvedImageBag> = {
   schema: imageBagSchema,
   example: {
     kind: 'image-bag',
@@ -92,4 +92,4 @@ export const imageBagKind = {
   simulate: (experiment, request) => runTrials(kBagMetrics, request, (context) => bagTrial(experiment, context)),
   theory: noLaw,
   risk: undefined,
-} as const satisfies ExperimentKind<ImageBagExperiment, ResolvedImageBag>;
+};

@@ -168,7 +168,7 @@ export async function riskLaw(
 }
 
 /** A head on the features of a learned prompt. */
-export const imageRiskKind = {
+export const imageRiskKind: ExperimentKind<ImageRiskExperiment, ResolvedImageRisk> = {
   schema: imageRiskSchema,
   example: {
     kind: 'image-risk',
@@ -183,4 +183,4 @@ export const imageRiskKind = {
   simulate: (experiment, request) => runTrials(kRiskMetrics, request, (context) => riskTrial(experiment, context)),
   theory: (experiment, options) => riskLaw(experiment, { ...options, threads: 1 }),
   risk: undefined,
-} as const satisfies ExperimentKind<ImageRiskExperiment, ResolvedImageRisk>;
+};

@@ -5,12 +5,18 @@ import { hashKey } from '../../base/hash.js';
 import type { ExperimentKind } from '../../base/kind.js';
 import { native } from '../../base/native.js';
 import { integerFrom, oneOf } from '../../base/options.js';
-import { type ModelParameters, type PromptTunedLayerParameter, promptTunedLayer } from '../../models/index.js';
+import {
+  type Model,
+  type ModelParameters,
+  type PromptTunedLayerParameter,
+  promptTunedLayer,
+} from '../../models/index.js';
 import { kChoicePurpose } from '../../real-data/choices.js';
 import { shared } from '../../real-data/shared.js';
 import { recordEvery } from '../../real-data/training.js';
 import { runTrials, type TrialContext, type TrialOutcome, trainingSeed } from '../../real-data/trials.js';
 import { recordedSteps } from '../../training/records.js';
+import type { Embedding } from '../embedding.js';
 import { type EmbeddingOptions, embeddingSchema } from '../embedding-options.js';
 import { labelledClasses } from '../layout.js';
 import { clutteredTaskSchema, type EmbeddedTask, type PartialTiledTask, type ResolvedImageTask } from '../task.js';
@@ -24,7 +30,7 @@ import {
   whyDense,
 } from './options.js';
 import { embeddingOf, examplesOf, imagesNamed, testExamplesOf } from './resources.js';
-import { evaluate, train, trainedNumbers } from './training.js';
+import { evaluate, type TrainedModel, train, trainedNumbers } from './training.js';
 
 /** What of a pretrained layer is tuned. */
 export type TransferMethod = 'prompts' | 'prompts-and-head' | 'everything' | 'head' | 'scratch';
@@ -133,8 +139,19 @@ function startFrom(
   return { ...source, prompts: noise.map((value, j) => (source.prompts[j % d] as number) + scale * value) };
 }
 
+interface Transferred {
+  readonly layer: Model<PromptTunedLayerParameter>;
+  readonly before: LayerParameters;
+  readonly after: TrainedModel<PromptTunedLayerParameter>;
+  readonly embedding: Embedding;
+  readonly classes: readonly number[];
+}
+
 /** A layer before and after tuning; `'diverged'` if it could not be pretrained or tuned. */
-export async function transfer(experiment: ResolvedImageTransfer, context: TrialContext) {
+export async function transfer(
+  experiment: ResolvedImageTransfer,
+  context: TrialContext,
+): Promise<Transferred | 'diverged'> {
   const { data, task, embedding, method, prompts } = experiment;
   const classes = labelledClasses(task, imagesNamed(data, 'train'));
   if (classes.length < 3) throw new OptionRangeError('task.classes', 'three or more classes for a transfer', classes);
@@ -181,7 +198,7 @@ async function transferTrial(experiment: ResolvedImageTransfer, context: TrialCo
 }
 
 /** Tuning a pretrained layer. */
-export const imageTransferKind = {
+export const imageTransferKind: ExperimentKind<ImageTransferExperiment, ResolvedImageTransfer> = {
   schema: imageTransferSchema,
   example: {
     kind: 'image-transfer',
@@ -209,4 +226,4 @@ export const imageTransferKind = {
   },
   theory: noLaw,
   risk: undefined,
-} as const satisfies ExperimentKind<ImageTransferExperiment, ResolvedImageTransfer>;
+};

@@ -100,7 +100,7 @@ async function runTrial(
 const metricsOf = (experiment: ResolvedCustom): readonly string[] => ['error', ...definitionOf(experiment).metrics];
 
 /** Experiments that users define. */
-export const customKind = {
+export const customKind: ExperimentKind<CustomExperiment, ResolvedCustom, string> = {
   schema: customSchema,
   example: { kind: 'custom', name: 'example' },
   methodOptions: [],
@@ -127,4 +127,4 @@ export const customKind = {
     return known as Readonly<Record<string, Estimate>> | null;
   },
   risk: undefined,
-} as const satisfies ExperimentKind<CustomExperiment, ResolvedCustom, string>;
+};

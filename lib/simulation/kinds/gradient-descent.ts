@@ -62,7 +62,7 @@ const kModels: Readonly<Record<ResolvedGradientDescent['model'], TrainedModel>> 
 };
 
 /** A model trained by gradient steps. */
-export const gradientDescentKind = {
+export const gradientDescentKind: ExperimentKind<GradientDescentExperiment, ResolvedGradientDescent> = {
   schema: gradientDescentSchema,
   example: {
     kind: 'gradient-descent',
@@ -133,4 +133,4 @@ export const gradientDescentKind = {
     };
   },
   risk: 'gradientDescent',
-} as const satisfies ExperimentKind<GradientDescentExperiment, ResolvedGradientDescent>;
+};

@@ -14,7 +14,7 @@ import { knownPrompt } from '../../risk/known-prompt.js';
 import { common } from './common.js';
 
 /** A head on the features of a known prompt. */
-export const knownPromptKind = {
+export const knownPromptKind: ExperimentKind<KnownPromptExperiment, ResolvedKnownPrompt> = {
   schema: knownPromptSchema,
   example: {
     kind: 'known-prompt',
@@ -64,4 +64,4 @@ export const knownPromptKind = {
     };
   },
   risk: 'knownPrompt',
-} as const satisfies ExperimentKind<KnownPromptExperiment, ResolvedKnownPrompt>;
+};

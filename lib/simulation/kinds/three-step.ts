@@ -17,7 +17,7 @@ const kIterateCosines = (['w1', 'q1', 'w2'] as const).flatMap(
 );
 
 /** Three steps on three samples. */
-export const threeStepKind = {
+export const threeStepKind: ExperimentKind<ThreeStepExperiment, ResolvedThreeStep> = {
   schema: threeStepSchema,
   example: {
     kind: 'three-step',
@@ -58,4 +58,4 @@ export const threeStepKind = {
     };
   },
   risk: 'threeStep',
-} as const satisfies ExperimentKind<ThreeStepExperiment, ResolvedThreeStep>;
+};

@@ -114,7 +114,7 @@ async function classificationTrial(
 }
 
 /** Texts as they are. */
-export const textClassificationKind = {
+export const textClassificationKind: ExperimentKind<TextClassificationExperiment, ResolvedTextClassification> = {
   schema: textClassificationSchema,
   example: { kind: 'text-classification', data: { kind: 'csv', path: 'texts.csv' }, model: 'naive-bayes', examples: 5 },
   methodOptions: ['data', 'model'],
@@ -126,4 +126,4 @@ export const textClassificationKind = {
     runTrials(kMetrics, request, (context) => classificationTrial(experiment, context)),
   theory: noLaw,
   risk: undefined,
-} as const satisfies ExperimentKind<TextClassificationExperiment, ResolvedTextClassification>;
+};

@@ -118,7 +118,7 @@ async function dilutionTrial(experiment: ResolvedTextDilution, context: TrialCon
 }
 
 /** Excerpts among unrelated ones. */
-export const textDilutionKind = {
+export const textDilutionKind: ExperimentKind<TextDilutionExperiment, ResolvedTextDilution> = {
   schema: textDilutionSchema,
   example: {
     kind: 'text-dilution',
@@ -136,4 +136,4 @@ export const textDilutionKind = {
   simulate: (experiment, request) => runTrials(kMetrics, request, (context) => dilutionTrial(experiment, context)),
   theory: noLaw,
   risk: undefined,
-} as const satisfies ExperimentKind<TextDilutionExperiment, ResolvedTextDilution>;
+};
