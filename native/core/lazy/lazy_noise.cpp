@@ -144,17 +144,16 @@ void LazyNoise::copyInside(double* Z, size_t stride) {
   for (int t = 0; t < N; ++t) std::copy_n(inside.data() + static_cast<size_t>(t) * R, R, Z + t * stride);
 }
 
-void LazyNoise::drawOutside(int count, double* Z, size_t stride) {
+void LazyNoise::drawOutside(const double* C, int count, double* Z, size_t stride) {
   const int N = K_.rows();
   const int products = C_.columns();
   std::vector<double> G(static_cast<size_t>(count) * N);  // a column per row
   frame_->draws().queryNormals(G.size(), G.data());
   for (double& value : G) value *= deviation_;
   if (products > 0) {
-    const std::vector<double> C = transposed(C_);
     std::vector<double> along(static_cast<size_t>(count) * products);
-    multiply(false, true, count, products, N, 1.0, G.data(), C.data(), 0.0, along.data());
-    multiply(false, false, count, N, products, -1.0, along.data(), C.data(), 1.0, G.data());
+    multiply(false, true, count, products, N, 1.0, G.data(), C, 0.0, along.data());
+    multiply(false, false, count, N, products, -1.0, along.data(), C, 1.0, G.data());
   }
   for (int t = 0; t < N; ++t)
     for (int j = 0; j < count; ++j) Z[t * stride + j] = G[static_cast<size_t>(j) * N + t];
@@ -164,8 +163,9 @@ void LazyNoise::complete(double* Z, size_t stride) {
   const int d = static_cast<int>(frame_->dimension());
   queryAll();
   copyInside(Z, stride);
+  const std::vector<double> C = transposed(C_);
   for (int first = frame_->axes(); first < d; first += kColumnsAtOnce)
-    drawOutside(std::min(kColumnsAtOnce, d - first), Z + first, stride);
+    drawOutside(C.data(), std::min(kColumnsAtOnce, d - first), Z + first, stride);
 }
 
 // c_i ← its part orthogonal to C; coefficients_i[columns of C] += those of the rest.

@@ -84,8 +84,8 @@ class LazyNoise {
   void queryAll();
   // Z on the axes.
   void copyInside(double* Z, size_t stride);
-  // The count columns of Z[N×…] ← (1−P) σ N(0, I).
-  void drawOutside(int count, double* Z, size_t stride);
+  // The count columns of Z[N×…] ← (1−P) σ N(0, I); C[S'×N] row-major.
+  void drawOutside(const double* C, int count, double* Z, size_t stride);
   void removeProduced(std::span<double* const> c, std::span<double* const> coefficients);
   void drawRows();
   void produceKnown(std::span<double* const> c, std::span<double* const> out);
