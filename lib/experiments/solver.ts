@@ -5,13 +5,13 @@ import type { ResolvedKnownPrompt } from './known-prompt.js';
 
 /** Conjugate gradients give up after so many iterations. */
 const kMostIterations = 512;
-/** Newton steps of a logistic head. */
+/** Factorisations that a logistic head costs as much as: chosen likewise. */
 const kNewtonSteps = 16;
 /** Relative residual that they reach. */
 const kTolerance = 1e-10;
-/** Features of examples have different noise, the more so the wider scores scatter: measured, how far that lowers the least singular values. */
+/** How far noise that differs between examples lowers the least singular values, the more the wider scores scatter: chosen by test/audit/head-times.ts. */
 const kSpread = 3;
-/** Iterations over those of a bound for the worst spectrum between its ends: measured. */
+/** Iterations over those of a bound for the worst spectrum between its ends: chosen likewise. */
 const kSuperlinear = 0.8;
 /** The scales of a trial's features bound its iterations from above: more are predicted than are needed, by as much. */
 const kPessimism = 2.5;
