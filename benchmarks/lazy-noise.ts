@@ -1,8 +1,9 @@
 // What lazy noise costs. Without options: seconds and peak memory of 50 joint full-batch steps on 1,000 examples of 20 tokens
 // and of least squares with 3·d examples, at several dimensions, one thread, fastest of three. With --solvers: milliseconds of
-// both solvers of a known prompt's least squares head, and which one is chosen.
+// both solvers of a known prompt's least squares head, and which one is chosen. With --self-attention: seconds of 50 steps of
+// self-attention on 200 examples of 10 tokens, at several dimensions, beside the dense method where that is possible.
 //
-//   npx tsx benchmarks/lazy-noise.ts [--solvers]
+//   npx tsx benchmarks/lazy-noise.ts [--solvers | --self-attention]
 import { type Experiment, simulate } from '../lib/index.js';
 import { record } from './support/harness.js';
 
@@ -114,4 +115,37 @@ async function solvers() {
   }
 }
 
-await (process.argv.includes('--solvers') ? solvers() : costs());
+async function selfAttention() {
+  for (const dimension of [500, 1e4, 1e6]) {
+    const experiment = {
+      kind: 'gradient-descent',
+      mixture: {
+        tokens: 10,
+        dimension,
+        relevantTokens: 2,
+        contextNorm: 1,
+        signalNorm: 1,
+        noiseLevel: (100 / dimension) ** 0.5,
+      },
+      examples: 200,
+      model: 'self-attention',
+      steps: 50,
+      stepSizes: { head: 0.2, prompt: 0.2 },
+    } as const;
+    const { seconds, found } = await fastest(experiment, 1);
+    record({ workload: `50 steps of self-attention, d = ${dimension}`, value: seconds, unit: 's', bar: { atMost: 5 } });
+    console.log(`  training loss ${found.metrics.trainingLoss?.[0]?.toFixed(4)}`);
+    if (dimension > 1e3) continue;
+    const begin = performance.now();
+    const dense = await simulate(experiment, { trials: 1, seed: 1, threads: 1, method: 'dense' });
+    console.log(
+      `  dense ${((performance.now() - begin) / 1000).toFixed(2)} s, training loss ${dense.metrics.trainingLoss?.[0]?.toFixed(4)}`,
+    );
+  }
+}
+
+const parts: Readonly<Record<string, () => Promise<void>>> = {
+  '--solvers': solvers,
+  '--self-attention': selfAttention,
+};
+await (parts[process.argv[2] ?? ''] ?? costs)();

@@ -8,9 +8,11 @@ import { type OptimizerOptions, optimizerSchema } from '../training/optimizer.js
  * move together. Plain JSON: the same object in TypeScript, in a study file, in a queue.
  *
  * `method: 'projected'` draws the noise only where the training looks at it, exact in distribution and at a cost that does not
- * grow with the dimension: for prompt attention, linear attention and mean pooling under Gaussian noise, by gradient descent, normalized or
+ * grow with the dimension: under Gaussian noise, by gradient descent, normalized or
  * not, or momentum (Adam works on coordinates, which that method does not have). S steps take time proportional to n·m·S² and memory for
  * 4·n·m·S numbers per thread with m irrelevant tokens per example, and no more than 2·n·m·d; fresh examples take n·m·S and 6·n·m.
+ * Self-attention is trained on the Gram matrix of its N different tokens: from `initial: 'zero'`, with N ≤ 4·d, in time proportional to N²·m·S
+ * and memory for 2·N² numbers; N = n·(m + 1), and S + 1 times that with fresh examples.
  */
 export interface GradientDescentExperiment {
   /** Always `'gradient-descent'`. */

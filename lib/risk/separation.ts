@@ -20,7 +20,7 @@ export interface SeparationOptions {
  *   Breakpoints between cells come from formulas or bracketed roots; cells narrower than about 1e-10, relatively, are left out.
  * - `'bracketed-maximisation'`: one parameter matters, and all values of it at which a prediction changes were bracketed.
  * - `'attained-bound'`: a search found parameters that reach an upper bound valid for all parameters.
- * - `'lower-bound'`: the best of a search; better parameters may exist.
+ * - `'lower-bound'`: the best of a search; better parameters may exist, up to `upperBound`.
  */
 export type SeparationMethod =
   | 'closed-form'
@@ -35,6 +35,8 @@ export interface SeparationCeiling {
   readonly accuracy: number;
   /** How it was found, and so whether it is exact. */
   readonly method: SeparationMethod;
+  /** What no parameters exceed, in (accuracy, 1]; only with the method `'lower-bound'`: else it is the accuracy. */
+  readonly upperBound?: number;
 }
 
 /** What {@link separation} returns. */
@@ -50,9 +52,14 @@ export interface Separation {
 }
 
 /** A sum of weights that should have few digits gets them back: 0.85, not 0.8499999999999999. */
-function ceiling(accuracy: number, method: SeparationMethod): SeparationCeiling {
+function tidy(accuracy: number): number {
   const short = Number(accuracy.toPrecision(12));
-  return { accuracy: Math.min(1, Math.abs(short - accuracy) < 1e-14 ? short : accuracy), method };
+  return Math.min(1, Math.abs(short - accuracy) < 1e-14 ? short : accuracy);
+}
+
+function ceiling(accuracy: number, method: SeparationMethod, upperBound?: number): SeparationCeiling {
+  const found = { accuracy: tidy(accuracy), method };
+  return upperBound === undefined ? found : { ...found, upperBound: tidy(upperBound) };
 }
 
 // Derivations: theory.md §8 for the special cases, the files of `separation/` in general.
@@ -60,7 +67,7 @@ const schema = z.strictObject({ mixture: mixtureSchema });
 
 /**
  * The best accuracies that the four models can have on noiseless examples of a mixture, whatever their parameters: no
- * training of a model at noise level 0 can beat its ceiling (where `method` is not `'lower-bound'`).
+ * training of a model at noise level 0 can beat its ceiling (its `upperBound`, where `method` is `'lower-bound'`).
  *
  * Accuracy is over the law of (y, δ), not over a sample. It depends on ζ, π and the confusion, and on Q, W and ρ only if q⋆ and w⋆
  * are linearly dependent (a norm is 0 or ρ = ±1). `noiseLevel`, `relevantNoiseLevel` and `labelNoise` are ignored. Softmax prompt-attention reaches 1 whenever
@@ -105,14 +112,14 @@ export function separation(options: SeparationOptions): Separation {
   };
 
   function bestSelfAttention(): SeparationCeiling {
-    const { accuracy, method } = selfAttentionAccuracy(examples, relevantFraction, isPlane);
-    return ceiling(accuracy, method);
+    const { accuracy, method, upperBound } = selfAttentionAccuracy(examples, relevantFraction, isPlane);
+    return ceiling(accuracy, method, upperBound);
   }
 
   function bestPromptAttention(): SeparationCeiling {
-    if (isPlane && isAlwaysSeparated(examples)) return { accuracy: 1, method: 'closed-form' };
+    if (isPlane && isAlwaysSeparated(examples)) return ceiling(1, 'closed-form');
     const { accuracy, isExhaustive } = promptAttentionAccuracy(examples, relevantFraction, bound);
     if (isExhaustive) return enumerated(accuracy);
-    return ceiling(accuracy, accuracy === bound ? 'attained-bound' : 'lower-bound');
+    return accuracy === bound ? ceiling(accuracy, 'attained-bound') : ceiling(accuracy, 'lower-bound', bound);
   }
 }

@@ -75,6 +75,7 @@ const descents: readonly Partial<GradientDescentExperiment>[] = [
   { initial: 'zero' },
   { optimizer: 'momentum' },
   { optimizer: 'adam', model: 'self-attention' },
+  { initial: 'zero', model: 'self-attention', examples: 6 },
   { optimizer: 'adam' },
   { optimizer: 'normalized-gradient-descent' },
 ];
@@ -114,7 +115,10 @@ export const trials: Readonly<Record<string, GoldenTrials>> = Object.fromEntries
     `gradient-descent ${JSON.stringify(change)}`,
     {
       experiment: { ...descent, ...change },
-      methods: change.model === 'self-attention' || change.optimizer === 'adam' ? denseOnly : both,
+      methods:
+        (change.model === 'self-attention' && change.initial !== 'zero') || change.optimizer === 'adam'
+          ? denseOnly
+          : both,
     },
   ]),
 ]);

@@ -260,6 +260,18 @@ test('ceilings are ordered: attention includes mean pooling, and all are at leas
   }
 });
 
+test('what is not exact has an upper bound, and nothing else has', (t) => {
+  let bounded = 0;
+  for (const mixture of randomMixtures(40, 77))
+    for (const { accuracy, method, upperBound } of Object.values(risk.separation({ mixture }))) {
+      t.is(upperBound !== undefined, method === 'lower-bound');
+      if (upperBound === undefined) continue;
+      ++bounded;
+      t.true(upperBound > accuracy && upperBound <= 1);
+    }
+  t.true(bounded > 0);
+});
+
 test('many atoms end in time, and say that they are not enumerated', (t) => {
   const confusion = confusionOf(
     Array.from({ length: 24 }, (_, i) => [((i * 7) % 24) / 3 - 4, ((i * 11) % 24) / 2 - 6]),

@@ -248,7 +248,7 @@ test('refuses bad experiments, naming the path', async (t) => {
   }
   for (const [change, why] of [
     [{ optimizer: 'adam' }, 'the optimizer adam'],
-    [{ model: 'self-attention' }, 'self-attention'],
+    [{ model: 'self-attention' }, 'self-attention from a random start'],
     [{ mixture: { ...experiment.mixture, noise: 'uniform' } }, "'dense' if the noise is uniform"],
   ] as const)
     await t.throwsAsync(simulate({ ...experiment, ...change }, { trials: 1, seed: 1, method: 'projected' }), {

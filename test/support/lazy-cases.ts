@@ -42,7 +42,7 @@ export interface LawCase {
   readonly level: number;
 }
 
-/** Level of each of so many tests, of which one in a hundred families fails somewhere. */
+/** Level of each test of a case, of which one in a hundred families fails somewhere. */
 const kLevelOfMany = 0.01 / 17;
 
 export const start = { initial: { scale: 0.3 } } as const;
@@ -89,6 +89,41 @@ export const cases: readonly LawCase[] = [
     change: { model: 'mean-pooling', loss: 'logistic' },
     dimension: 4,
     records: [8],
+    trials: 4000,
+    level: kLevelOfMany,
+  },
+  // B is 0 until the second step; by the normalized rule its norm is known then.
+  {
+    change: { model: 'self-attention', examples: 8 },
+    dimension: 30,
+    records: [2, 4],
+    trials: 8000,
+    level: kLevelOfMany,
+  },
+  // The noise of 60 tokens fills R²⁵.
+  {
+    change: { model: 'self-attention', loss: 'logistic', optimizer: 'momentum' },
+    dimension: 25,
+    records: [2, 4],
+    trials: 4000,
+    level: kLevelOfMany,
+  },
+  {
+    change: {
+      model: 'self-attention',
+      optimizer: 'normalized-gradient-descent',
+      examples: 8,
+      stepSizes: { head: 0.2, prompt: 0.3 },
+    },
+    dimension: 30,
+    records: [3, 5],
+    trials: 4000,
+    level: kLevelOfMany,
+  },
+  {
+    change: { model: 'self-attention', data: 'fresh', examples: 4 },
+    dimension: 70,
+    records: [4],
     trials: 4000,
     level: kLevelOfMany,
   },

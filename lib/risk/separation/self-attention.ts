@@ -19,6 +19,8 @@ import { searchAccuracy } from './self-attention-search.js';
 export interface SelfAttentionCeiling {
   readonly accuracy: number;
   readonly method: 'bracketed-maximisation' | 'attained-bound' | 'lower-bound';
+  /** Of all parameters; with `'lower-bound'` only. */
+  readonly upperBound?: number;
 }
 
 /** The best accuracy of the examples with one label and μ = −δ r, as a weight. */
@@ -65,5 +67,6 @@ export function selfAttentionAccuracy(
   const bound = Math.min(accuracyBound(examples, relevantFraction, { odd: true }), parallelBest + othersWeight);
   const accuracy = searchAccuracy(examples, relevantFraction, bound);
   const isAttained = accuracy > bound - kRounding;
-  return { accuracy: isAttained ? bound : accuracy, method: isAttained ? 'attained-bound' : 'lower-bound' };
+  if (isAttained) return { accuracy: bound, method: 'attained-bound' };
+  return { accuracy, method: 'lower-bound', upperBound: bound };
 }

@@ -26,8 +26,8 @@ interface TrainedModel {
   readonly metrics: readonly MetricName[];
   /** The model as the addon has it, without its sizes. */
   readonly native: Sizeless<NativeModel>;
-  /** Why it has no projected method; undefined if it has one. */
-  readonly whyDense?: string;
+  /** Why an experiment with it has no projected method; undefined if it has one. Default: it has. */
+  readonly whyDense?: (experiment: ResolvedGradientDescent) => string | undefined;
   /** When the test error under Gaussian noise is a share of examples: with noise on relevant tokens, always or, by default, never. */
   readonly isCounted?: 'with-relevant-noise' | 'always';
 }
@@ -56,10 +56,26 @@ const kModels: Readonly<Record<ResolvedGradientDescent['model'], TrainedModel>> 
       trainsAttention: true,
       trainsWeights: true,
     },
-    whyDense: 'for self-attention, whose weights are a matrix',
+    whyDense: whySelfAttentionIsDense,
     isCounted: 'always',
   },
 };
+
+/** Different tokens per dimension from which it costs less to draw them than to keep their Gram matrix. */
+const kMostTokensPerDimension = 4;
+
+/** Self-attention is trained on the Gram matrix of its tokens; see native/core/trials/gram_descent.h. */
+function whySelfAttentionIsDense({ mixture, examples, data, steps, initial }: ResolvedGradientDescent) {
+  if (initial !== 'zero')
+    return 'for self-attention from a random start, at which every token looks in a direction of its own';
+  const irrelevant = mixture.tokens - mixture.relevantTokens;
+  const different =
+    Math.min(mixture.relevantTokens, 1) + Math.min(irrelevant, mixture.noiseLevel === 0 ? 1 : irrelevant);
+  const tokens = examples * (data === 'fresh' ? steps + 1 : 1) * different;
+  if (tokens > kMostTokensPerDimension * mixture.dimension)
+    return `for self-attention with ${tokens} different tokens, more than ${kMostTokensPerDimension} per dimension`;
+  return undefined;
+}
 
 /** A model trained by gradient steps. */
 export const gradientDescentKind: ExperimentKind<GradientDescentExperiment, ResolvedGradientDescent> = {
@@ -73,10 +89,11 @@ export const gradientDescentKind: ExperimentKind<GradientDescentExperiment, Reso
     stepSizes: { head: 1, prompt: 1 },
   },
   methodOptions: ['data', 'model', 'steps', 'recordEvery', 'loss', 'optimizer'],
-  whyDense({ mixture, model, optimizer }) {
-    const reason = whyNotScalar(mixture) ?? kModels[model].whyDense;
+  whyDense(experiment) {
+    const reason = whyNotScalar(experiment.mixture);
     if (reason !== undefined) return reason;
-    return optimizer.kind === 'adam' ? 'for the optimizer adam, whose rule depends on the coordinates' : undefined;
+    if (experiment.optimizer.kind === 'adam') return 'for the optimizer adam, whose rule depends on the coordinates';
+    return kModels[experiment.model].whyDense?.(experiment);
   },
   metrics: ({ model }) => ['error', 'trainingLoss', 'trainingError', ...kHeadMetrics, ...kModels[model].metrics],
   recordedSteps: ({ steps, recordEvery }) =>

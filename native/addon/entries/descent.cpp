@@ -7,6 +7,7 @@
 #include "addon/runtime/allocating.h"
 #include "addon/runtime/crew.h"
 #include "core/dynamics/descent_law.h"
+#include "core/trials/gram_descent.h"
 #include "core/trials/lazy_descent.h"
 
 namespace prompt_attention {
@@ -156,6 +157,16 @@ class LawJob final : public PromiseJob {
   std::vector<DescentRecord> records_;
 };
 
+void checkProjected(const Request& request, const DescentSpec& spec) {
+  const DescentForm form = spec.model.traits().descent;
+  const bool fromZero = form != DescentForm::kGram || spec.initialScale == 0.0;
+  if (form == DescentForm::kNone || !fromZero || spec.optimizer.kind == OptimizerKind::kAdam)
+    request.failRange("method", "'dense' for Adam and for self-attention from a random start");
+  const double rows = form == DescentForm::kGram ? gramDescentTokens(spec) : lazyDescentRows(spec);
+  if (rows > static_cast<double>(kMaximumCount))
+    request.failRange("examples", "such that there are fewer than 2^31 tokens");
+}
+
 }  // namespace
 
 Napi::Value descentRisk(const Napi::CallbackInfo& info) {
@@ -166,7 +177,7 @@ Napi::Value descentRisk(const Napi::CallbackInfo& info) {
   if (!descent.mixture.hasScalarNoise())
     request.failRange("mixture.noise", "'gaussian', on irrelevant tokens only");
   descent.model = readModel(request);
-  if (descent.model.traits().descent == DescentForm::kNone)
+  if (!hasDescentLaw(descent.model.traits().descent))
     request.failRange("model", "a model without attention weights");
   descent.loss = readLoss(request, descent.model);
   descent.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
@@ -213,11 +224,7 @@ Napi::Value simulateDescent(const Napi::CallbackInfo& info) {
   spec.freshExamples = request.boolean("freshExamples");
   spec.recordEvery = static_cast<int>(request.integer("recordEvery", 0, kMaximumCount));
   spec.method = readScalarNoiseMethod(request, spec.mixture);
-  if (spec.method == Method::kProjected &&
-      (spec.model.traits().descent == DescentForm::kNone || spec.optimizer.kind == OptimizerKind::kAdam))
-    request.failRange("method", "'dense' for self-attention and for Adam");
-  if (spec.method == Method::kProjected && lazyDescentRows(spec) > static_cast<double>(kMaximumCount))
-    request.failRange("examples", "such that there are fewer than 2^31 irrelevant tokens");
+  if (spec.method == Method::kProjected) checkProjected(request, spec);
   spec.testDraws = static_cast<int>(request.integer("testDraws", 1, kMaximumCount));
   spec.key = readKey(request);
   const uint64_t firstTrial = request.integer("firstTrial", 0, kMaximumInteger);

@@ -168,6 +168,14 @@ void multiply(bool transposeA, bool transposeB, int m, int n, int k, double scal
               std::max(transposeB ? k : n, 1), beta, C, n);
 }
 
+void multiplyStrided(bool transposeB, int m, int n, int k, const double* A, int strideA, const double* B,
+                     int strideB, double* C, int strideC) {
+  if (m == 0 || n == 0) return;
+  const Caller caller;
+  cblas_dgemm(kCblasRowMajor, kCblasNoTrans, transposeB ? kCblasTrans : kCblasNoTrans, m, n, k, 1.0, A,
+              std::max(strideA, 1), B, std::max(strideB, 1), 0.0, C, strideC);
+}
+
 void multiplyRowsByLower(const double* L, int n, double* Z, int rows) {
   const Caller caller;
   cblas_dtrmm(kCblasRowMajor, kCblasRight, kCblasLower, kCblasTrans, kCblasNonUnit, rows, n, 1.0, L, n, Z, n);

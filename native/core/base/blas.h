@@ -39,6 +39,11 @@ void multiplyVector(bool transpose, double scale, const double* A, int rows, int
 void multiply(bool transposeA, bool transposeB, int m, int n, int k, double scale, const double* A,
               const double* B, double beta, double* C);
 
+// C[m×n] = A op(B), op(B) is B[k×n] or the transpose of B[n×k], all row-major with rows that far apart.
+// Nothing of C is left as it was; for k = 0 it is 0.
+void multiplyStrided(bool transposeB, int m, int n, int k, const double* A, int strideA, const double* B,
+                     int strideB, double* C, int strideC);
+
 // Z[rows×n] ← Z Lᵀ with L[n×n] lower triangular, row-major: each row z becomes L z.
 void multiplyRowsByLower(const double* L, int n, double* Z, int rows);
 

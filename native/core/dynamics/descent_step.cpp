@@ -149,6 +149,7 @@ void StepView::add(const LabelTerm& term, const TokenSums& sums, int i, double w
     case DescentForm::kMean:
       f = k * relevantWeight * relevantHead + scale * linear(E, a0, a1, a2);
       break;
+    case DescentForm::kGram:
     case DescentForm::kNone:
       return;
   }

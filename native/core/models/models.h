@@ -53,8 +53,13 @@ static_assert(inOrder(kModels));
 // moments of linear attention, or by counting errors.
 enum class TestErrorForm { kPooled, kLinear, kCounted };
 
-// As what lazy_descent.cpp trains a model and descent_law.h has its law; kNone: neither does.
-enum class DescentForm { kNone, kSoftmax, kLinear, kMean };
+// As what lazy_descent.cpp trains a model and descent_law.h has its law; kGram: gram_descent.h trains it,
+// from 0, and no law has it; kNone: none does.
+enum class DescentForm { kNone, kSoftmax, kLinear, kMean, kGram };
+
+constexpr bool hasDescentLaw(DescentForm form) {
+  return form != DescentForm::kNone && form != DescentForm::kGram;
+}
 
 // What there is of a model. Its formulas are switches over its kind.
 struct ModelTraits {
@@ -91,7 +96,7 @@ constexpr ModelTraits traitsOf(ModelKind kind) {
   return {.hasPrompt = false,
           .isMatrix = true,
           .isDistribution = true,
-          .descent = DescentForm::kNone,
+          .descent = DescentForm::kGram,
           .testError = TestErrorForm::kCounted};
 }
 

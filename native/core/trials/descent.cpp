@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/base/blas.h"
+#include "core/trials/gram_descent.h"
 #include "core/trials/lazy_descent.h"
 
 namespace prompt_attention {
@@ -86,6 +87,10 @@ TestError countedError(const DescentSpec& spec, uint64_t trial, const std::atomi
                  sums, nullptr, workspace.model);
   }
   return countedShare(sums.errors, spec.testDraws, sums.relevant / spec.testDraws);
+}
+
+bool isGramDescent(const DescentSpec& spec) {
+  return spec.model.traits().descent == DescentForm::kGram;
 }
 
 bool hasGaussianMetrics(const DescentSpec& spec) {
@@ -207,7 +212,8 @@ DescentMetrics gaussianMetrics(const DescentSpec& spec, uint64_t trial, const do
 }
 
 double descentBytes(const DescentSpec& spec) {
-  if (spec.method == Method::kProjected) return lazyDescentBytes(spec);
+  if (spec.method == Method::kProjected)
+    return isGramDescent(spec) ? gramDescentBytes(spec) : lazyDescentBytes(spec);
   const double d = spec.mixture.dimension;
   const double weights = spec.model.traits().isMatrix ? d * d : 0.0;
   // Parameters, gradient, its part, and the optimizer's two moments.
@@ -217,8 +223,9 @@ double descentBytes(const DescentSpec& spec) {
 
 TrialStatus runDescentTrial(const DescentSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
                             DescentWorkspace& workspace, DescentMetrics* records) {
-  const auto run = spec.method == Method::kProjected ? runLazyDescentTrial : runDenseDescentTrial;
-  return run(spec, trial, cancelled, workspace, records);
+  if (spec.method == Method::kDense) return runDenseDescentTrial(spec, trial, cancelled, workspace, records);
+  if (isGramDescent(spec)) return runGramDescentTrial(spec, trial, cancelled, records);
+  return runLazyDescentTrial(spec, trial, cancelled, workspace, records);
 }
 
 }  // namespace prompt_attention

@@ -10,7 +10,7 @@
 //
 // Dense: tokens are drawn; any noise, model and optimiser. The head's start takes positions 0 … d−1 of the
 // trial's stream, so that models share it. Cost per step: one gradient (models.h). Memory per thread: n·T·d
-// numbers. Projected: lazy_descent.h.
+// numbers. Projected: lazy_descent.h, gram_descent.h for self-attention.
 //
 // Failure: a loss or parameter that is not finite is the status kDiverged, and every metric from that record
 // on is NaN.
