@@ -68,7 +68,6 @@ export const elsewhere: readonly ElsewhereCommand[] = [
     ranBy: cluster("'explore', '--cluster'"),
     reason: 'needs a PostgreSQL server',
   },
-  { command: 'node examples/separation-large.mjs', ranBy: null, reason: 'takes minutes' },
   { command: 'node examples/separation.mjs', ranBy: figures("'examples/separation.mjs'"), reason: 'takes a minute' },
   {
     command: 'node examples/long-training.mjs',
