@@ -73,6 +73,13 @@ export const figures = [
     seconds: 23,
   },
   {
+    name: 'complexity',
+    makes: ['docs/complexity.svg'],
+    from: ['examples/complexity.yaml'],
+    commands: [[cli, 'complexity', 'examples/complexity.yaml', '--figure', 'docs/complexity.svg']],
+    seconds: 8,
+  },
+  {
     name: 'separation',
     makes: ['docs/separation.svg'],
     from: ['examples/separation.mjs', 'examples/separation.yaml'],

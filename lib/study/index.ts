@@ -1,3 +1,4 @@
+export { complexityFigure } from '../complexity/figure.js';
 export {
   type FittedExponent,
   type SampledExperiment,

@@ -138,17 +138,43 @@ test('command complexity', (t) => {
       over: { 'mixture.signalNorm': [1, 1.2] },
     }),
   );
-  const result = JSON.parse(execFileSync('node', [main, 'complexity', file, '--threads', '2'], { encoding: 'utf8' }));
+  const drawn = join(folder, 'n.svg');
+  const flags = ['--threads', '2', '--figure', drawn];
+  const result = JSON.parse(execFileSync('node', [main, 'complexity', file, ...flags], { encoding: 'utf8' }));
+  t.regex(readFileSync(drawn, 'utf8'), /Examples for an error of/);
   t.is(result.cells.length, 2);
   t.true(result.cells[0].examples > result.cells[1].examples);
-  const fails = (argument: string) => {
-    const error = t.throws(() => execFileSync('node', [main, 'complexity', argument], { stdio: 'pipe' })) as Error & {
+  const fails = (...given: string[]) => {
+    const error = t.throws(() => execFileSync('node', [main, 'complexity', ...given], { stdio: 'pipe' })) as Error & {
       stderr: Buffer;
     };
     return String(error.stderr);
   };
   t.regex(fails('{ "targetError": 0.1 }'), /experiment/);
   t.regex(fails(JSON.stringify({ experiment: knownPrompt })), /targetError must be/);
+  t.regex(fails(file, '--figure', 'n.pdf'), /figure must be/);
+  t.regex(fails(file, '--figure', '-'), /figure must be a file/);
+});
+
+test('a figure has n against a factor, and the law; what cannot be drawn is named', async (t) => {
+  const cell = (d: number, q: number, examples: number, law: number | null) => ({
+    factors: { 'mixture.dimension': d, 'mixture.contextNorm': q, loss: 'square' },
+    status: 'found' as const,
+    examples,
+    interval: [examples - 1, examples + 1] as const,
+    law,
+    points: [],
+  });
+  const cells = [cell(10, 1, 20, 19), cell(20, 1, 40, 41), cell(40, 1, 80, null), cell(10, 2, Number.NaN, null)];
+  const exponents = { 'mixture.dimension': { exponent: 1, standardError: 0.25 } };
+  const result = { targetError: 0.1, confidence: 0.95, cells, exponents };
+  const text = JSON.stringify(study.complexityFigure(result).spec);
+  t.regex(text, /Examples for an error of 0\.1: d to the power 1\.00 ± 0\.25/);
+  t.regex(text, /"value":80/);
+  t.regex(text, /"theory":41/);
+  t.regex(JSON.stringify(study.complexityFigure(result, 'mixture.contextNorm').spec), /norm of the context vector/);
+  t.throws(() => study.complexityFigure(result, 'loss'), { message: /^along must be/ });
+  t.throws(() => study.complexityFigure({ ...result, cells: cells.slice(3) }), { message: /^cells must be/ });
 });
 
 test('bad options are named', async (t) => {
