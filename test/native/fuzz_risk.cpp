@@ -18,6 +18,7 @@ void knownPrompt(Input& input) {
   spec.inverseTemperature = input.number();
   spec.head = input.oneOf({HeadKind::kAveraging, HeadKind::kWeightedAveraging, HeadKind::kLeastSquares,
                            HeadKind::kLogistic, HeadKind::kHinge});
+  spec.intercept = !isSum(spec.head) && input.boolean();
   const int points = input.integer(0, 2);
   for (int i = 0; i < points; ++i) {
     spec.sampleRatios.push_back(std::max(input.positive(), 1e-300));

@@ -18,6 +18,10 @@ constexpr double kPathResidual = 1e-6;
 constexpr double kLeastPathStep = 1e-3;
 constexpr int kMaximumPathSteps = 300;  // across every power of ten of double precision there are some 200
 constexpr double kPathStart = 10.0;
+// Of the intercept, in margins.
+constexpr double kInterceptStep = 0.5;
+constexpr int kMaximumInterceptSteps = 100;
+constexpr double kNoSlope = 1e-14;
 constexpr int kMaximumStarts = 8;
 // Of the logarithm of the variance along the path of noise, and by which factor it falls between tries at the
 // points themselves.
@@ -112,10 +116,50 @@ class PathFollower : public RiskNewton {
 
   // Along the ridge, and where that is not done within its share of passes, along the noise.
   FixedPoint approach(RiskLevel level, double target) {
+    if (problem_.interceptIsFree) return letGo(level, target);
     FixedPoint point = follow(level, target);
     if (isSolved(point, target) || cancelled_ || !points_.hasDraws()) return point;
     passes_.most = passes_.spent + passesAllowed(points_);
     return fromNoisier(level, target);
+  }
+
+  // The same with a free intercept, from where it is held at 0. A margin that can be kept with an intercept
+  // only has no such start.
+  FixedPoint letGo(RiskLevel level, double target) {
+    PathFollower held({points_, problem_.loss, alpha_, problem_.ridge}, runner_, cancelled_, passes_);
+    FixedPoint point = held.approach(level, kPathResidual);
+    if (largest(point.residuals) <= kPathResidual) {
+      passes_.most = passes_.spent + passesAllowed(points_);
+      point = freed(level, point, target, held);
+    } else {
+      point = at(level, point, point.ridge);
+    }
+    if (isSolved(point, target) || !hardMargin_ || cancelled_) return point;
+    passes_.most = passes_.spent + passesAllowed(points_);
+    return fromHinge(level, point, target);
+  }
+
+  // From a point at which the other equations hold.
+  FixedPoint freed(RiskLevel level, FixedPoint point, double target, PathFollower& held) {
+    double length = kInterceptStep;
+    bool isBracketed = false;  // the solution is within `length`
+    FixedPoint all = newton(level, point, target);
+    for (int steps = 0; steps < kMaximumInterceptSteps && !isSolved(all, target) && !stopped(); ++steps) {
+      const double slope = RiskNewton::meanOf(point.batches)[kB0];
+      // Where every example counts alike any intercept between theirs is as good.
+      if (std::abs(slope) < kNoSlope) return at(level, held.newton(level, point, target), point.ridge);
+      FixedPoint next = point;
+      next.state.intercept += std::copysign(isBracketed ? 0.5 * length : length, slope);
+      next = held.newton(level, next, kPathResidual);
+      const bool isFound = largest(next.residuals) <= kPathResidual;
+      const bool isBeyond = !isFound || RiskNewton::meanOf(next.batches)[kB0] * slope < 0.0;
+      if (isBracketed) length *= 0.5;
+      if (isBeyond && !isBracketed && isFound) isBracketed = true;
+      if (!isFound && !isBracketed) length *= 0.5;
+      if (!isBeyond) point = next;
+      if (isFound) all = newton(level, next, target);
+    }
+    return all;
   }
 
   static bool isSolved(const FixedPoint& point, double target) {
@@ -192,8 +236,10 @@ class PathFollower : public RiskNewton {
     const double scale = points_.b1Squares + points_.b2Squares + points_.variance / alpha_;
     for (int power = kFirstVanishingPower; power >= kLastVanishingPower && !stopped(); --power) {
       const double ridge = std::pow(10.0, power) * scale;
-      PathFollower hinge({points_, MarginLoss::kHinge, alpha_, ridge}, runner_, cancelled_, passes_);
-      FixedPoint point = hinge.follow(level, kPathResidual);
+      PathFollower hinge({points_, MarginLoss::kHinge, alpha_, ridge, problem_.interceptIsFree}, runner_,
+                         cancelled_, passes_);
+      FixedPoint point =
+          problem_.interceptIsFree ? hinge.letGo(level, kPathResidual) : hinge.follow(level, kPathResidual);
       if (largest(point.residuals) > kPathResidual) return otherwise;
       point.ridge = ridge * point.state.chi;
       point.state.chi = 1.0;
