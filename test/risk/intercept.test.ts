@@ -1,4 +1,4 @@
-// Laws of heads with a free intercept: numbers that others have published, a fixed point of its own making, limits, and simulation.
+// Laws of heads with a free intercept: numbers of public solvers, a fixed point of its own making, limits, and simulation.
 import test from 'ava';
 import { type ContextualMixtureOptions, OptionRangeError, OptionTypeError, risk, simulate } from '../../lib/index.js';
 import { Stream } from '../audit/reference/random.js';
@@ -20,8 +20,8 @@ const twoClusters = (v: number, contextNorm: number, positiveRate: number) => ({
   positiveRate,
 });
 
-test('two clusters out of balance: the published fixed points, whatever the context', async (t) => {
-  const published = { 'least-squares': 0.211499187, logistic: 0.191215805, hinge: 0.215915302 };
+test('two clusters out of balance: the fixed points of public solvers, whatever the context', async (t) => {
+  const known = { 'least-squares': 0.211499187, logistic: 0.191215805, hinge: 0.215915302 };
   for (const contextNorm of [0, 1e-3, 2])
     for (const kind of kinds) {
       const { error } = await risk.knownPrompt({
@@ -30,7 +30,7 @@ test('two clusters out of balance: the published fixed points, whatever the cont
         sampleRatio: 3,
         head: { kind, ridge: 0.5 / 3, intercept: true },
       });
-      t.true(Math.abs(error - published[kind]) < 2e-9, `Q = ${contextNorm}, ${kind}: ${error - published[kind]}`);
+      t.true(Math.abs(error - known[kind]) < 2e-9, `Q = ${contextNorm}, ${kind}: ${error - known[kind]}`);
     }
 });
 
