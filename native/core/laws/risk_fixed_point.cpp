@@ -123,20 +123,24 @@ class PathFollower : public RiskNewton {
     return fromNoisier(level, target);
   }
 
-  // The same with a free intercept, from where it is held at 0. A margin that can be kept with an intercept
-  // only has no such start.
+  // The same with a free intercept: from where it is held at 0, and where that does not lead there along the
+  // noise with it; for a margin that can be kept with an intercept only from the hinge.
   FixedPoint letGo(RiskLevel level, double target) {
-    PathFollower held({points_, problem_.loss, alpha_, problem_.ridge}, runner_, cancelled_, passes_);
-    FixedPoint point = held.approach(level, kPathResidual);
-    if (largest(point.residuals) <= kPathResidual) {
-      passes_.most = passes_.spent + passesAllowed(points_);
-      point = freed(level, point, target, held);
-    } else {
-      point = at(level, point, point.ridge);
-    }
-    if (isSolved(point, target) || !hardMargin_ || cancelled_) return point;
+    const FixedPoint point = fromHeld(level, target);
+    if (isSolved(point, target) || cancelled_) return point;
     passes_.most = passes_.spent + passesAllowed(points_);
-    return fromHinge(level, point, target);
+    const FixedPoint cleaned = fromNoisier(level, target);
+    if (isSolved(cleaned, target) || cancelled_) return cleaned;
+    passes_.most = passes_.spent + passesAllowed(points_);
+    return hardMargin_ ? fromHinge(level, cleaned, target) : cleaned;
+  }
+
+  FixedPoint fromHeld(RiskLevel level, double target) {
+    PathFollower held({points_, problem_.loss, alpha_, problem_.ridge}, runner_, cancelled_, passes_);
+    const FixedPoint point = held.approach(level, kPathResidual);
+    if (largest(point.residuals) > kPathResidual) return at(level, point, point.ridge);
+    passes_.most = passes_.spent + passesAllowed(points_);
+    return freed(level, point, target, held);
   }
 
   // From a point at which the other equations hold.
@@ -170,11 +174,12 @@ class PathFollower : public RiskNewton {
   // are so clean that the solution turns sharply at some ridge, this path is smooth.
   FixedPoint fromNoisier(RiskLevel level, double target) {
     NoisierPoints noisier(points_);
-    PathFollower solver({noisier.points(), problem_.loss, alpha_, problem_.ridge}, runner_, cancelled_,
-                        passes_);
+    const bool isFree = problem_.interceptIsFree;
+    PathFollower solver({noisier.points(), problem_.loss, alpha_, problem_.ridge, isFree}, runner_,
+                        cancelled_, passes_);
     NoisePosition now{0.1 * (points_.b1Squares + points_.b2Squares), {}};
     noisier.set(now.added);
-    now.point = solver.follow(level, kPathResidual);
+    now.point = isFree ? solver.fromHeld(level, kPathResidual) : solver.follow(level, kPathResidual);
     NoisePosition before = now;
     double step = kLargestNoiseStep;
     double next = kNoiseBetweenTries * now.added;
@@ -220,6 +225,7 @@ class PathFollower : public RiskNewton {
     if (hardMargin_) point.ridge = ahead(now.point.ridge, before.point.ridge);
     point.state = stateFrom(
         points_, {ahead(at.offset.e1, then.offset.e1), ahead(at.offset.e2, then.offset.e2)}, r, chi);
+    point.state.intercept = ahead(at.intercept, then.intercept);
     return point;
   }
 

@@ -22,7 +22,7 @@
 //
 // A free intercept is held at 0 along these paths, and let go at their end: Newton's method in all unknowns,
 // or where that does not get there steps of the intercept in the direction of E[y e], which falls in it,
-// until it changes sign, and halvings.
+// until it changes sign, and halvings. Where that fails, the second path with the intercept free.
 //
 // Fails where examples are so clean that which side of the kink they are on is below the digits of w: in a
 // few per cent of hinge heads whose mixture has one label that sits on its margin with τQ² of several tens.
