@@ -31,7 +31,10 @@ int nearest(int n, Distance distance) {
 // bounds, or, where none is and the intercept may be anything in an interval, one at an end of it.
 bool polishFreely(const HeadFeatures& features, double ridge, const std::vector<double>& multipliers,
                   double* w, const std::atomic<bool>& cancelled) {
-  const auto& [V, y, n, d, free] = features;
+  const int n = features.n;
+  const int d = features.d;
+  const double* V = features.V;
+  const double* y = features.y;
   std::vector<double> margins(n);
   product(V, n, d, w, margins.data());
   const int inner = nearest(n, [&](int i) { return std::abs(multipliers[i] * n - 0.5); });

@@ -126,13 +126,13 @@ class PathFollower : public RiskNewton {
   // The same with a free intercept: from where it is held at 0, and where that does not lead there along the
   // noise with it; for a margin that can be kept with an intercept only from the hinge.
   FixedPoint letGo(RiskLevel level, double target) {
-    const FixedPoint point = fromHeld(level, target);
+    FixedPoint point = fromHeld(level, target);
     if (isSolved(point, target) || cancelled_) return point;
     passes_.most = passes_.spent + passesAllowed(points_);
-    const FixedPoint cleaned = fromNoisier(level, target);
-    if (isSolved(cleaned, target) || cancelled_) return cleaned;
+    point = fromNoisier(level, target);
+    if (isSolved(point, target) || cancelled_ || !hardMargin_) return point;
     passes_.most = passes_.spent + passesAllowed(points_);
-    return hardMargin_ ? fromHinge(level, cleaned, target) : cleaned;
+    return fromHinge(level, point, target);
   }
 
   FixedPoint fromHeld(RiskLevel level, double target) {

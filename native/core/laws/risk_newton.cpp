@@ -60,7 +60,7 @@ RiskNewton::RiskNewton(const RiskProblem& problem, PartRunner& runner, const std
 
 void RiskNewton::equations(const MarginSums& sums, double reference, const FixedPoint& point, Vector& f,
                            RiskJacobian* J) const {
-  const auto& [w1, w2, r, chi, _, __] = point.state;
+  const auto& [w1, w2, r, chi, offset, intercept] = point.state;
   const double lambda = point.ridge;
   const double R = noiseNorm(points_, point.state);
   // e is a difference of numbers of order 1: terms where it is below 1e-7 are not known to eight digits.
