@@ -18,7 +18,6 @@ void knownPrompt(Input& input) {
   spec.inverseTemperature = input.number();
   spec.head = input.oneOf({HeadKind::kAveraging, HeadKind::kWeightedAveraging, HeadKind::kLeastSquares,
                            HeadKind::kLogistic, HeadKind::kHinge});
-  spec.intercept = !isSum(spec.head) && input.boolean();
   const int points = input.integer(0, 2);
   for (int i = 0; i < points; ++i) {
     spec.sampleRatios.push_back(std::max(input.positive(), 1e-300));
@@ -27,6 +26,7 @@ void knownPrompt(Input& input) {
   spec.draws = input.integer(64, 200);
   spec.key = input.key();
   spec.general = input.boolean();
+  spec.intercept = !isSum(spec.head) && input.boolean();
   SerialRunner runner;
   try {
     const RiskCurve curve = knownPromptRisk(spec, runner, kNever);
