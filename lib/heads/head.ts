@@ -21,7 +21,7 @@ export interface WeightedAveragingHead {
 export interface InterceptOptions {
   /**
    * Whether an intercept b is free, without ridge: the loss is that of ⟨w, v_i⟩ − b in the place of wᵀv_i, and predictions are sign(⟨w, v⟩ − b).
-   * For labels that are not in balance. Where all labels are the same a logistic head does not exist. Default false.
+   * For labels that are not in balance; the ridge shrinks w and not b. Where all labels are the same a logistic head does not exist. Default false.
    */
   readonly intercept?: boolean | undefined;
 }
