@@ -39,6 +39,7 @@ export type {
   AveragingHead,
   HeadOptions,
   HingeHead,
+  InterceptOptions,
   LeastSquaresHead,
   LogisticHead,
   WeightedAveragingHead,

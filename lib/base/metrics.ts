@@ -21,6 +21,7 @@ export const kMetrics = {
   signalOverlap: { label: 'overlap ⟨q, w⋆⟩', range: kAny, isOverlap: true },
   promptNorm: { label: 'norm of the prompt ‖q‖', range: kNonNegative, isOverlap: true },
   headNorm: { label: 'norm of the head ‖w‖', range: kNonNegative },
+  intercept: { label: 'intercept b', range: kAny },
   headContextOverlap: { label: 'overlap ⟨w, q⋆⟩', range: kAny, isOverlap: true },
   headSignalOverlap: { label: 'overlap ⟨w, w⋆⟩', range: kAny, isOverlap: true },
   weightNorm: { label: 'norm of the weights ‖B‖', range: kNonNegative },

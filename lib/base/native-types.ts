@@ -37,6 +37,8 @@ export interface NativeJob<Result> {
 export interface NativeHead {
   readonly kind: 'averaging' | 'weighted-averaging' | 'least-squares' | 'logistic' | 'hinge';
   readonly ridge: number;
+  /** Whether the intercept is free; of heads with a ridge only. Default false. */
+  readonly intercept?: boolean | undefined;
 }
 
 /** Options of the three-step trajectory apart from its samples. */
@@ -155,6 +157,9 @@ export interface NativeKnownPromptRisk {
   readonly headNormStandardError: OwnFloat64Array;
   readonly signalCosine: OwnFloat64Array;
   readonly signalCosineStandardError: OwnFloat64Array;
+  /** What is subtracted from scores, with a free intercept only. */
+  readonly intercept?: OwnFloat64Array;
+  readonly interceptStandardError?: OwnFloat64Array;
   /** NaN where it does not matter. */
   readonly separabilityThreshold: OwnFloat64Array;
   readonly separabilityThresholdStandardError: OwnFloat64Array;
@@ -162,7 +167,7 @@ export interface NativeKnownPromptRisk {
   /** 1 or 0, as the next. */
   readonly reliable: OwnFloat64Array;
   readonly converged: OwnFloat64Array;
-  /** Four numbers per point. */
+  /** Four numbers per point, five with a free intercept. */
   readonly residuals: OwnFloat64Array;
   readonly relevantAttention: number;
   readonly relevantAttentionStandardError: number;

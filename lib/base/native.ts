@@ -200,6 +200,7 @@ export interface NativeAddon {
       readonly examples?: Float64Array | undefined;
       readonly inverseTemperature: number;
       readonly head: NativeHead['kind'];
+      readonly intercept?: NativeHead['intercept'];
       readonly draws: number;
       readonly threads: number;
       /** Solve least squares by the general fixed point too. Default false. */
@@ -246,6 +247,8 @@ export interface NativeAddon {
     readonly status: 'ok' | 'singular' | 'separable' | 'not-converged';
     readonly iterations: number;
     readonly residual: number;
+    /** What is subtracted from scores, with a free intercept only. */
+    readonly intercept?: number;
   }>;
   /** Canvases made of pieces of images, cut into patches and embedded; counts groups of canvases. */
   imageTokens(request: NativeImageTokensRequest): NativeJob<{

@@ -6,6 +6,7 @@ import { inLanes } from '../base/job.js';
 import { abortSignal, integerFrom, numberIn, parseOptions, seedSchema } from '../base/options.js';
 import type { KnownPromptExperiment } from '../experiments/known-prompt.js';
 import { kLeastThreeStepDimension, type ThreeStepExperiment, threeStepSchema } from '../experiments/three-step.js';
+import { hasIntercept } from '../heads/head.js';
 import { type ContextualMixture, requireGaussianNoise, requireScalarNoise } from '../mixture/mixture.js';
 import { knownPromptRiskSchema, requireKnownPromptLaw, ridgeOf } from '../risk/known-prompt.js';
 import { lawPoints } from '../risk/law-points.js';
@@ -154,7 +155,14 @@ function knownPromptSearch(
   requireKnownPromptLaw({ mixture, head });
   const { dimension } = mixture;
   const ridge = ridgeOf(head);
-  const request = { ...experiment, head: head.kind, seed, signal, threads: availableParallelism() };
+  const request = {
+    ...experiment,
+    head: head.kind,
+    intercept: hasIntercept(head),
+    seed,
+    signal,
+    threads: availableParallelism(),
+  };
   return {
     lawOf: (count) => {
       const at =

@@ -24,7 +24,7 @@ export interface KnownPromptExperiment {
    * or for the other heads iterates on them. `'iterative'` draws their noise only
    * where conjugate gradients (for the logistic head Newton's method with conjugate gradients) look at it: I iterations take time
    * n·I² and memory for 2·n·I numbers, whatever d; they end at a gradient 1e-10 of the one at w = 0, or with the status
-   * `notConverged` after 512; the hinge head and the logistic head without ridge have no such solver. `'auto'` takes what is predicted to be cheaper, {@link Simulation.solver} tells which, and solves
+   * `notConverged` after 512; the hinge head, the logistic head without ridge and heads with an intercept have no such solver. `'auto'` takes what is predicted to be cheaper, {@link Simulation.solver} tells which, and solves
    * directly, with the same noise, what does not converge. The
    * averaging head has no equations to solve. Default `'auto'`.
    */

@@ -1,6 +1,6 @@
 import { OptionRangeError } from '../base/errors.js';
 import type { HeadSolver, SimulationMethod } from '../base/kind.js';
-import { type Head, isSum, kOnlyDirect } from '../heads/head.js';
+import { type Head, hasIntercept, isSum, kOnlyDirect } from '../heads/head.js';
 import type { ResolvedKnownPrompt } from './known-prompt.js';
 
 /** Conjugate gradients give up after so many iterations. */
@@ -128,5 +128,6 @@ export function resolveSolver(experiment: ResolvedKnownPrompt, method: Simulatio
 /** Why conjugate gradients cannot find a head, or undefined if they can. */
 function onlyDirect(head: Head, method: SimulationMethod): string | undefined {
   if (method === 'dense') return "with method 'dense'";
+  if (hasIntercept(head)) return 'for a head with an intercept, which is found by factorising';
   return kOnlyDirect[head.kind]('ridge' in head ? head.ridge : 0);
 }

@@ -4,6 +4,7 @@ import { canonicalJson } from '../base/hash.js';
 import type { Estimate } from '../base/kind.js';
 import { parseOptions, seedSchema } from '../base/options.js';
 import type { ResolvedKnownPrompt } from '../experiments/known-prompt.js';
+import { hasIntercept } from '../heads/head.js';
 import { knownPrompt, knownPromptCurve, requireKnownPromptLaw, ridgeOf } from '../risk/known-prompt.js';
 import { lawPoints } from '../risk/law-points.js';
 import { kindOf, parseExperiment, type ResolvedExperiment } from '../simulation/kinds.js';
@@ -103,7 +104,7 @@ async function knownPromptLaws(
   // In one go, with the attention, where nothing but n differs.
   if (quick && ridges.every((other) => other === ridge)) return limitCurve(experiments, shared, head);
   const laws = await lawPoints(
-    { ...shared, head: head.kind, threads: availableParallelism() },
+    { ...shared, head: head.kind, intercept: hasIntercept(head), threads: availableParallelism() },
     experiments.map((experiment) => ({
       sampleRatio: experiment.examples / mixture.dimension,
       ridge: ridgeOf(experiment.head),
@@ -140,7 +141,7 @@ function problemOf(error: unknown, signal: AbortSignal): PointLaw {
 function sharesDraws(a: ResolvedExperiment, b: ResolvedExperiment): boolean {
   if (a.kind !== 'known-prompt' || b.kind !== 'known-prompt' || a.mixture.noise !== 'gaussian') return false;
   const same = ({ mixture, inverseTemperature, head }: ResolvedKnownPrompt) =>
-    canonicalJson({ mixture, inverseTemperature, head: head.kind });
+    canonicalJson({ mixture, inverseTemperature, head: head.kind, intercept: hasIntercept(head) });
   return same(a) === same(b);
 }
 

@@ -26,6 +26,11 @@ export type LinearHeadStatus = 'ok' | 'singular' | 'separable' | 'not-converged'
 export interface FittedHead {
   /** w, length d; NaN if the status is `'singular'` or `'separable'`. */
   readonly head: OwnFloat64Array;
+  /**
+   * b, what is subtracted from scores: predictions are sign(⟨w, v⟩ − b), as {@link testError} takes it. With the head's `intercept: true`
+   * only; NaN where `head` is. Where every intercept in an interval is as good, as for some hinge heads with a large ridge, one of them.
+   */
+  readonly intercept?: number;
   /** How the fit ended. */
   readonly status: LinearHeadStatus;
   /** Newton steps of the logistic head, interior-point steps of the hinge head, else 0. */
@@ -33,6 +38,7 @@ export interface FittedHead {
   /**
    * Distance from optimality: for least squares and logistic the norm of the objective's gradient over the mean ‖v_i‖; for the
    * hinge the largest violation of the optimality (Karush–Kuhn–Tucker) conditions, relative likewise; for averaging, weighted or not, 0.
+   * With an intercept that of the gradient in (w, b), over the mean ‖(v_i, 1)‖.
    */
   readonly residual: number;
 }
@@ -70,7 +76,7 @@ function weightsOf(head: unknown, examples: number): Float64Array {
 
 /**
  * Fit a linear head on features: averaging, weighted averaging, least squares (ridge, or of least norm), logistic (Newton's method) or hinge
- * (a primal-dual interior-point method).
+ * (a primal-dual interior-point method); the last three with an intercept if asked for.
  *
  * @param features V, n×d row-major, finite; for example pooled features v_i = X_iᵀφ_i. d follows from the length.
  * @param labels y, length n, ±1.
@@ -113,8 +119,9 @@ export async function fitHead(
       }),
     { signal },
   );
-  if (result.status === 'singular' || result.status === 'separable') result.head.fill(Number.NaN);
-  return result;
+  if (result.status !== 'singular' && result.status !== 'separable') return result;
+  result.head.fill(Number.NaN);
+  return result.intercept === undefined ? result : { ...result, intercept: Number.NaN };
 }
 
 /**

@@ -217,10 +217,15 @@ export function requireScalarNoise(mixture: ContextualMixture, path: string, use
 }
 
 /** Options that came later: with 0 the numbers are those from before. */
-const kLaterOptions: ReadonlySet<string> = new Set(['labelNoise', 'relevantNoiseLevel']);
+const kLaterOptions: ReadonlyMap<string, unknown> = new Map<string, unknown>([
+  ['labelNoise', 0],
+  ['relevantNoiseLevel', 0],
+  ['intercept', false],
+]);
 
 /** Which options of what holds a mixture are part of its key. */
-export const isInKey = (name: string, option: unknown): boolean => option !== 0 || !kLaterOptions.has(name);
+export const isInKey = (name: string, option: unknown): boolean =>
+  !kLaterOptions.has(name) || option !== kLaterOptions.get(name);
 
 /** A mixture as the addon takes it. */
 export function toNativeMixture(mixture: ContextualMixture): NativeMixture {

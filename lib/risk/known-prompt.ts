@@ -15,6 +15,7 @@ import {
   seedSchema,
   threadCount,
 } from '../base/options.js';
+import { hasIntercept } from '../heads/head.js';
 import {
   type ContextualMixture,
   type ContextualMixtureOptions,
@@ -94,7 +95,14 @@ export interface KnownPromptRisk {
   readonly signalCosine: number;
   /** Standard error of `signalCosine`. */
   readonly signalCosineStandardError: number;
-  /** What is left of the four equations (of w1, w2, r and χ) at the solution, relative to their terms; zeros for explicit formulas. */
+  /** Limit of the intercept b, which is subtracted from scores: with the head's `intercept: true` only. */
+  readonly intercept?: number;
+  /** Standard error of `intercept`, with it. */
+  readonly interceptStandardError?: number;
+  /**
+   * What is left of the four equations (of w1, w2, r and χ) at the solution, relative to their terms; zeros for explicit formulas. With a
+   * free intercept a fifth number, of its equation.
+   */
   readonly residuals: OwnFloat64Array;
   /**
    * For logistic and hinge heads with λ = 0: the sample ratio below which the training classes are linearly separable; `Infinity`
@@ -156,7 +164,11 @@ export interface KnownPromptRiskCurve {
   readonly signalCosine: OwnFloat64Array;
   /** Standard errors of `signalCosine`. */
   readonly signalCosineStandardError: OwnFloat64Array;
-  /** Residuals of the equations, four numbers per sample ratio. */
+  /** Limits of the intercept, as in {@link KnownPromptRisk}. */
+  readonly intercept?: OwnFloat64Array;
+  /** Standard errors of `intercept`. */
+  readonly interceptStandardError?: OwnFloat64Array;
+  /** Residuals of the equations, four numbers per sample ratio, five with a free intercept. */
   readonly residuals: OwnFloat64Array;
   /** As in {@link KnownPromptRisk}; the same for all points. */
   readonly separabilityThreshold: number | null;
@@ -230,6 +242,7 @@ async function riskAt(
         examples: Float64Array.from(points, ({ examples }) => examples ?? 0),
         inverseTemperature,
         head: head.kind,
+        intercept: hasIntercept(head),
         draws,
         threads: threads ?? availableParallelism(),
         seed: BigInt(seed),
@@ -351,8 +364,9 @@ export async function knownPrompt(
   };
   const { relevantAttention, relevantAttentionStandardError, ...columns } = await riskAt(rest, [point]);
   requireConverged({ ...columns, relevantAttention, relevantAttentionStandardError }, point, rest.head.kind);
-  const only = (name: Exclude<keyof typeof columns, 'inPlaneHead' | 'inPlaneHeadStandardError' | 'residuals'>) =>
-    columns[name][0] as number;
+  const { intercept, interceptStandardError, ...always } = columns;
+  const only = (name: Exclude<keyof typeof always, 'inPlaneHead' | 'inPlaneHeadStandardError' | 'residuals'>) =>
+    always[name][0] as number;
   const separabilityThreshold = orNull(only('separabilityThreshold'));
   return {
     error: only('error'),
@@ -372,6 +386,9 @@ export async function knownPrompt(
     headNormStandardError: only('headNormStandardError'),
     signalCosine: only('signalCosine'),
     signalCosineStandardError: only('signalCosineStandardError'),
+    ...(intercept && interceptStandardError
+      ? { intercept: intercept[0] as number, interceptStandardError: interceptStandardError[0] as number }
+      : {}),
     residuals: columns.residuals,
     separabilityThreshold,
     separabilityThresholdStandardError: orNull(only('separabilityThresholdStandardError')),

@@ -7,7 +7,8 @@ export interface Look extends Pick<LawRequest, 'inverseTemperature' | 'draws' | 
 }
 
 /** What the search over prompts and ridges looks at. */
-export interface LandscapeOptions extends Pick<LawRequest, 'mixture' | 'head' | 'draws' | 'seed' | 'signal'> {
+export interface LandscapeOptions
+  extends Pick<LawRequest, 'mixture' | 'head' | 'intercept' | 'draws' | 'seed' | 'signal'> {
   readonly threads: number | undefined;
   readonly sampleRatio: number;
   /** n, if it was given in place of the sample ratio. */

@@ -18,6 +18,8 @@ export interface LawPoint {
 export interface LawRequest
   extends Pick<ResolvedKnownPromptRisk, 'mixture' | 'inverseTemperature' | 'seed' | 'signal'> {
   readonly head: Head['kind'];
+  /** Whether the head's intercept is free. Default false. */
+  readonly intercept?: boolean | undefined;
   readonly draws: number;
   readonly threads: number;
   /** Requests of one stream share their draws; those of another have independent ones. Default: the draws of {@link knownPrompt}. */
@@ -26,7 +28,7 @@ export interface LawRequest
 
 /** The law at several points for searches, which go on where its equations were not solved: `undefined`. */
 export async function lawPoints(
-  { mixture, inverseTemperature, head, draws, seed, threads, signal, stream }: LawRequest,
+  { mixture, inverseTemperature, head, intercept, draws, seed, threads, signal, stream }: LawRequest,
   points: readonly RiskPoint[],
 ): Promise<readonly (LawPoint | undefined)[]> {
   if (points.length === 0) return [];
@@ -40,6 +42,7 @@ export async function lawPoints(
           examples: Float64Array.from(points, ({ examples }) => examples ?? 0),
           inverseTemperature,
           head,
+          intercept,
           draws,
           threads,
           seed: BigInt(seed),

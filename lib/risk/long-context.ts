@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { OptionRangeError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { finiteNumber, parseOptions, positiveNumber } from '../base/options.js';
-import { type AveragingHead, headSchema, type LeastSquaresHead, toNativeHead } from '../heads/head.js';
+import { type AveragingHead, hasIntercept, headSchema, type LeastSquaresHead, toNativeHead } from '../heads/head.js';
 import {
   type ContextualMixture,
   type ContextualMixtureOptions,
@@ -64,6 +64,8 @@ export function longContext(options: LongContextOptions): LongContextRisk {
   requireScalarNoise(mixture, 'mixture', 'a risk');
   if (head.kind !== 'averaging' && head.kind !== 'least-squares')
     throw new OptionRangeError('head.kind', "'averaging' or 'least-squares' for the long-context law", head.kind);
+  if (hasIntercept(head))
+    throw new OptionRangeError('head.intercept', 'false for the long-context law, whose labels are in balance', true);
   const { error, signalToNoise } = native.longContextRisk({
     mixture: toNativeMixture(mixture),
     sampleRatio,

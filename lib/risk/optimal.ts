@@ -44,6 +44,8 @@ export interface OptimalOptions extends Pick<KnownPromptRiskOptions, 'kind' | 'd
     | {
         /** The kind of head, whose ridge is chosen. */
         readonly kind: HeadOptions['kind'];
+        /** Whether its intercept is free, as in {@link InterceptOptions}. */
+        readonly intercept?: boolean | undefined;
       };
   /** τ if it is not chosen. */
   readonly inverseTemperature?: number | undefined;
@@ -62,7 +64,8 @@ export interface Optimum {
   readonly inverseTemperatureStandardError: number;
   /**
    * λ, chosen or given; 0 for averaging. `Infinity` where no finite ridge is better than the limit λ → ∞ beyond the noise of the draws:
-   * the best head is then averaging. 0 where less ridge is always better.
+   * the best head is then averaging. 0 where less ridge is always better. With a free intercept λ → ∞ is no candidate: it predicts the
+   * more frequent label; the largest ridge looked at is 10⁵ times the size of a feature.
    */
   readonly ridge: number;
   /** Standard error of a chosen `ridge`; NaN if it is given, 0 or `Infinity`. */
@@ -103,9 +106,7 @@ const schema = z.strictObject({
   signal: knownPromptRiskSchema.signal,
 });
 const headOnly = z.strictObject({ head: riskHeadSchema });
-const headWithoutRidge = z.strictObject({
-  head: headKindSchema.transform(({ kind }) => ({ kind })),
-});
+const headWithoutRidge = z.strictObject({ head: headKindSchema });
 
 /** The range of |τ|: from a fraction of the smaller of its natural scales 1/(σQ), 1/Q² to where attention is all or nothing. */
 const kSmallScale = 0.05;
@@ -238,7 +239,10 @@ async function rank(landscape: Landscape, axes: Axes, candidates: readonly Candi
 
 async function search(landscape: Landscape, axes: Axes, choosesRidge: boolean, vanishing: boolean): Promise<Optimum> {
   const averagingAxes = { ...axes, least: Infinity, most: Infinity, look: [Infinity, Infinity] as const };
-  const averaged = choosesRidge ? await candidatesOf(landscape, averagingAxes, true) : undefined;
+  const averaged =
+    choosesRidge && landscape.options.intercept !== true
+      ? await candidatesOf(landscape, averagingAxes, true)
+      : undefined;
   const learned = await candidatesOf(landscape, axes, false, averaged?.look);
   const lowest = [...learned.candidates, ...(averaged?.candidates ?? [])].sort((a, b) => a.value - b.value);
   const [least] = lowest;
@@ -297,7 +301,7 @@ async function optimumAt(
  * A first look at every rung of ladders (τ of both signs, by factors of 1.65 until attention is all or nothing; λ by factors of 3.2, of 1.8 where τ is given)
  * on few common draws finds the basins; every basin whose bottom could be the lowest, given its noise and the steps of the
  * ladders, is descended on more draws, and the rivals are compared on independent replicates. The limits λ → 0, λ → ∞ (averaging) and
- * τ → ±∞ are candidates too. A narrower basin than the ladders' steps can be missed.
+ * τ → ±∞ are candidates too, λ → ∞ without a free intercept. A narrower basin than the ladders' steps can be missed.
  *
  * @throws {@link OptionTypeError} or {@link OptionRangeError} for a bad option; {@link ConvergenceError} if the law was found at
  * no point.
@@ -313,7 +317,7 @@ async function optimumAt(
  */
 export async function optimal(options: OptimalOptions): Promise<Optimum> {
   const { examples, sampleRatio, choose, inverseTemperature, head: given, ...rest } = parseOptions(schema, options, '');
-  const { kind } = parseOptions(headWithoutRidge, { head: given }, '').head;
+  const { kind, intercept } = parseOptions(headWithoutRidge, { head: given }, '').head;
   const chosen = choose ?? (isSum({ kind }) ? ['inverseTemperature'] : ['inverseTemperature', 'ridge']);
   const choosesRidge = chosen.includes('ridge');
   const choosesScale = chosen.includes('inverseTemperature');
@@ -327,6 +331,7 @@ export async function optimal(options: OptimalOptions): Promise<Optimum> {
   const landscape = new Landscape({
     ...rest,
     head: kind,
+    intercept,
     threads: rest.threads,
     examples,
     sampleRatio: sampleRatioOf({ examples, sampleRatio }, mixture.dimension),

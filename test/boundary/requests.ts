@@ -100,6 +100,7 @@ export const requests = {
     ridges: Float64Array.of(0.1),
     inverseTemperature: 1,
     head: 'logistic',
+    intercept: true,
     draws: 64,
     threads: 1,
   },
@@ -165,7 +166,7 @@ export const requests = {
     dimension: 3,
     features: Float64Array.of(1, 2, 3, -1, 0, 1),
     labels: Float64Array.of(1, -1),
-    head: { kind: 'hinge', ridge: 0.1 },
+    head: { kind: 'hinge', ridge: 0.1, intercept: true },
   },
   imageTokens: {
     ...key,

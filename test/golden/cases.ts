@@ -44,6 +44,9 @@ const heads: readonly HeadOptions[] = [
   { kind: 'logistic', ridge: 0.2 },
   { kind: 'hinge', ridge: 0.3 },
   { kind: 'weighted-averaging' },
+  { kind: 'least-squares', ridge: 0.3, intercept: true },
+  { kind: 'logistic', ridge: 0.2, intercept: true },
+  { kind: 'hinge', ridge: 0.3, intercept: true },
 ];
 const known: Omit<KnownPromptExperiment, 'head'> = {
   kind: 'known-prompt',

@@ -123,9 +123,10 @@ void fitHeads(Input& input) {
   const double ridge = input.positive();
   std::vector<double> w(d);
   const bool logistic = input.boolean();
+  const HeadFeatures features{V.data(), y.data(), n, d, input.boolean() ? 1 : 0};
   const LinearHeadResult result =
-      logistic ? fitLogisticHead(V.data(), y.data(), n, d, ridge, w.data(), kNever)
-               : fitHingeHead(V.data(), y.data(), nullptr, n, d, ridge > 0.0 ? ridge : 1.0, w.data(), kNever);
+      logistic ? fitLogisticHead(features, ridge, w.data(), kNever)
+               : fitHingeHead(features, nullptr, ridge > 0.0 ? ridge : 1.0, w.data(), kNever);
   if (result.status == LinearHeadStatus::kOk)
     EXPECT(std::all_of(w.begin(), w.end(), [](double x) { return std::isfinite(x); }));
 }

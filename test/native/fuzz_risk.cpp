@@ -26,6 +26,7 @@ void knownPrompt(Input& input) {
   spec.draws = input.integer(64, 200);
   spec.key = input.key();
   spec.general = input.boolean();
+  spec.intercept = !isSum(spec.head) && input.boolean();
   SerialRunner runner;
   try {
     const RiskCurve curve = knownPromptRisk(spec, runner, kNever);

@@ -47,6 +47,7 @@ void knownPrompt(Input& input) {
   spec.solver = canIterate && input.boolean() ? Solver::kIterative : Solver::kDirect;
   spec.testDraws = input.integer(1, 40);
   spec.key = input.key();
+  spec.head.intercept = spec.solver == Solver::kDirect && !isSum(spec.head.kind) && input.boolean();
   std::vector<KnownPromptMetrics> metrics(1);
   const TrialStatus status = runTwice(workspace, metrics, [&](KnownPromptWorkspace& scratch, auto* out) {
     return runKnownPromptTrial(spec, 3, kNever, scratch, *out);

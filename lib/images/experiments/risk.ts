@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ConvergenceError } from '../../base/errors.js';
 import { type Estimate, type ExperimentKind, errorOf as errorOfLaw } from '../../base/kind.js';
 import { integerFrom, oneOf } from '../../base/options.js';
-import { type Head, type HeadOptions, headSchema, type WeightedAveragingHead } from '../../heads/head.js';
+import { type Head, type HeadOptions, hasIntercept, headSchema, type WeightedAveragingHead } from '../../heads/head.js';
 import { promptAttention } from '../../models/index.js';
 import { errorOf, mean, relevantMass } from '../../real-data/evaluation.js';
 import { shared } from '../../real-data/shared.js';
@@ -60,8 +60,13 @@ export const imageRiskSchema = z
     examples: integerFrom(1, 2 ** 31 - 1),
     head: headSchema
       .transform((head, context) => {
-        if (head.kind !== 'weighted-averaging') return head;
-        context.addIssue('a head without weights, which real tokens do not tell');
+        const weighted = head.kind === 'weighted-averaging';
+        if (!weighted && !hasIntercept(head)) return head;
+        context.addIssue(
+          weighted
+            ? 'a head without weights, which real tokens do not tell'
+            : 'a head without intercept: the model that is tested has none',
+        );
         return z.NEVER;
       })
       .default({ kind: 'least-squares', ridge: 0 }),

@@ -8,7 +8,7 @@ import {
   type ResolvedKnownPrompt,
 } from '../../experiments/known-prompt.js';
 import { resolveSolver, worthwhileIterations } from '../../experiments/solver.js';
-import { toNativeHead } from '../../heads/head.js';
+import { hasIntercept, toNativeHead } from '../../heads/head.js';
 import { whyNotGaussian } from '../../mixture/mixture.js';
 import { knownPrompt } from '../../risk/known-prompt.js';
 import { common } from './common.js';
@@ -27,6 +27,7 @@ export const knownPromptKind: ExperimentKind<KnownPromptExperiment, ResolvedKnow
   whyDense: ({ mixture }) => whyNotGaussian(mixture),
   metrics: (experiment, method) => [
     ...(['error', 'relevantAttention', 'headNorm'] as const),
+    ...(hasIntercept(experiment.head) ? (['intercept'] as const) : []),
     ...(resolveSolver(experiment, method) === 'iterative' ? (['solverIterations', 'solverResidual'] as const) : []),
   ],
   recordedSteps: () => new Float64Array(),
@@ -61,6 +62,9 @@ export const knownPromptKind: ExperimentKind<KnownPromptExperiment, ResolvedKnow
     return {
       error: errorOf(law),
       relevantAttention: { mean: law.relevantAttention, standardError: law.relevantAttentionStandardError },
+      ...(law.intercept === undefined
+        ? {}
+        : { intercept: { mean: law.intercept, standardError: law.interceptStandardError as number } }),
     };
   },
   risk: 'knownPrompt',

@@ -4,6 +4,7 @@
 #include "addon/runtime/allocating.h"
 #include "addon/runtime/environment.h"
 #include "core/heads/head.h"
+#include "core/heads/intercept.h"
 #include "core/heads/linear_heads.h"
 
 namespace prompt_attention {
@@ -45,7 +46,6 @@ class HeadJob final : public PromiseJob {
     const double* y = spec_.labels.data();
     const int n = spec_.examples;
     const int d = spec_.dimension;
-    const double ridge = spec_.head.ridge;
     switch (traitsOf(spec_.head.kind).form) {
       case HeadForm::kMargin: {
         std::vector<double> features(spec_.features);
@@ -56,10 +56,10 @@ class HeadJob final : public PromiseJob {
       case HeadForm::kWeightedAveraging:
       case HeadForm::kLeastSquares: {
         GivenFeatures features(spec_);
-        const TrialStatus status =
-            fitHead(features, spec_.head, workspace.knownPrompt.head, head_.data(), cancelled).status;
-        outcome_ = {status == TrialStatus::kOk ? LinearHeadStatus::kOk : LinearHeadStatus::kSingular, 0,
-                    isSum(spec_.head.kind) ? 0.0 : leastSquaresResidual(V, y, n, d, ridge, head_.data())};
+        const HeadOutcome found =
+            fitHead(features, spec_.head, workspace.knownPrompt.head, head_.data(), cancelled);
+        outcome_ = {found.status == TrialStatus::kOk ? LinearHeadStatus::kOk : LinearHeadStatus::kSingular, 0,
+                    isSum(spec_.head.kind) ? 0.0 : residualAt(found.intercept), found.intercept};
         return;
       }
     }
@@ -71,10 +71,21 @@ class HeadJob final : public PromiseJob {
     result.Set("status", statuses[static_cast<int>(outcome_.status)]);
     result.Set("iterations", outcome_.iterations);
     result.Set("residual", outcome_.residual);
+    if (spec_.head.intercept) result.Set("intercept", outcome_.intercept);
     return result;
   }
 
  private:
+  double residualAt(double intercept) const {
+    const auto& [options, n, d, V, y, weights] = spec_;
+    if (!options.intercept)
+      return leastSquaresResidual({V.data(), y.data(), n, d}, options.ridge, head_.data());
+    const std::vector<double> extended = withOnes(V.data(), n, d);
+    std::vector<double> w(head_);
+    w.push_back(-intercept);
+    return leastSquaresResidual({extended.data(), y.data(), n, d + 1, 1}, options.ridge, w.data());
+  }
+
   const GivenHeadSpec spec_;
   std::vector<double> head_;  // [d]
   LinearHeadResult outcome_{};

@@ -83,15 +83,16 @@ class RiskJob final : public PromiseJob {
     addField("orthogonalNorm", kRiskOrthogonalNorm);
     addField("headNorm", kRiskHeadNorm);
     addField("signalCosine", kRiskSignalCosine);
+    if (spec_.intercept) addField("intercept", kRiskIntercept);
     addField("separabilityThreshold", kRiskSeparability);
     add("converged", [](const RiskPoint& point) { return point.status == RiskStatus::kOk ? 1.0 : 0.0; });
     add("effectiveDraws", [](const RiskPoint& point) { return point.effectiveDraws; });
     add("reliable", [](const RiskPoint& point) { return point.reliable ? 1.0 : 0.0; });
-    add(
-        "residuals", [](const RiskPoint& point) { return point.residuals[0]; },
-        [](const RiskPoint& point) { return point.residuals[1]; },
-        [](const RiskPoint& point) { return point.residuals[2]; },
-        [](const RiskPoint& point) { return point.residuals[3]; });
+    std::vector<double> residuals;
+    for (const RiskPoint& point : curve_.points)
+      residuals.insert(residuals.end(), point.residuals.begin(),
+                       point.residuals.begin() + (spec_.intercept ? 5 : 4));
+    result.Set("residuals", Environment::of(env).float64Array(env, residuals.data(), residuals.size()));
     result.Set("relevantAttention", curve_.relevantAttention);
     result.Set("relevantAttentionStandardError", curve_.relevantAttentionStandardError);
     return result;
@@ -130,6 +131,7 @@ Napi::Value knownPromptRiskCurve(const Napi::CallbackInfo& info) {
     if (!(examples >= 0.0)) request.failRange("examples", "at least 0");
   spec.inverseTemperature = request.number("inverseTemperature");
   spec.head = request.oneOf("head", kHeads);
+  spec.intercept = readIntercept(request, spec.head);
   spec.draws = static_cast<int>(request.integer("draws", 64, kMaximumCount));
   spec.general = request.has("general") && request.boolean("general");
   spec.key = readKey(request);

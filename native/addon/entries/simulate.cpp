@@ -11,6 +11,8 @@ namespace prompt_attention {
 namespace {
 
 constexpr MetricField<KnownPromptMetrics> kKnownPromptFields[] = {
+    // Of heads with a free intercept only, which are found directly.
+    {"intercept", &KnownPromptMetrics::intercept},
     {"error", &KnownPromptMetrics::error},
     {"relevantAttention", &KnownPromptMetrics::relevantAttention},
     {"headNorm", &KnownPromptMetrics::headNorm},
@@ -146,9 +148,10 @@ Napi::Value simulateKnownPrompt(const Napi::CallbackInfo& info) {
   spec.memory = std::make_shared<MemoryShare>();
   spec.memory->all = std::max(memory - trialBytes, 0.0);
   spec.memory->freely = std::max(memory / threads - trialBytes, 0.0);
-  const auto fields = std::span(kKnownPromptFields);
+  const auto all = std::span(kKnownPromptFields);
+  const auto fields = spec.head.intercept ? all.first(1 + kDirectFields) : all.subspan(1);
   return startTrials<KnownPromptMetrics>(
-      info.Env(), request, isIterative ? fields : fields.first(kDirectFields),
+      info.Env(), request, isIterative || spec.head.intercept ? fields : fields.first(kDirectFields),
       [spec = std::move(spec)](uint64_t trial, const std::atomic<bool>& cancelled, Workspace& workspace,
                                KnownPromptMetrics& metrics) {
         return runKnownPromptTrial(spec, trial, cancelled, workspace.knownPrompt, metrics);

@@ -180,11 +180,19 @@ Mixture readMixture(const Request& request) {
   return mixture;
 }
 
+bool readIntercept(const Request& fields, HeadKind kind) {
+  const bool intercept = fields.has("intercept") && fields.boolean("intercept");
+  if (intercept && isSum(kind)) fields.failRange("intercept", "false for a sum over examples");
+  return intercept;
+}
+
 HeadOptions readHead(const Request& request) {
   const Request fields = request.object("head");
   const double ridge = fields.number("ridge");
   if (ridge < 0.0) fields.failRange("ridge", "at least 0");
-  return {fields.oneOf("kind", kHeads), ridge};
+  HeadOptions head{fields.oneOf("kind", kHeads), ridge};
+  head.intercept = readIntercept(fields, head.kind);
+  return head;
 }
 
 HeadOptions readFittedHead(const Request& request) {

@@ -74,6 +74,8 @@ constexpr int64_t kMaximumInteger = 9007199254740991;  // 2⁵³ − 1
 constexpr int64_t kMaximumThreads = 1024;
 
 Mixture readMixture(const Request& request);
+// Whether a head of the kind has a free intercept; no without the field.
+bool readIntercept(const Request& fields, HeadKind kind);
 HeadOptions readHead(const Request& request);
 HeadOptions readFittedHead(const Request& request);  // the same, one that data have: ridge > 0 for the hinge
 Method readMethod(const Request& request, const Mixture& mixture);  // projected for Gaussian noise only

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "core/base/blas.h"
 #include "core/heads/hinge_head.h"
 #include "core/heads/hinge_polish.h"
+#include "core/heads/intercept.h"
 #include "core/heads/linear_heads.h"
 #include "core/heads/orthogonal_head.h"
 #include "core/heads/weighted_averaging.h"
@@ -157,7 +159,7 @@ TrialStatus trialStatusOf(LinearHeadStatus status) {
   return TrialStatus::kNotConverged;
 }
 
-TrialStatus fitByIteration(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace,
+HeadOutcome fitByIteration(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace,
                            double* w, const std::atomic<bool>& cancelled) {
   const int n = source.examples();
   const int d = source.dimension();
@@ -166,8 +168,84 @@ TrialStatus fitByIteration(FeatureSource& source, const HeadOptions& options, He
   double* V = workspace.rows.data();
   double* y = workspace.labels.data();
   source.rows(0, n, V, y);
-  if (cancelled) return TrialStatus::kNotConverged;
-  return trialStatusOf(fitMarginHead(V, y, n, d, options, w, cancelled).status);
+  if (cancelled) return {TrialStatus::kNotConverged, HeadSolver::kDirect};
+  const LinearHeadResult result = fitMarginHead(V, y, n, d, options, w, cancelled);
+  return {trialStatusOf(result.status), HeadSolver::kDirect, result.intercept};
+}
+
+// Least squares; `options.intercept` is not read.
+HeadOutcome fitLeastSquares(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace,
+                            double* w, const std::atomic<bool>& cancelled) {
+  const TrialStatus status = source.examples() >= source.dimension()
+                                 ? fitPrimal(source, options.ridge, cancelled, workspace, w)
+                                 : fitDual(source, options.ridge, cancelled, workspace, w);
+  if (status != TrialStatus::kSingular) return {status, HeadSolver::kDirect};
+  return fitOrthogonally(source, options, workspace, w, cancelled);
+}
+
+HeadOutcome fitLeastSquaresFreely(FeatureSource& source, HeadOptions options, HeadWorkspace& workspace,
+                                  double* w, const std::atomic<bool>& cancelled) {
+  const int n = source.examples();
+  const int d = source.dimension();
+  FeatureMeans means(d);
+  forEachBlock(source, cancelled, workspace,
+               [&](const double* V, const double* y, int count) { means.add(V, y, count); });
+  std::fill(w, w + d, 0.0);
+  if (n == 1) return {TrialStatus::kOk, HeadSolver::kDirect, means.interceptOf(w)};
+  ContrastFeatures contrasts(source, means);
+  options.ridge *= n / (n - 1.0);
+  HeadOutcome outcome = fitLeastSquares(contrasts, options, workspace, w, cancelled);
+  outcome.intercept = means.interceptOf(w);
+  return outcome;
+}
+
+// Logistic or hinge head on V[n×d], which is destroyed; with a free intercept w[d + 1] ends with −b.
+LinearHeadResult fitColumns(double* V, const double* y, int n, int d, const HeadOptions& options, double* w,
+                            const std::atomic<bool>& cancelled) {
+  const bool isHinge = options.kind == HeadKind::kHinge;
+  const int free = options.intercept ? 1 : 0;
+  std::vector<double> multipliers(isHinge ? n : 0);
+  const auto fit = [&](const double* columns, int dimension) -> LinearHeadResult {
+    const HeadFeatures features{columns, y, n, dimension + free, free};
+    switch (options.kind) {
+      case HeadKind::kHinge:
+        return fitHingeHead(features, nullptr, options.ridge, w, cancelled, multipliers.data());
+      case HeadKind::kLogistic:
+        return fitLogisticHead(features, options.ridge, w, cancelled);
+      case HeadKind::kAveraging:
+      case HeadKind::kWeightedAveraging:
+      case HeadKind::kLeastSquares:
+        break;
+    }
+    return {LinearHeadStatus::kNotConverged, 0, 1.0};
+  };
+  const auto polish = [&](const LinearHeadResult& result, const double* columns) {
+    if (!isHinge) return result;
+    return polishHingeHead(result, {columns, y, n, d + free, free}, options.ridge, multipliers, w, cancelled);
+  };
+  if (n >= d) {
+    const std::vector<double> extended = options.intercept ? withOnes(V, n, d) : std::vector<double>();
+    const double* columns = options.intercept ? extended.data() : V;
+    return polish(fit(columns, d), columns);
+  }
+  // The features themselves: rounding would tell examples apart that are the same.
+  std::vector<double> given;
+  if (isHinge && options.intercept) given = withOnes(V, n, d);
+  if (isHinge && !options.intercept) given.assign(V, V + static_cast<size_t>(n) * d);
+  std::vector<double> tau(n);
+  plainQr(V, d, n, tau.data());
+  const size_t width = n + free;
+  std::vector<double> reduced(n * width, 0.0);
+  for (int i = 0; i < n; ++i) {
+    std::copy_n(V + static_cast<size_t>(i) * d, i + 1, reduced.data() + i * width);
+    if (options.intercept) reduced[i * width + n] = 1.0;
+  }
+  std::fill(w, w + d + free, 0.0);
+  if (cancelled) return {LinearHeadStatus::kNotConverged, 0, 1.0};
+  const LinearHeadResult result = fit(reduced.data(), n);
+  if (options.intercept) w[d] = std::exchange(w[n], 0.0);
+  applyQ(false, V, d, n, tau.data(), w);
+  return polish(result, given.data());
 }
 
 }  // namespace
@@ -178,42 +256,26 @@ MemoryHold::MemoryHold(MemoryShare* share, double bytes) : fits_(share == nullpt
 
 LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const HeadOptions& options,
                                double* w, const std::atomic<bool>& cancelled) {
-  const bool isHinge = options.kind == HeadKind::kHinge;
-  std::vector<double> multipliers(isHinge ? n : 0);
-  const auto fit = [&](const double* features, int dimension) -> LinearHeadResult {
-    switch (options.kind) {
-      case HeadKind::kHinge:
-        return fitHingeHead(features, y, nullptr, n, dimension, options.ridge, w, cancelled,
-                            multipliers.data());
-      case HeadKind::kLogistic:
-        return fitLogisticHead(features, y, n, dimension, options.ridge, w, cancelled);
-      case HeadKind::kAveraging:
-      case HeadKind::kWeightedAveraging:
-      case HeadKind::kLeastSquares:
-        break;
-    }
-    return {LinearHeadStatus::kNotConverged, 0, 1.0};
-  };
-  const auto polish = [&](const LinearHeadResult& result, const double* features) {
-    return isHinge ? polishHingeHead(result, features, y, n, d, options.ridge, multipliers, w, cancelled)
-                   : result;
-  };
-  if (n >= d) return polish(fit(V, d), V);
-  // The features themselves: rounding would tell examples apart that are the same.
-  const std::vector<double> given(V, isHinge ? V + static_cast<size_t>(n) * d : V);
-  std::vector<double> tau(n);
-  plainQr(V, d, n, tau.data());
-  std::vector<double> reduced(static_cast<size_t>(n) * n, 0.0);
-  for (int i = 0; i < n; ++i)
-    std::copy_n(V + static_cast<size_t>(i) * d, i + 1, reduced.data() + static_cast<size_t>(i) * n);
-  std::fill(w, w + d, 0.0);
-  if (cancelled) return {LinearHeadStatus::kNotConverged, 0, 1.0};
-  const LinearHeadResult result = fit(reduced.data(), n);
-  applyQ(false, V, d, n, tau.data(), w);
-  return polish(result, given.data());
+  if (!options.intercept) return fitColumns(V, y, n, d, options, w, cancelled);
+  if (std::all_of(y, y + n, [&](double label) { return label == y[0]; })) {
+    std::fill(w, w + d, 0.0);
+    const bool exists = options.kind == HeadKind::kHinge;
+    return {exists ? LinearHeadStatus::kOk : LinearHeadStatus::kSeparable, 0, 0.0, -y[0]};
+  }
+  // Without a ridge columns that depend on the ones must not share their coefficient, for w to be of least
+  // norm.
+  FeatureMeans means(d);
+  means.add(V, y, n);
+  if (options.ridge == 0.0) means.takeFrom(V, n);
+  std::vector<double> all(d + 1);
+  LinearHeadResult result = fitColumns(V, y, n, d, options, all.data(), cancelled);
+  std::copy_n(all.data(), d, w);
+  result.intercept = (options.ridge == 0.0 ? means.scoreOf(w) : 0.0) - all[d];
+  return result;
 }
 
 bool needsDirect(const HeadOptions& options) {
+  if (options.intercept) return true;
   switch (traitsOf(options.kind).iteration) {
     case Iteration::kLeastSquares:
       return false;
@@ -225,10 +287,10 @@ bool needsDirect(const HeadOptions& options) {
   return !isSum(options.kind);
 }
 
-double headBytes(HeadKind kind, double n, double d) {
+double headBytes(const HeadOptions& options, double n, double d) {
   const double block = std::min<double>(kRowsPerBlock, n) * d;
   const double smaller = std::min(n, d);
-  switch (traitsOf(kind).form) {
+  switch (traitsOf(options.kind).form) {
     case HeadForm::kAveraging:
     case HeadForm::kWeightedAveraging:
       return sizeof(double) * block;
@@ -237,8 +299,10 @@ double headBytes(HeadKind kind, double n, double d) {
     case HeadForm::kMargin:
       break;
   }
-  // The features, twice with n < d, a block of them weighted, and the matrix of the Newton step.
-  return sizeof(double) * ((n < d ? 2.0 : 1.0) * n * d + block + 3.0 * smaller * smaller);
+  // The features, twice with n < d, with ones and as differences with an intercept, a block of them weighted,
+  // and the matrix of the Newton step.
+  const double copies = (n < d ? 2.0 : 1.0) + (options.intercept ? 2.0 : 0.0);
+  return sizeof(double) * (copies * n * d + block + 3.0 * smaller * smaller);
 }
 
 HeadOutcome fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
@@ -251,15 +315,12 @@ HeadOutcome fitHead(FeatureSource& source, const HeadOptions& options, HeadWorks
       fitWeightedAveraging(source, cancelled, workspace, w);
       return {TrialStatus::kOk, HeadSolver::kNone};
     case HeadForm::kMargin:
-      return {fitByIteration(source, options, workspace, w, cancelled), HeadSolver::kDirect};
+      return fitByIteration(source, options, workspace, w, cancelled);
     case HeadForm::kLeastSquares:
       break;
   }
-  const TrialStatus status = source.examples() >= source.dimension()
-                                 ? fitPrimal(source, options.ridge, cancelled, workspace, w)
-                                 : fitDual(source, options.ridge, cancelled, workspace, w);
-  if (status != TrialStatus::kSingular) return {status, HeadSolver::kDirect};
-  return fitOrthogonally(source, options, workspace, w, cancelled);
+  return options.intercept ? fitLeastSquaresFreely(source, options, workspace, w, cancelled)
+                           : fitLeastSquares(source, options, workspace, w, cancelled);
 }
 
 }  // namespace prompt_attention

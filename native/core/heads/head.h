@@ -6,6 +6,10 @@
 //   least norm
 //   logistic, hinge as in linear_heads.h and hinge_head.h
 //
+// With a free intercept losses are of wᵀv_i − b, b without ridge, for all that are not sums: least squares of
+// contrasts (intercept.h), the others with a column of ones. Where all labels are the same a logistic head
+// does not exist, and the others are w = 0 with the label for score.
+//
 // Least squares factorises the smaller Gram matrix: VᵀV + nλI for n ≥ d (rows of V are streamed, memory d²),
 // VVᵀ + nλI for n < d (memory n·d). If its reciprocal condition number is below kLeastReciprocalCondition, or
 // w is so small beside the terms that make it that they may leave fewer than nine digits, the factor is
@@ -39,6 +43,7 @@ struct HeadOptions {
   HeadKind kind;
   double ridge;                   // λ as in RidgeRule
   MemoryShare* memory = nullptr;  // for what ordinary heads do not need; null: as much as there is
+  bool intercept = false;         // free; not of sums
 };
 
 // What found the head.
@@ -59,6 +64,7 @@ static_assert(inOrder(kHeadSolvers));
 struct HeadOutcome {
   TrialStatus status;
   HeadSolver solver;
+  double intercept = 0.0;  // b: the score is wᵀv − b
 };
 
 // Of the Gram matrix, below which least squares go on as in orthogonal_head.h: ten digits of w are right
@@ -106,11 +112,11 @@ class MemoryHold {
   bool fits_;
 };
 
-// Whether conjugate gradients cannot find the head: no curvature, or it need not exist.
+// Whether conjugate gradients cannot find the head: no curvature, it need not exist, or a free intercept.
 bool needsDirect(const HeadOptions& options);
 
 // Bytes that fitHead needs at most, to leading order, but for ill-conditioned least squares.
-double headBytes(HeadKind kind, double examples, double dimension);
+double headBytes(const HeadOptions& options, double examples, double dimension);
 
 // Fits the head on all examples of `source` into w[d]. If the status is not kOk, or once `cancelled`, w holds
 // no result. A product or factorisation under way is not interrupted.

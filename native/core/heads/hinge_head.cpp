@@ -18,40 +18,41 @@ constexpr double kLeastStep = 1e-12;
 
 class HingeSolver {
  public:
-  HingeSolver(const double* V, const double* y, const double* weights, int n, int d, double ridge, double* w)
-      : V_(V),
-        y_(y),
-        n_(n),
-        d_(d),
+  HingeSolver(const HeadFeatures& features, const double* weights, double ridge, double* w)
+      : V_(features.V),
+        y_(features.y),
+        n_(features.n),
+        d_(features.d),
+        penalised_(features.penalised()),
         ridge_(ridge),
         w_(w),
-        cost_(n, 1.0 / n),
-        a_(n),
-        s_(n, 1.0),
-        xi_(n, 2.0),
-        margins_(n, 0.0),
-        diagonal_(n),
-        signed_(n),
-        target_(n),
-        dMargins_(n),
-        dA_(n),
-        dS_(n),
-        dXi_(n),
-        gradient_(d),
-        dW_(d),
-        matrix_(static_cast<size_t>(d) * d),
-        rows_(static_cast<size_t>(std::min(kRowsPerBlock, n)) * d),
-        scratch_(3 * static_cast<size_t>(d)),
-        integerScratch_(d) {
-    if (weights != nullptr) std::copy(weights, weights + n, cost_.begin());
-    for (int i = 0; i < n; ++i) a_[i] = 0.5 * cost_[i];
-    std::fill(w, w + d, 0.0);
+        cost_(n_, 1.0 / n_),
+        a_(n_),
+        s_(n_, 1.0),
+        xi_(n_, 2.0),
+        margins_(n_, 0.0),
+        diagonal_(n_),
+        signed_(n_),
+        target_(n_),
+        dMargins_(n_),
+        dA_(n_),
+        dS_(n_),
+        dXi_(n_),
+        gradient_(d_),
+        dW_(d_),
+        matrix_(static_cast<size_t>(d_) * d_),
+        rows_(static_cast<size_t>(std::min(kRowsPerBlock, n_)) * d_),
+        scratch_(3 * static_cast<size_t>(d_)),
+        integerScratch_(d_) {
+    if (weights != nullptr) std::copy(weights, weights + n_, cost_.begin());
+    for (int i = 0; i < n_; ++i) a_[i] = 0.5 * cost_[i];
+    std::fill(w, w + d_, 0.0);
     double total = 0.0;
     double norms = 0.0;
-    for (int i = 0; i < n; ++i) {
-      const double* v = V + static_cast<size_t>(i) * d;
+    for (int i = 0; i < n_; ++i) {
+      const double* v = V_ + static_cast<size_t>(i) * d_;
       total += cost_[i];
-      norms += std::sqrt(dot(v, v, d)) / n;
+      norms += std::sqrt(dot(v, v, d_)) / n_;
     }
     unit_ = total * norms;
   }
@@ -91,7 +92,8 @@ class HingeSolver {
       const double a = a_[i] / cost_[i];
       residual = std::max(residual, std::abs(a - std::clamp(a - (margins_[i] - 1.0), 0.0, 1.0)));
     }
-    for (int j = 0; j < d_; ++j) gradient_[j] = ridge_ * w_[j];
+    std::fill(gradient_.begin() + penalised_, gradient_.end(), 0.0);
+    for (int j = 0; j < penalised_; ++j) gradient_[j] = ridge_ * w_[j];
     addTransposedProduct(1.0, V_, n_, d_, signed_.data(), gradient_.data());
     return std::max(residual, std::sqrt(dot(gradient_.data(), gradient_.data(), d_)) / unit_);
   }
@@ -117,7 +119,8 @@ class HingeSolver {
     }
     double largest = 0.0;
     for (int j = 0; j < d_; ++j) largest = std::max(largest, matrix_[static_cast<size_t>(j) * d_ + j]);
-    for (int j = 0; j < d_; ++j) matrix_[static_cast<size_t>(j) * d_ + j] += ridge_ + lift * largest;
+    for (int j = 0; j < d_; ++j)
+      matrix_[static_cast<size_t>(j) * d_ + j] += (j < penalised_ ? ridge_ : 0.0) + lift * largest;
   }
 
   // Δw of the predictor, and the factor for the corrector. Close to the solution the D of margins at 1 grow
@@ -209,6 +212,7 @@ class HingeSolver {
   const double* y_;
   const int n_;
   const int d_;
+  const int penalised_;
   const double ridge_;
   double* w_;
   double unit_;
@@ -234,10 +238,9 @@ class HingeSolver {
 
 }  // namespace
 
-LinearHeadResult fitHingeHead(const double* V, const double* y, const double* weights, int n, int d,
-                              double ridge, double* w, const std::atomic<bool>& cancelled, double* a,
-                              double target) {
-  HingeSolver solver(V, y, weights, n, d, ridge, w);
+LinearHeadResult fitHingeHead(const HeadFeatures& features, const double* weights, double ridge, double* w,
+                              const std::atomic<bool>& cancelled, double* a, double target) {
+  HingeSolver solver(features, weights, ridge, w);
   const LinearHeadResult result = solver.solve(target, cancelled);
   if (a != nullptr) std::copy(solver.multipliers().begin(), solver.multipliers().end(), a);
   return result;

@@ -1,9 +1,10 @@
-// Support vector machine without intercept on given features V[n×d] (row-major), labels y = ±1, λ > 0:
+// Support vector machine on given features V[n×d] (row-major), labels y = ±1, λ > 0:
 //
 //   w = argmin Σ c_i max(0, 1 − y_i wᵀv_i) + (λ/2)‖w‖²,   c_i = 1/n, or given weights
 //
-// by a primal-dual interior-point method (Mehrotra's predictor and corrector). With slacks ξ_i, s_i =
-// y_i wᵀv_i − 1 + ξ_i and multipliers a_i of the margins, c_i − a_i of the slacks,
+// with ridge on all columns but the free one of linear_heads.h, by a primal-dual interior-point method
+// (Mehrotra's predictor and corrector). With slacks ξ_i, s_i = y_i wᵀv_i − 1 + ξ_i and multipliers a_i of the
+// margins, c_i − a_i of the slacks,
 //
 //   λ w = Σ a_i y_i v_i,   a_i s_i = 0,   (c_i − a_i) ξ_i = 0,   all factors ≥ 0,
 //
@@ -25,8 +26,8 @@ constexpr double kHingeTolerance = 1e-8;
 constexpr double kHingeTarget = 1e-9;  // residual at which iterations end
 
 // Into w[d]; weights[n] or null; the multipliers into a[n] unless null. Stops early once `cancelled`.
-LinearHeadResult fitHingeHead(const double* V, const double* y, const double* weights, int n, int d,
-                              double ridge, double* w, const std::atomic<bool>& cancelled,
-                              double* a = nullptr, double target = kHingeTarget);
+LinearHeadResult fitHingeHead(const HeadFeatures& features, const double* weights, double ridge, double* w,
+                              const std::atomic<bool>& cancelled, double* a = nullptr,
+                              double target = kHingeTarget);
 
 }  // namespace prompt_attention

@@ -5,352 +5,61 @@
 #include <limits>
 #include <vector>
 
-#include "core/base/augmented_system.h"
 #include "core/base/blas.h"
-#include "core/base/double_double.h"
 #include "core/heads/hinge_head.h"
+#include "core/heads/hinge_sets.h"
 
 namespace prompt_attention {
 
 namespace {
 
-constexpr int kMostChanges = 100;
-constexpr double kSlack = 1e-9;
 constexpr double kAccuracy = 1e-6;
 constexpr double kFurtherTarget = 1e-15;
-// Of the active set method: d (n + |B|²) a step, and what a step costs beside it.
-constexpr double kMostSearchWork = 1e9;
-constexpr double kSearchOverhead = 1e4;
-// What is left of an example that is a combination of others.
-constexpr double kDependent = 1e-12;
 // Wider features, whose matrix is d×d here, are left as they are.
 constexpr int kMostColumnsPerRow = 4;
-// Of f = (1/λ) Σ_U …, which is known to 1e-30 of its size, in w.
-constexpr double kMostCancellation = 1e20;
 
-enum class Side : signed char { kBelow, kAt, kAbove };
+// The example of the smallest distance.
+template <class Distance>
+int nearest(int n, Distance distance) {
+  int best = 0;
+  for (int i = 1; i < n; ++i)
+    if (distance(i) < distance(best)) best = i;
+  return best;
+}
 
-class HingePolish {
- public:
-  // `mostShare`: the bound of a_i/c_i, ∞ for the hard margin.
-  HingePolish(const double* V, const double* y, int n, int d, double ridge, double mostShare,
-              const std::atomic<bool>& cancelled)
-      : V_(V),
-        y_(y),
-        n_(n),
-        d_(d),
-        ridge_(ridge),
-        mostShare_(mostShare),
-        cancelled_(cancelled),
-        sides_(n),
-        margins_(n),
-        shares_(n) {}
-
-  // From an approximate head w[d] and multipliers a[n]; true with the exact head in w.
-  bool polish(double* w, const std::vector<double>& a) {
-    margins(w);
-    shares_ = a;
-    for (int i = 0; i < n_; ++i) {
-      const double share = shares_[i] *= n_;
-      const double excess = margins_[i] - 1.0;
-      sides_[i] = excess > share ? Side::kAbove : -excess > 1.0 - share ? Side::kBelow : Side::kAt;
-    }
-    std::vector<double> head(d_);
-    for (int change = 0; change < kMostChanges && !cancelled_; ++change) {
-      if (!solve(head, true)) return false;
-      if (settle(head.data())) {
-        std::copy(head.begin(), head.end(), w);
-        return true;
-      }
-    }
-    return false;
-  }
-
-  // The same from a = 0, by an active set method: one example a time joins those on the kink, and leaves them
-  // where its multiplier meets a bound. Every step raises the dual objective, so sets do not return.
-  bool search(double* w) {
-    std::fill(sides_.begin(), sides_.end(), Side::kAbove);
-    std::fill(shares_.begin(), shares_.end(), 0.0);
-    std::vector<double> head(d_);
-    int entering = -1;
-    double work = 0.0;
-    while (work <= kMostSearchWork && !cancelled_) {
-      work += kSearchOverhead + d_ * (n_ + static_cast<double>(at_.size()) * at_.size());
-      if (!solve(head, false)) {
-        if (entering < 0 || !exchange(entering)) return false;
-        continue;
-      }
-      if (!advance()) continue;
-      entering = mostViolating(head.data());
-      if (entering < 0) {
-        std::copy(head.begin(), head.end(), w);
-        return true;
-      }
-      enteringSide_ = sides_[entering];
-      sides_[entering] = Side::kAt;
-    }
-    return false;
-  }
-
-  // Whether search() ended because the dual objective has no bound: no head keeps all margins.
-  bool isUnbounded() const { return isUnbounded_; }
-
-  // ‖w − ŵ‖ by the duality gap.
-  double errorBound(const double* w, const std::vector<double>& a) {
-    margins(w);
-    std::vector<double> combination(d_, 0.0);
-    std::vector<double> signedA(n_);
-    double loss = 0.0;
-    double sum = 0.0;
-    for (int i = 0; i < n_; ++i) {
-      loss += std::max(0.0, 1.0 - margins_[i]) / n_;
-      sum += a[i];
-      signedA[i] = a[i] * y_[i];
-    }
-    addTransposedProduct(1.0, V_, n_, d_, signedA.data(), combination.data());
-    const double penalty = 0.5 * ridge_ * dot(w, w, d_);
-    const double dualPenalty = 0.5 * dot(combination.data(), combination.data(), d_) / ridge_;
-    const double rounding =
-        4.0 * std::numeric_limits<double>::epsilon() * (loss + penalty + sum + dualPenalty);
-    const double gap = std::max(loss + penalty - sum + dualPenalty, rounding);
-    return std::sqrt(2.0 * gap / ridge_);
-  }
-
- private:
-  void margins(const double* w) {
-    product(V_, n_, d_, w, margins_.data());
-    for (int i = 0; i < n_; ++i) margins_[i] *= y_[i];
-  }
-
-  // w and the multipliers on the kink for the present sides; `dependent`: also of examples on it that are.
-  bool solve(std::vector<double>& head, bool dependent) {
-    ExtendedVector f(d_);
-    const DoubleDouble unit =
-        DoubleDouble{1.0, 0.0} / (DoubleDouble{static_cast<double>(n_), 0.0} * DoubleDouble{ridge_, 0.0});
-    at_.clear();
-    for (int i = 0; i < n_; ++i) {
-      if (sides_[i] == Side::kBelow)
-        extendedAddScaled({y_[i] * unit.hi, y_[i] * unit.lo}, V_ + static_cast<size_t>(i) * d_, nullptr, d_,
-                          f.hi.data(), f.lo.data());
-      if (sides_[i] == Side::kAt) at_.push_back(i);
-    }
-    const int k = static_cast<int>(at_.size());
-    multipliers_.assign(k, 0.0);
-    if (k == 0) {
-      head = f.hi;
-      return true;
-    }
-    // Rows of zeros where there are more examples than dimensions, which are then dependent.
-    const int m = std::max(d_, k);
-    if (m > d_ && !dependent) return false;
-    AugmentedSystem system(signedFeatures(at_, m), m, k, cancelled_);
-    const std::vector<double> ones(k, 1.0);
-    f.hi.resize(m, 0.0);
-    f.lo.resize(m, 0.0);
-    std::vector<double> s(m);
-    const AugmentedAttempt found =
-        attempt(system, {Factorisation::kOrthogonal, Factorisation::kExtended}, [&] {
-          return system.solve(f.hi.data(), ones.data(), AugmentedSystem::Target::kS, s.data(),
-                              multipliers_.data(), f.lo.data());
-        });
-    if (found.isSolved)
-      for (double& t : multipliers_) t *= -ridge_ * n_;
-    else if (!(dependent && found.isDeficient && solveDependent(system, f, s)))
-      return false;
-    std::copy_n(s.begin(), d_, head.begin());
-    return k >= d_ || std::sqrt(dot(f.hi.data(), f.hi.data(), d_)) <=
-                          kMostCancellation * std::sqrt(dot(head.data(), head.data(), d_));
-  }
-
-  // y_i v_i of the examples, in columns of m entries.
-  std::vector<double> signedFeatures(const std::vector<int>& examples, int m) const {
-    std::vector<double> A(examples.size() * m, 0.0);
-    for (size_t j = 0; j < examples.size(); ++j)
-      for (int i = 0; i < d_; ++i)
-        A[j * m + i] = y_[examples[j]] * V_[static_cast<size_t>(examples[j]) * d_ + i];
-    return A;
-  }
-
-  // Goes from the shares to the multipliers that were solved for, as far as the bounds let it; true if it got
-  // there, else one example has left the kink.
-  bool advance() {
-    double length = 1.0;
-    int blocking = -1;
-    for (size_t j = 0; j < at_.size(); ++j) {
-      const double from = shares_[at_[j]];
-      const double to = multipliers_[j];
-      const double bound = to < 0.0 ? 0.0 : mostShare_;
-      if (to >= 0.0 && to <= mostShare_) continue;
-      const double reach = std::clamp((bound - from) / (to - from), 0.0, 1.0);
-      if (blocking >= 0 && reach >= length) continue;
-      length = reach;
-      blocking = static_cast<int>(j);
-    }
-    for (size_t j = 0; j < at_.size(); ++j) {
-      double& share = shares_[at_[j]];
-      share = std::clamp(share + length * (multipliers_[j] - share), 0.0, mostShare_);
-    }
-    if (blocking >= 0) leaveKink(at_[blocking], multipliers_[blocking] < 0.0);
-    return blocking < 0;
-  }
-
-  void leaveKink(int i, bool above) {
-    sides_[i] = above ? Side::kAbove : Side::kBelow;
-    shares_[i] = above ? 0.0 : mostShare_;
-  }
-
-  // Where the example that enters is a combination of those on the kink, y v = Σ β_i y_i v_i, its multiplier
-  // grows at the cost of theirs and w stays, until one of them meets a bound. False if it is no combination,
-  // if none does, or if it has left the kink again.
-  bool exchange(int entering) {
-    std::vector<int> others(at_);
-    const auto place = std::find(others.begin(), others.end(), entering);
-    if (place == others.end()) return false;
-    others.erase(place);
-    const int k = static_cast<int>(others.size());
-    const std::vector<double> target = signedFeatures({entering}, d_);
-    std::vector<double> rest(target);
-    std::vector<double> beta(k, 0.0);
-    if (k > 0 && !combine(others, target, rest, beta)) return false;
-    if (dot(rest.data(), rest.data(), d_) > kDependent * kDependent * dot(target.data(), target.data(), d_))
-      return false;
-    const double direction = enteringSide_ == Side::kAbove ? 1.0 : -1.0;
-    double length = mostShare_;
-    int blocking = entering;
-    bool above = direction < 0.0;
-    for (int j = 0; j < k; ++j) {
-      const double slope = -direction * beta[j];
-      if (slope == 0.0) continue;
-      const double reach = std::max(0.0, ((slope < 0.0 ? 0.0 : mostShare_) - shares_[others[j]]) / slope);
-      if (reach >= length) continue;
-      length = reach;
-      blocking = others[j];
-      above = slope < 0.0;
-    }
-    if (std::isinf(length)) {
-      isUnbounded_ = true;
-      return false;
-    }
-    shares_[entering] = std::clamp(shares_[entering] + direction * length, 0.0, mostShare_);
-    for (int j = 0; j < k; ++j)
-      shares_[others[j]] = std::clamp(shares_[others[j]] - direction * length * beta[j], 0.0, mostShare_);
-    leaveKink(blocking, above);
+// The exact head with a free intercept, told from an example of margin 1: one whose multiplier is between its
+// bounds, or, where none is and the intercept may be anything in an interval, one at an end of it.
+bool polishFreely(const HeadFeatures& features, double ridge, const std::vector<double>& multipliers,
+                  double* w, const std::atomic<bool>& cancelled) {
+  const int n = features.n;
+  const int d = features.d;
+  const double* V = features.V;
+  const double* y = features.y;
+  std::vector<double> margins(n);
+  product(V, n, d, w, margins.data());
+  const int inner = nearest(n, [&](int i) { return std::abs(multipliers[i] * n - 0.5); });
+  const int end = nearest(n, [&](int i) { return std::abs(y[i] * margins[i] - 1.0); });
+  for (const int reference : {inner, end}) {
+    if (!HingeSets(features, ridge, reference, cancelled).polish(w, multipliers)) continue;
+    w[d - 1] = y[reference] - dot(w, V + static_cast<size_t>(reference) * d, d - 1);
     return true;
   }
-
-  // β and what is left of the target.
-  bool combine(const std::vector<int>& examples, const std::vector<double>& target, std::vector<double>& rest,
-               std::vector<double>& beta) const {
-    AugmentedSystem system(signedFeatures(examples, d_), d_, static_cast<int>(examples.size()), cancelled_);
-    return attempt(system, {Factorisation::kOrthogonal, Factorisation::kExtended},
-                   [&] {
-                     return system.solve(target.data(), nullptr, AugmentedSystem::Target::kT, rest.data(),
-                                         beta.data());
-                   })
-        .isSolved;
-  }
-
-  // The example furthest on the wrong side of the kink; −1 if there is none.
-  int mostViolating(const double* head) {
-    margins(head);
-    double worst = kSlack;
-    int example = -1;
-    for (int i = 0; i < n_; ++i) {
-      if (sides_[i] == Side::kAt) continue;
-      const double violation = sides_[i] == Side::kAbove ? 1.0 - margins_[i] : margins_[i] - 1.0;
-      if (violation > worst) {
-        worst = violation;
-        example = i;
-      }
-    }
-    return example;
-  }
-
-  // The same where examples on the kink are dependent: w is f and the least norm step to the kink, and of the
-  // multipliers the ones next to those of the interior point are taken.
-  bool solveDependent(AugmentedSystem& system, const ExtendedVector& f, std::vector<double>& s) {
-    const int k = static_cast<int>(at_.size());
-    std::vector<double> rest(k);
-    for (int j = 0; j < k; ++j)
-      rest[j] = (DoubleDouble{1.0, 0.0} -
-                 DoubleDouble{y_[at_[j]], 0.0} * extendedDot(V_ + static_cast<size_t>(at_[j]) * d_, nullptr,
-                                                             f.hi.data(), f.lo.data(), d_))
-                    .hi;
-    if (!system.solveDeficientTransposed(rest.data(), s.data())) return false;
-    std::vector<double> missing(s.size(), 0.0);
-    for (int i = 0; i < d_; ++i) missing[i] = ridge_ * n_ * s[i];
-    for (int j = 0; j < k; ++j)
-      addScaled(-shares_[at_[j]] * y_[at_[j]], V_ + static_cast<size_t>(at_[j]) * d_, d_, missing.data());
-    if (!system.solveDeficient(missing.data(), multipliers_.data())) return false;
-    for (int j = 0; j < k; ++j) multipliers_[j] += shares_[at_[j]];
-    for (size_t i = 0; i < s.size(); ++i) s[i] += f.hi[i];
-    for (int j = 0; j < k; ++j) {
-      const double margin = y_[at_[j]] * dot(V_ + static_cast<size_t>(at_[j]) * d_, s.data(), d_);
-      if (!(std::abs(margin - 1.0) <= kSlack)) return false;
-    }
-    return true;
-  }
-
-  // Moves the examples that are not where they should be; true if there are none.
-  bool settle(const double* head) {
-    margins(head);
-    bool isSettled = true;
-    Side where = Side::kAt;
-    const auto move = [&](int i, Side side) {
-      sides_[i] = side;
-      isSettled = false;
-    };
-    // The worst multiplier alone: among examples that nearly coincide the others follow from it. With a small
-    // ridge all of them are small.
-    double largest = 0.0;
-    for (const double multiplier : multipliers_) largest = std::max(largest, std::abs(multiplier));
-    double worst = kSlack * std::min(1.0, largest);
-    int worstExample = -1;
-    for (size_t j = 0; j < at_.size(); ++j) {
-      const double excess = std::max(-multipliers_[j], multipliers_[j] - 1.0);
-      if (excess > worst) {
-        worst = excess;
-        worstExample = at_[j];
-        where = multipliers_[j] < 0.0 ? Side::kAbove : Side::kBelow;
-      }
-    }
-    if (worstExample >= 0) {
-      move(worstExample, where);
-      return false;
-    }
-    for (int i = 0; i < n_; ++i) {
-      if (sides_[i] == Side::kAt) continue;
-      if (sides_[i] == Side::kAbove && margins_[i] < 1.0 - kSlack) move(i, Side::kAt);
-      if (sides_[i] == Side::kBelow && margins_[i] > 1.0 + kSlack) move(i, Side::kAt);
-    }
-    return isSettled;
-  }
-
-  const double* V_;
-  const double* y_;
-  const int n_;
-  const int d_;
-  const double ridge_;
-  const double mostShare_;
-  const std::atomic<bool>& cancelled_;
-  std::vector<Side> sides_;      // [n]
-  std::vector<double> margins_;  // [n]
-  std::vector<double> shares_;   // [n] a_i/c_i of the interior point
-  std::vector<int> at_;          // B
-  Side enteringSide_ = Side::kAbove;
-  bool isUnbounded_ = false;
-  std::vector<double> multipliers_;  // a_i/c_i on B
-};
+  return false;
+}
 
 }  // namespace
 
-LinearHeadResult polishHingeHead(const LinearHeadResult& fitted, const double* V, const double* y, int n,
-                                 int d, double ridge, const std::vector<double>& multipliers, double* w,
+LinearHeadResult polishHingeHead(const LinearHeadResult& fitted, const HeadFeatures& features, double ridge,
+                                 const std::vector<double>& multipliers, double* w,
                                  const std::atomic<bool>& cancelled) {
   LinearHeadResult result = fitted;
   if (cancelled || result.residual == 0.0) return result;
-  HingePolish polish(V, y, n, d, ridge, 1.0, cancelled);
-  if (polish.polish(w, multipliers) || polish.search(w)) {
+  const int n = features.n;
+  const int d = features.d;
+  HingeSets polish(features, ridge, 1.0, cancelled);
+  const bool isExact = features.free > 0 ? polishFreely(features, ridge, multipliers, w, cancelled)
+                                         : polish.polish(w, multipliers) || polish.search(w);
+  if (isExact) {
     result.status = LinearHeadStatus::kOk;
     result.residual = std::min(result.residual, kSlack);
     return result;
@@ -360,7 +69,7 @@ LinearHeadResult polishHingeHead(const LinearHeadResult& fitted, const double* V
   std::vector<double> head(w, w + d);
   if (d <= kMostColumnsPerRow * n) {
     const LinearHeadResult further =
-        fitHingeHead(V, y, nullptr, n, d, ridge, head.data(), cancelled, a.data(), kFurtherTarget);
+        fitHingeHead(features, nullptr, ridge, head.data(), cancelled, a.data(), kFurtherTarget);
     result.iterations += further.iterations;
     if (polish.errorBound(head.data(), a) < polish.errorBound(w, multipliers)) {
       std::copy(head.begin(), head.end(), w);
@@ -370,14 +79,14 @@ LinearHeadResult polishHingeHead(const LinearHeadResult& fitted, const double* V
       a = multipliers;
     }
   }
-  if (polish.errorBound(w, a) > kAccuracy * std::sqrt(dot(w, w, d)))
+  if (polish.errorBound(w, a) > kAccuracy * std::sqrt(dot(w, w, features.penalised())))
     result.status = LinearHeadStatus::kNotConverged;
   return result;
 }
 
-Separated separated(const double* V, const double* y, int n, int d, const std::atomic<bool>& cancelled) {
-  HingePolish hardMargin(V, y, n, d, 1.0, std::numeric_limits<double>::infinity(), cancelled);
-  std::vector<double> w(d);
+Separated separated(const HeadFeatures& features, const std::atomic<bool>& cancelled) {
+  HingeSets hardMargin(features, 1.0, std::numeric_limits<double>::infinity(), cancelled);
+  std::vector<double> w(features.d);
   if (hardMargin.search(w.data())) return Separated::kYes;
   return hardMargin.isUnbounded() ? Separated::kNo : Separated::kUnknown;
 }

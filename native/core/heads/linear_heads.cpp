@@ -38,8 +38,16 @@ double meanFeatureNorm(const double* V, int n, int d) {
 // Mean loss, penalty, and what Newton's method needs of them, at one w.
 class LogisticObjective {
  public:
-  LogisticObjective(const double* V, const double* y, int n, int d, double ridge)
-      : V_(V), y_(y), n_(n), d_(d), ridge_(ridge), margins_(n), weights_(n), rows_(blockSize()) {}
+  LogisticObjective(const HeadFeatures& features, double ridge)
+      : V_(features.V),
+        y_(features.y),
+        n_(features.n),
+        d_(features.d),
+        penalised_(features.penalised()),
+        ridge_(ridge),
+        margins_(features.n),
+        weights_(features.n),
+        rows_(blockSize()) {}
 
   // Margins y_i wᵀv_i and the value at w[d].
   double evaluate(const double* w) {
@@ -49,7 +57,7 @@ class LogisticObjective {
       margins_[i] *= y_[i];
       loss += std::max(-margins_[i], 0.0) + std::log1p(std::exp(-std::abs(margins_[i])));
     }
-    return loss / n_ + 0.5 * ridge_ * dot(w, w, d_);
+    return loss / n_ + 0.5 * ridge_ * dot(w, w, penalised_);
   }
   bool separates() const {
     return std::all_of(margins_.begin(), margins_.end(), [](double margin) { return margin > 0.0; });
@@ -57,7 +65,8 @@ class LogisticObjective {
   // Gradient[d] at the w evaluated last.
   void gradient(const double* w, double* g) {
     for (int i = 0; i < n_; ++i) weights_[i] = -y_[i] / (1.0 + std::exp(margins_[i])) / n_;
-    for (int j = 0; j < d_; ++j) g[j] = ridge_ * w[j];
+    std::fill(g + penalised_, g + d_, 0.0);
+    for (int j = 0; j < penalised_; ++j) g[j] = ridge_ * w[j];
     addTransposedProduct(1.0, V_, n_, d_, weights_.data(), g);
   }
   // √D_i and −slope_i-over-√D_i of example i at the w evaluated last, 1/n included: D_i = p(1 − p)/n.
@@ -81,7 +90,7 @@ class LogisticObjective {
       }
       addGram(rows_.data(), count, d_, H.data());
     }
-    for (int j = 0; j < d_; ++j) H[static_cast<size_t>(j) * d_ + j] += ridge_;
+    for (int j = 0; j < penalised_; ++j) H[static_cast<size_t>(j) * d_ + j] += ridge_;
   }
 
  private:
@@ -91,6 +100,7 @@ class LogisticObjective {
   const double* y_;
   const int n_;
   const int d_;
+  const int penalised_;
   const double ridge_;
   std::vector<double> margins_;  // [n]
   std::vector<double> weights_;  // [n]
@@ -99,9 +109,10 @@ class LogisticObjective {
 
 // The Newton direction as a least squares problem, p = argmin ‖√D V p − slope/√D‖² + λ‖p − w‖², of least
 // norm: right where the Hessian's condition is not fit for its factor. False if it needs too much work.
-bool orthogonalDirection(const LogisticObjective& objective, const double* V, int n, int d, double ridge,
+bool orthogonalDirection(const LogisticObjective& objective, const HeadFeatures& features, double ridge,
                          const double* w, std::vector<double>& p, const std::atomic<bool>& cancelled) {
-  const int m = n + (ridge > 0.0 ? d : 0);
+  const auto& [V, y, n, d, free] = features;
+  const int m = n + (ridge > 0.0 ? features.penalised() : 0);
   if (m < d) return false;
   std::vector<double> A(static_cast<size_t>(m) * d, 0.0);
   std::vector<double> f(m);
@@ -111,7 +122,7 @@ bool orthogonalDirection(const LogisticObjective& objective, const double* V, in
     f[i] = ratio;
   }
   const double root = std::sqrt(ridge);
-  for (int j = 0; j < d && ridge > 0.0; ++j) {
+  for (int j = 0; j < features.penalised() && ridge > 0.0; ++j) {
     A[static_cast<size_t>(j) * m + n + j] = root;
     f[n + j] = root * w[j];
   }
@@ -166,12 +177,13 @@ class NewtonSolver {
 
 }  // namespace
 
-LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d, double ridge, double* w,
+LinearHeadResult fitLogisticHead(const HeadFeatures& features, double ridge, double* w,
                                  const std::atomic<bool>& cancelled) {
+  const auto& [V, y, n, d, free] = features;
   const double unit = meanFeatureNorm(V, n, d);
   std::fill(w, w + d, 0.0);
   if (unit == 0.0) return {LinearHeadStatus::kOk, 0, 0.0};
-  LogisticObjective objective(V, y, n, d, ridge);
+  LogisticObjective objective(features, ridge);
   NewtonSolver solver(d);
   std::vector<double> H(static_cast<size_t>(d) * d);
   std::vector<double> g(d);
@@ -186,7 +198,7 @@ LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d,
     if (cancelled) break;
     // Only a step of Newton's method tells how far the minimiser is.
     const bool isNewton =
-        solver.solve(H, g, p) || orthogonalDirection(objective, V, n, d, ridge, w, p, cancelled);
+        solver.solve(H, g, p) || orthogonalDirection(objective, features, ridge, w, p, cancelled);
     if (!isNewton && !solver.solveLifted(H, kLift, g, p)) break;
     const double slope = -dot(g.data(), p.data(), d);
     std::copy(w, w + d, current.begin());
@@ -208,19 +220,20 @@ LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d,
       return {LinearHeadStatus::kOk, step, residual};
   }
   const bool vanished =
-      ridge == 0.0 && (residual <= kGradientTolerance || separated(V, y, n, d, cancelled) == Separated::kYes);
+      ridge == 0.0 && (residual <= kGradientTolerance || separated(features, cancelled) == Separated::kYes);
   return {vanished ? LinearHeadStatus::kSeparable : LinearHeadStatus::kNotConverged, kMaximumNewtonSteps,
           residual};
 }
 
-double leastSquaresResidual(const double* V, const double* y, int n, int d, double ridge, const double* w) {
+double leastSquaresResidual(const HeadFeatures& features, double ridge, const double* w) {
+  const auto& [V, y, n, d, free] = features;
   const double unit = meanFeatureNorm(V, n, d);
   if (unit == 0.0) return 0.0;
   std::vector<double> errors(n);
   product(V, n, d, w, errors.data());
   for (int i = 0; i < n; ++i) errors[i] = (errors[i] - y[i]) / n;
-  std::vector<double> g(d);
-  for (int j = 0; j < d; ++j) g[j] = ridge * w[j];
+  std::vector<double> g(d, 0.0);
+  for (int j = 0; j < features.penalised(); ++j) g[j] = ridge * w[j];
   addTransposedProduct(1.0, V, n, d, errors.data(), g.data());
   return norm(g) / unit;
 }

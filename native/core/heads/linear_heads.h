@@ -2,6 +2,9 @@
 //
 //   logistic   w = argmin (1/n) Σ log(1 + e^{−y_i wᵀv_i}) + (λ/2)‖w‖²,      λ ≥ 0
 //
+// A free intercept is the coefficient of a last column of ones, which has no ridge; ‖v_i‖ below is then that
+// of (v_i, 1).
+//
 // Logistic: Newton's method with backtracking. With p_i = 1/(1 + e^{y_i wᵀv_i}) the gradient is
 // −(1/n) Vᵀ(y∘p) + λw and the Hessian (1/n) Vᵀ diag(p(1−p)) V + λI, scaled to unit diagonal for the solve.
 // Where that is too ill-conditioned the step is found by an orthogonal factorisation (augmented_system.h), of
@@ -21,13 +24,23 @@ struct LinearHeadResult {
   LinearHeadStatus status;
   int iterations;
   double residual;
+  double intercept = 0.0;  // what is subtracted from scores wᵀv
+};
+
+struct HeadFeatures {
+  const double* V;  // [n×d]
+  const double* y;  // [n]
+  int n;
+  int d;
+  int free = 0;  // columns without ridge: the last one, of ones, or none
+  int penalised() const { return d - free; }
 };
 
 // Into w[d]; a useful result with kOk, and an unfinished one with kNotConverged. Stop early once `cancelled`.
-LinearHeadResult fitLogisticHead(const double* V, const double* y, int n, int d, double ridge, double* w,
+LinearHeadResult fitLogisticHead(const HeadFeatures& features, double ridge, double* w,
                                  const std::atomic<bool>& cancelled);
 
 // Gradient norm of the least-squares objective (head.h) at w, over mean ‖v_i‖; 0 if every feature is 0.
-double leastSquaresResidual(const double* V, const double* y, int n, int d, double ridge, const double* w);
+double leastSquaresResidual(const HeadFeatures& features, double ridge, const double* w);
 
 }  // namespace prompt_attention

@@ -18,13 +18,15 @@ constexpr int kMaximumHalvings = 60;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 PlaneSums operator+(const PlaneSums& a, const PlaneSums& b) {
-  return {a.b11 + b.b11, a.b12 + b.b12, a.b22 + b.b22,   a.variance + b.variance,
-          a.b1 + b.b1,   a.b2 + b.b2,   a.gap1 + b.gap1, a.gap2 + b.gap2};
+  return {a.b11 + b.b11, a.b12 + b.b12,   a.b22 + b.b22,   a.variance + b.variance, a.b1 + b.b1,
+          a.b2 + b.b2,   a.gap1 + b.gap1, a.gap2 + b.gap2, a.one + b.one,           a.y + b.y,
+          a.y1 + b.y1,   a.y2 + b.y2,     a.yGap + b.yGap};
 }
 
 PlaneSums operator*(double scale, const PlaneSums& a) {
-  return {scale * a.b11, scale * a.b12, scale * a.b22,  scale * a.variance,
-          scale * a.b1,  scale * a.b2,  scale * a.gap1, scale * a.gap2};
+  return {scale * a.b11, scale * a.b12,  scale * a.b22,  scale * a.variance, scale * a.b1,
+          scale * a.b2,  scale * a.gap1, scale * a.gap2, scale * a.one,      scale * a.y,
+          scale * a.y1,  scale * a.y2,   scale * a.yGap};
 }
 
 ShrinkageSums operator+(const ShrinkageSums& a, const ShrinkageSums& b) {
@@ -63,6 +65,18 @@ double unitOfWeights(const RiskPoints& points) {
   return largest > 0.0 ? 1.0 / largest : 0.0;
 }
 
+// The sums about the weighted means of the points, which is how a free intercept leaves the plane.
+PlaneSums centred(PlaneSums sums) {
+  sums.b11 -= sums.y1 * sums.y1 / sums.one;
+  sums.b12 -= sums.y1 * sums.y2 / sums.one;
+  sums.b22 -= sums.y2 * sums.y2 / sums.one;
+  sums.b1 -= sums.y1 * sums.y / sums.one;
+  sums.b2 -= sums.y2 * sums.y / sums.one;
+  sums.gap1 -= sums.y1 * sums.yGap / sums.one;
+  sums.gap2 -= sums.y2 * sums.yGap / sums.one;
+  return sums;
+}
+
 // (E[c uuᵀ] + ridge·I)⁻¹ E[c u y] for the weights c of the sums; the least-norm solution where the matrix is
 // singular.
 PlaneVector planeSolution(const PlaneSums& sums, bool uniform, double ridge) {
@@ -88,9 +102,18 @@ PlaneVector planeSolution(const PlaneSums& sums, bool uniform, double ridge) {
 // The offset of planeSolution from the origin w0: (E[c uuᵀ] + ridge·I)⁻¹ (E[c b (1 − w0ᵀb)] − noise and ridge
 // of w0), in which nothing cancels however close to w0 the solution is.
 PlaneVector planeOffset(const RiskPoints& points, PlaneSums sums, double ridge) {
+  if (points.intercept) sums = centred(sums);
   sums.b1 = sums.gap1 - (ridge + (points.uniform ? sums.variance : 0.0)) * points.origin.e1;
   sums.b2 = sums.gap2 - (ridge + sums.variance) * points.origin.e2;
   return planeSolution(sums, points.uniform, ridge);
+}
+
+// The state of planeOffset, with the intercept that belongs to it.
+RiskState planeState(const RiskPoints& points, const PlaneSums& sums, double ridge, double r, double chi) {
+  RiskState state = stateFrom(points, planeOffset(points, sums, ridge), r, chi);
+  if (points.intercept)
+    state.intercept = (sums.yGap - state.offset.e1 * sums.y1 - state.offset.e2 * sums.y2) / sums.one;
+  return state;
 }
 
 // Root of F(χ) = α E[s²χ/(1+s²χ)] + αλχ − 1 on the draws of the level, from `start`. F is concave and
@@ -126,7 +149,7 @@ RiskState leastSquaresState(const RiskPoints& points, double alpha, double ridge
   }
   const BatchRange all = allBatches(points);
   const PlaneSums sums = overBatches(all, runner, [&](int batch) { return planeSums(points, batch, chi); });
-  RiskState state = stateFrom(points, planeOffset(points, sums, ridge), 0.0, chi);
+  RiskState state = planeState(points, sums, ridge, 0.0, chi);
   // At r = 0, Q is what the equation of r has without r; E[s²κ²] + λ is what r² has for a factor.
   const double Q = overBatches(all, runner, [&](int batch) {
     return marginSums(points, batch, INT32_MAX, MarginLoss::kSquare, state)[kQ];
@@ -143,8 +166,7 @@ RiskState interpolationState(const RiskPoints& points, BatchRange range, double 
   SerialRunner serial;
   const PlaneSums sums =
       overBatches(range, serial, [&](int batch) { return planeSums(points, batch, chi, true); });
-  RiskState state =
-      stateFrom(points, planeOffset(points, sums, (1.0 - alpha) / alpha / chi), kInfinity, kInfinity);
+  RiskState state = planeState(points, sums, (1.0 - alpha) / alpha / chi, kInfinity, kInfinity);
   if (alpha == 1.0) return state;
   // r² (1 − α)/α = E[(1 − a)²/s²] + w2² (+ w1² at τ = 0)
   const double gaps =
@@ -207,27 +229,32 @@ PlaneVector firstMargin(const RiskPoints& points, const RiskSegment& segment) {
 
 namespace {
 
-PlaneVector noiselessHingeHead(const RiskPoints& points, double ridge) {
+RiskState noiselessHingeHead(const RiskPoints& points, double ridge) {
+  const int free = points.intercept ? 1 : 0;
   std::vector<double> features;
   std::vector<double> weights;
   for (const RiskSegment& segment : points.batches[0]) {
     const PlaneVector b = firstMargin(points, segment);
     features.push_back(b.e1);
     features.push_back(b.e2);
+    if (points.intercept) features.push_back(segment.observed);
     weights.push_back(segment.probability);
   }
   const std::vector<double> labels(weights.size(), 1.0);
   const std::atomic<bool> never{false};
-  double w[2];
-  const LinearHeadResult result = fitHingeHead(features.data(), labels.data(), weights.data(),
-                                               static_cast<int>(weights.size()), 2, ridge, w, never);
+  double w[3]{};
+  const LinearHeadResult result =
+      fitHingeHead({features.data(), labels.data(), static_cast<int>(weights.size()), 2 + free, free},
+                   weights.data(), ridge, w, never);
   if (result.status != LinearHeadStatus::kOk)
     throw ConvergenceFailure("the hinge head without noise was not found: residual " +
                              std::to_string(result.residual));
-  return {w[0], w[1]};
+  RiskState state = stateAt(points, {w[0], w[1]}, 0.0, 0.0);
+  state.intercept = w[2];
+  return state;
 }
 
-PlaneVector noiselessSmoothHead(const RiskPoints& points, MarginLoss loss, double ridge) {
+RiskState noiselessSmoothHead(const RiskPoints& points, MarginLoss loss, double ridge) {
   // Newton's method; steps are halved while the norm of the gradient grows. Without noise H and Q are 0.
   RiskState state = stateAt(points, {0.0, 0.0}, 1.0, 0.0);
   const auto gradientAt = [&](const RiskState& at, MarginSums& sums) {
@@ -237,28 +264,45 @@ PlaneVector noiselessSmoothHead(const RiskPoints& points, MarginLoss loss, doubl
   MarginSums sums;
   PlaneVector g = gradientAt(state, sums);
   for (int iteration = 0; iteration < kMaximumNewtonSteps; ++iteration) {
-    const PlaneVector step =
-        planeSolution({-sums[kB11], -sums[kB12], -sums[kB22], 0.0, -g.e1, -g.e2, 0.0, 0.0}, false, ridge);
-    const double before = std::hypot(g.e1, g.e2);
+    PlaneSums system{-sums[kB11], -sums[kB12], -sums[kB22], 0.0, -g.e1, -g.e2, 0.0, 0.0};
+    // The step of the intercept is (slope − its products with that of w)/curvature.
+    const double curvature = -sums[kB00];
+    const bool isFree = points.intercept && curvature > 0.0;
+    system.one = curvature;
+    system.y = sums[kB0];
+    system.y1 = -sums[kB01];
+    system.y2 = -sums[kB02];
+    const PlaneVector step = planeSolution(isFree ? centred(system) : system, false, ridge);
+    const double step0 = isFree ? (system.y - system.y1 * step.e1 - system.y2 * step.e2) / curvature : 0.0;
+    const double before = std::hypot(std::hypot(g.e1, g.e2), sums[kB0]);
     double length = 1.0;
+    double after = before;
     RiskState next = state;
     for (int halving = 0; halving < kMaximumHalvings; ++halving, length *= 0.5) {
       next = stateAt(points, PlaneVector{state.w1, state.w2} + length * step, 1.0, 0.0);
+      next.intercept = state.intercept + length * step0;
       g = gradientAt(next, sums);
-      if (std::hypot(g.e1, g.e2) < before) break;
+      after = std::hypot(std::hypot(g.e1, g.e2), sums[kB0]);
+      if (after < before) break;
     }
-    if (!(std::hypot(g.e1, g.e2) < before)) break;
+    if (!(after < before)) break;
     state = next;
   }
-  return {state.w1, state.w2};
+  state.r = 0.0;
+  return state;
 }
 
 }  // namespace
 
-PlaneVector noiselessHead(const RiskPoints& points, MarginLoss loss, double ridge) {
+RiskState noiselessHead(const RiskPoints& points, MarginLoss loss, double ridge) {
   switch (loss) {
-    case MarginLoss::kSquare:
-      return planeSolution(planeSums(points, 0, 0.0), false, ridge);
+    case MarginLoss::kSquare: {
+      const PlaneSums sums = planeSums(points, 0, 0.0);
+      RiskState state =
+          stateAt(points, planeSolution(points.intercept ? centred(sums) : sums, false, ridge), 0.0, 0.0);
+      if (points.intercept) state.intercept = (sums.y - state.w1 * sums.y1 - state.w2 * sums.y2) / sums.one;
+      return state;
+    }
     case MarginLoss::kHinge:
       return noiselessHingeHead(points, ridge);
     case MarginLoss::kLogistic:

@@ -25,8 +25,8 @@ double drawsOfWeights(const RiskPoints& points);
 // b of the first point of a segment.
 PlaneVector firstMargin(const RiskPoints& points, const RiskSegment& segment);
 
-// Without noise: the minimiser of E ℓ(wᵀb) + (λ/2)‖w‖² over the plane; the least squares one of least norm if
-// λ = 0. Logistic and hinge need λ > 0.
-PlaneVector noiselessHead(const RiskPoints& points, MarginLoss loss, double ridge);
+// Without noise: the minimiser of E ℓ(wᵀb + y b0) + (λ/2)‖w‖² over the plane and a free intercept; the least
+// squares one of least norm if λ = 0. Logistic and hinge need λ > 0. With r = 0.
+RiskState noiselessHead(const RiskPoints& points, MarginLoss loss, double ridge);
 
 }  // namespace prompt_attention

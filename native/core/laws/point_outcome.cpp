@@ -28,8 +28,8 @@ RiskValue scattered(double whole, int batches, Value value) {
 
 RiskPoint PointSolver::outcome(std::vector<LikelyHead> heads) {
   RiskPoint point = blank();
-  constexpr RiskField kOfHead[] = {kRiskHead1, kRiskHead2, kRiskOrthogonalNorm, kRiskHeadNorm,
-                                   kRiskSignalCosine};
+  constexpr RiskField kOfHead[] = {kRiskHead1,    kRiskHead2,        kRiskOrthogonalNorm,
+                                   kRiskHeadNorm, kRiskSignalCosine, kRiskIntercept};
   // Σ probability · field of the heads' states, or of what they are on a batch alone.
   const auto described = [&](RiskPoint& mean, const auto& stateOf) {
     for (const RiskField field : kOfHead) mean.fields[field].value = 0.0;
@@ -92,7 +92,7 @@ void PointSolver::addErrors(std::vector<LikelyHead> heads, RiskPoint& point) {
     for (ErrorSums& part : sums) {
       // Every margin is kept.
       if (head.solution.hardMargin)
-        for (const ErrorSum none : {kTrainingError, kTrainingBy1, kTrainingBy2, kTrainingByR})
+        for (const ErrorSum none : {kTrainingError, kTrainingBy1, kTrainingBy2, kTrainingByR, kTrainingBy0})
           part[none] = 0.0;
       for (int i = 0; i < kErrorSums; ++i) whole[i] += part[i] / batches_;
     }
@@ -113,25 +113,25 @@ void PointSolver::addErrors(std::vector<LikelyHead> heads, RiskPoint& point) {
       const double dR = noiseNorm(points_, alone) - noiseNorm(points_, solution.state);
       const double dChi = solution.hardMargin ? 0.0 : alone.chi - solution.state.chi;
       sum += valueOf(h) + by[0] * (alone.w1 - solution.state.w1) + by[1] * (alone.w2 - solution.state.w2) +
-             by[2] * dR + by[3] * dChi;
+             by[2] * dR + by[3] * dChi + by[4] * (alone.intercept - solution.state.intercept);
     }
     return sum;
   };
-  const auto onLattice = [&](ErrorSum value, const std::array<ErrorSum, 3>& by, bool readsChi) {
+  const auto onLattice = [&](ErrorSum value, const std::array<ErrorSum, 4>& by, bool readsChi) {
     return scattered(mean[value], batches_, [&](int batch) {
       return onBatch(
           batch, [&](size_t h) { return heads[h].probability * parts[h][batch][value]; },
           [&](size_t h) {
             const double p = heads[h].probability;
             return StateSlopes{p * means[h][by[0]], p * means[h][by[1]], p * means[h][by[2]],
-                               readsChi ? p * means[h][kTrainingByChi] : 0.0};
+                               readsChi ? p * means[h][kTrainingByChi] : 0.0, p * means[h][by[3]]};
           });
     });
   };
   RiskValue& error = point.fields[kRiskError];
   RiskValue& training = point.fields[kRiskTrainingError];
-  error = onLattice(kError, {kErrorBy1, kErrorBy2, kErrorByR}, false);
-  training = onLattice(kTrainingError, {kTrainingBy1, kTrainingBy2, kTrainingByR}, true);
+  error = onLattice(kError, {kErrorBy1, kErrorBy2, kErrorByR, kErrorBy0}, false);
+  training = onLattice(kTrainingError, {kTrainingBy1, kTrainingBy2, kTrainingByR, kTrainingBy0}, true);
   if (points_.hasDraws()) {
     PoolingWorkspace& workspace = *workspace_;
     // The squares are at most those of draws that are as far out for every head together.
@@ -180,15 +180,16 @@ double PointSolver::jumpOf(const std::vector<LikelyHead>& heads, double standard
     for (size_t h = 0; h < heads.size(); ++h) {
       const Solution& solution = heads[h].solution;
       RiskState state = solution.state;
-      std::array<double, 3> shift{};
+      std::array<double, 4> shift{};
       for (int batch = 0; batch < batches_; ++batch) {
         const RiskState& alone = solution.alone[batch];
         const double weight = signOf(batch) * length / batches_;
         shift[0] += weight * (alone.w1 - solution.state.w1);
         shift[1] += weight * (alone.w2 - solution.state.w2);
         shift[2] += weight * (alone.r - solution.state.r);
+        shift[3] += weight * (alone.intercept - solution.state.intercept);
       }
-      moveHead(state, shift[0], shift[1]);
+      moveHead(state, shift[0], shift[1], shift[3]);
       state.r = std::max(0.0, state.r + shift[2]);
       if (solution.hardMargin) state.chi = 0.0;
       const double dR = noiseNorm(points_, state) - noiseNorm(points_, solution.state);
@@ -197,7 +198,8 @@ double PointSolver::jumpOf(const std::vector<LikelyHead>& heads, double standard
         const ErrorSums moved = errorSums(points_, batch, state, solution.slopeAtZero, heads[h].rates);
         const double p = heads[h].probability / used;
         found += p * (moved[kError] - at[kError]);
-        told += p * (at[kErrorBy1] * shift[0] + at[kErrorBy2] * shift[1] + at[kErrorByR] * dR);
+        told += p * (at[kErrorBy1] * shift[0] + at[kErrorBy2] * shift[1] + at[kErrorByR] * dR +
+                     at[kErrorBy0] * shift[3]);
       }
     }
     return std::array<double, 2>{found, told};

@@ -83,7 +83,7 @@ Solution PointSolver::solved(const std::optional<RiskState>& start) {
   if (leastSquares && ridge_ == 0.0 && alpha_ < 1.0) return explicitSolution(interpolationState);
   const double unit = leastSquares && ridge_ == 0.0 ? noiseUnit(points_) : 1.0;
   if (unit != 1.0) return solvedInUnits(unit);
-  const RiskProblem problem{points_, loss(), alpha_, ridge_};
+  const RiskProblem problem{points_, loss(), alpha_, ridge_, points_.intercept};
   if (leastSquares && !spec_.general) {
     const RiskState state = leastSquaresState(points_, alpha_, ridge_, runner_);
     const FixedPoint point = fixedPointAt(problem, state, runner_);
@@ -99,6 +99,7 @@ Solution PointSolver::solvedInUnits(double unit) {
   const auto restore = [&](RiskState& state) {
     state.chi *= unit * unit;
     state.offset = (1.0 / unit) * state.offset;
+    state.intercept /= unit;
   };
   restore(solution.state);
   for (RiskState& alone : solution.alone) restore(alone);
@@ -129,6 +130,9 @@ void PointSolver::describe(const RiskState& state, RiskPoint& point) const {
   point.fields[kRiskOrthogonalNorm].value = state.r;
   point.fields[kRiskHeadNorm].value = norm;
   point.fields[kRiskSignalCosine].value = std::clamp(cosine, -1.0, 1.0);
+  // What is subtracted from the score of the features themselves.
+  point.fields[kRiskIntercept].value =
+      points_.intercept ? state.w1 * spec_.mixture.contextNorm - state.intercept : 0.0;
 }
 
 RiskPoint PointSolver::chance() const {
@@ -142,15 +146,15 @@ RiskPoint PointSolver::chance() const {
   return point;
 }
 
-PlaneVector PointSolver::noiselessPlane() const {
+RiskState PointSolver::noiselessState() const {
   switch (traitsOf(spec_.head).form) {
     case HeadForm::kAveraging: {
       const PlaneSums means = planeSums(points_, 0, 0.0);
-      return {means.b1, means.b2};
+      return stateAt(points_, {means.b1, means.b2}, 0.0, 0.0);
     }
     case HeadForm::kWeightedAveraging: {
       const RiskState state = weightedAveragingState(points_, {0, 1}, alpha_);
-      return {state.w1, state.w2};
+      return stateAt(points_, {state.w1, state.w2}, 0.0, 0.0);
     }
     case HeadForm::kLeastSquares:
     case HeadForm::kMargin:
@@ -160,16 +164,18 @@ PlaneVector PointSolver::noiselessPlane() const {
 }
 
 RiskPoint PointSolver::noiseless() const {
-  const PlaneVector w = noiselessPlane();
+  const RiskState state = noiselessState();
+  const PlaneVector w{state.w1, state.w2};
   RiskPoint point = blank();
-  describe(stateAt(points_, w, 0.0, 0.0), point);
+  describe(state, point);
   double error = 0.0;
   double training = 0.0;
   for (const RiskSegment& segment : points_.batches[0]) {
     // What is left of a sum that cancels is a tie.
     const PlaneVector b = firstMargin(points_, segment);
-    const double size = std::abs(w.e1 * b.e1) + std::abs(w.e2 * b.e2);
-    const double margin = dot(w, b);
+    const double shift = segment.observed * state.intercept;
+    const double size = std::abs(w.e1 * b.e1) + std::abs(w.e2 * b.e2) + std::abs(shift);
+    const double margin = dot(w, b) + shift;
     const double wrong = misclassification(std::abs(margin) <= 1e-14 * size ? 0.0 : margin, 0.0);
     error += segment.testProbability * wrong;
     training += segment.probability * wrong;
@@ -203,12 +209,13 @@ Solution PointSolver::solutionOf(const RiskProblem& problem, const FixedPoint& p
   solution.residuals = point.residuals;
   if (!point.converged || batches_ == 1) return solution;
   for (const RiskResiduals& residuals : batchResiduals(problem, point)) {
-    std::array<double, 4> shift{};
+    RiskResiduals shift{};
     // A singular Jacobian leaves the state as it is.
-    if (!solveNewton(point.jacobian, residuals, shift)) shift = {};
+    if (!solveNewton(point.jacobian, residuals, problem.interceptIsFree ? 5 : 4, shift)) shift = {};
     RiskState state = point.state;
     state.w1 += shift[0];
     state.w2 += shift[1];
+    state.intercept += shift[4];
     state.r *= std::exp(std::clamp(shift[2], -kLargestShift, kLargestShift));
     if (!solution.hardMargin) state.chi *= std::exp(std::clamp(shift[3], -kLargestShift, kLargestShift));
     solution.alone.push_back(state);

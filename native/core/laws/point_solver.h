@@ -65,7 +65,7 @@ class PointSolver {
   void describe(const RiskState& state, RiskPoint& point) const;
   RiskPoint chance() const;
   RiskPoint noiseless() const;
-  PlaneVector noiselessPlane() const;
+  RiskState noiselessState() const;
   // A state that is explicit in means over draws: solved on each batch alone.
   Solution explicitSolution(RiskState (*stateOf)(const RiskPoints&, BatchRange, double)) const;
   Solution solutionOf(const RiskProblem& problem, const FixedPoint& point) const;

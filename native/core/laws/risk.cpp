@@ -137,7 +137,10 @@ class CurveSolver {
     const auto errorsAt = [&](double share) {
       const RiskPoint at = pointAt(share);
       const PlaneVector w{at.fields[kRiskHead1].value, at.fields[kRiskHead2].value};
-      return labelErrors(points_, stateAt(points_, w, at.fields[kRiskOrthogonalNorm].value, 0.0));
+      RiskState state = stateAt(points_, w, at.fields[kRiskOrthogonalNorm].value, 0.0);
+      if (points_.intercept)
+        state.intercept = w.e1 * spec_.mixture.contextNorm - at.fields[kRiskIntercept].value;
+      return labelErrors(points_, state);
     };
     RiskPoint mean{};
     mean.effectiveDraws = kInfinity;
@@ -165,7 +168,8 @@ class CurveSolver {
       for (size_t at = segment.begin; at < segment.begin + count; ++at) {
         const double B = points.irrelevantMasses[at];
         const PlaneVector b = (1.0 - B) * segment.relevant + PlaneVector{points.eta1[at], points.eta2[at]};
-        sum += misclassification(dot({state.w1, state.w2}, b), std::sqrt(points.variances[at]) * R);
+        const double margin = dot({state.w1, state.w2}, b) + segment.observed * state.intercept;
+        sum += misclassification(margin, std::sqrt(points.variances[at]) * R);
       }
       if (segment.testProbability == 0.0) continue;
       const size_t label = segment.observed > 0.0 ? 0 : 1;
@@ -205,6 +209,7 @@ class CurveSolver {
       state.w1 += weights[i] * at.w1;
       state.w2 += weights[i] * at.w2;
       state.offset = state.offset + weights[i] * at.offset;
+      state.intercept += weights[i] * at.intercept;
       logR += weights[i] * std::log(at.r);
       logChi += weights[i] * std::log(at.chi);
     }
@@ -256,8 +261,9 @@ class CurveSolver {
 
 RiskCurve knownPromptRisk(const RiskSpec& spec, PartRunner& runner, const std::atomic<bool>& cancelled) {
   const RiskPoints points =
-      drawRiskPoints(spec.mixture, spec.inverseTemperature, spec.draws, spec.key,
-                     traitsOf(spec.head).loss == MarginLoss::kLogistic, runner, cancelled);
+      drawRiskPoints({spec.mixture, spec.inverseTemperature, spec.draws, spec.key,
+                      traitsOf(spec.head).loss == MarginLoss::kLogistic, spec.intercept},
+                     runner, cancelled);
   RiskCurve curve{};
   if (cancelled) return curve;
   curve.relevantAttention = points.relevantAttention;

@@ -51,7 +51,8 @@ struct RiskSpec {
   std::vector<double> examples;      // n of each point, or 0 for the limit itself; empty if all are 0
   double inverseTemperature;         // τ
   HeadKind head;
-  int draws;  // ≥ 64
+  bool intercept;  // of the head is free; not of sums
+  int draws;       // ≥ 64
   StreamKey key;
   // Solve least squares by the general fixed point where it has one (λ > 0 or α > 1): for tests.
   bool general;
@@ -74,6 +75,7 @@ enum RiskField {
   kRiskOrthogonalNorm,
   kRiskHeadNorm,
   kRiskSignalCosine,  // 0 where a norm is 0 or ∞
+  kRiskIntercept,     // what is subtracted from scores; 0 unless it is free
   // α_c for the logistic and hinge loss at λ = 0, else NaN. Below it the head is that of the hard margin.
   kRiskSeparability,
   kRiskFields

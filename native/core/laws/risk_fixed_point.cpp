@@ -18,6 +18,10 @@ constexpr double kPathResidual = 1e-6;
 constexpr double kLeastPathStep = 1e-3;
 constexpr int kMaximumPathSteps = 300;  // across every power of ten of double precision there are some 200
 constexpr double kPathStart = 10.0;
+// Of the intercept, in margins.
+constexpr double kInterceptStep = 0.5;
+constexpr int kMaximumInterceptSteps = 100;
+constexpr double kNoSlope = 1e-14;
 constexpr int kMaximumStarts = 8;
 // Of the logarithm of the variance along the path of noise, and by which factor it falls between tries at the
 // points themselves.
@@ -112,10 +116,54 @@ class PathFollower : public RiskNewton {
 
   // Along the ridge, and where that is not done within its share of passes, along the noise.
   FixedPoint approach(RiskLevel level, double target) {
+    if (problem_.interceptIsFree) return letGo(level, target);
     FixedPoint point = follow(level, target);
     if (isSolved(point, target) || cancelled_ || !points_.hasDraws()) return point;
     passes_.most = passes_.spent + passesAllowed(points_);
     return fromNoisier(level, target);
+  }
+
+  // The same with a free intercept: from where it is held at 0, and where that does not lead there along the
+  // noise with it; for a margin that can be kept with an intercept only from the hinge.
+  FixedPoint letGo(RiskLevel level, double target) {
+    FixedPoint point = fromHeld(level, target);
+    if (isSolved(point, target) || cancelled_) return point;
+    passes_.most = passes_.spent + passesAllowed(points_);
+    point = fromNoisier(level, target);
+    if (isSolved(point, target) || cancelled_ || !hardMargin_) return point;
+    passes_.most = passes_.spent + passesAllowed(points_);
+    return fromHinge(level, point, target);
+  }
+
+  FixedPoint fromHeld(RiskLevel level, double target) {
+    PathFollower held({points_, problem_.loss, alpha_, problem_.ridge}, runner_, cancelled_, passes_);
+    const FixedPoint point = held.approach(level, kPathResidual);
+    if (largest(point.residuals) > kPathResidual) return at(level, point, point.ridge);
+    passes_.most = passes_.spent + passesAllowed(points_);
+    return freed(level, point, target, held);
+  }
+
+  // From a point at which the other equations hold.
+  FixedPoint freed(RiskLevel level, FixedPoint point, double target, PathFollower& held) {
+    double length = kInterceptStep;
+    bool isBracketed = false;  // the solution is within `length`
+    FixedPoint all = newton(level, point, target);
+    for (int steps = 0; steps < kMaximumInterceptSteps && !isSolved(all, target) && !stopped(); ++steps) {
+      const double slope = RiskNewton::meanOf(point.batches)[kB0];
+      // Where every example counts alike any intercept between theirs is as good.
+      if (std::abs(slope) < kNoSlope) return at(level, held.newton(level, point, target), point.ridge);
+      FixedPoint next = point;
+      next.state.intercept += std::copysign(isBracketed ? 0.5 * length : length, slope);
+      next = held.newton(level, next, kPathResidual);
+      const bool isFound = largest(next.residuals) <= kPathResidual;
+      const bool isBeyond = !isFound || RiskNewton::meanOf(next.batches)[kB0] * slope < 0.0;
+      if (isBracketed) length *= 0.5;
+      if (isBeyond && !isBracketed && isFound) isBracketed = true;
+      if (!isFound && !isBracketed) length *= 0.5;
+      if (!isBeyond) point = next;
+      if (isFound) all = newton(level, next, target);
+    }
+    return all;
   }
 
   static bool isSolved(const FixedPoint& point, double target) {
@@ -126,11 +174,12 @@ class PathFollower : public RiskNewton {
   // are so clean that the solution turns sharply at some ridge, this path is smooth.
   FixedPoint fromNoisier(RiskLevel level, double target) {
     NoisierPoints noisier(points_);
-    PathFollower solver({noisier.points(), problem_.loss, alpha_, problem_.ridge}, runner_, cancelled_,
-                        passes_);
+    const bool isFree = problem_.interceptIsFree;
+    PathFollower solver({noisier.points(), problem_.loss, alpha_, problem_.ridge, isFree}, runner_,
+                        cancelled_, passes_);
     NoisePosition now{0.1 * (points_.b1Squares + points_.b2Squares), {}};
     noisier.set(now.added);
-    now.point = solver.follow(level, kPathResidual);
+    now.point = isFree ? solver.fromHeld(level, kPathResidual) : solver.follow(level, kPathResidual);
     NoisePosition before = now;
     double step = kLargestNoiseStep;
     double next = kNoiseBetweenTries * now.added;
@@ -176,6 +225,7 @@ class PathFollower : public RiskNewton {
     if (hardMargin_) point.ridge = ahead(now.point.ridge, before.point.ridge);
     point.state = stateFrom(
         points_, {ahead(at.offset.e1, then.offset.e1), ahead(at.offset.e2, then.offset.e2)}, r, chi);
+    point.state.intercept = ahead(at.intercept, then.intercept);
     return point;
   }
 
@@ -192,8 +242,10 @@ class PathFollower : public RiskNewton {
     const double scale = points_.b1Squares + points_.b2Squares + points_.variance / alpha_;
     for (int power = kFirstVanishingPower; power >= kLastVanishingPower && !stopped(); --power) {
       const double ridge = std::pow(10.0, power) * scale;
-      PathFollower hinge({points_, MarginLoss::kHinge, alpha_, ridge}, runner_, cancelled_, passes_);
-      FixedPoint point = hinge.follow(level, kPathResidual);
+      PathFollower hinge({points_, MarginLoss::kHinge, alpha_, ridge, problem_.interceptIsFree}, runner_,
+                         cancelled_, passes_);
+      FixedPoint point =
+          problem_.interceptIsFree ? hinge.letGo(level, kPathResidual) : hinge.follow(level, kPathResidual);
       if (largest(point.residuals) > kPathResidual) return otherwise;
       point.ridge = ridge * point.state.chi;
       point.state.chi = 1.0;

@@ -7,6 +7,8 @@
 //   r² = αχ² Q
 //   1 = αχ (H + λ)
 //
+// and with a free intercept 0 = E[y e]
+//
 // (the second is λ w_S = E[u e] with the in-plane noise integrated by parts and the fourth put in). They are
 // the stationary point of a function convex in the head and concave in the dual scale, hence unique for λ >
 // 0. The hard margin (risk_sums.h) has χ = 1 and the limit ν of λχ in place of λ and χ as its fourth unknown.
@@ -17,6 +19,10 @@
 // is then taken away. Then Newton on more and more of the draws. What does not reach kRiskTolerance within a
 // bounded number of passes over the points (so that it fails in the same way on every machine) is reported as
 // not converged, with the state reached.
+//
+// A free intercept is held at 0 along these paths, and let go at their end: Newton's method in all unknowns,
+// or where that does not get there steps of the intercept in the direction of E[y e], which falls in it,
+// until it changes sign, and halvings. Where that fails, the second path with the intercept free.
 //
 // Fails where examples are so clean that which side of the kink they are on is below the digits of w: in a
 // few per cent of hinge heads whose mixture has one label that sits on its margin with τQ² of several tens.
@@ -34,22 +40,24 @@
 namespace prompt_attention {
 
 constexpr double kRiskTolerance = 1e-8;
-using RiskResiduals = std::array<double, 4>;
+// Of w1, w2, r and χ, and of the intercept, 0 unless it is free.
+using RiskResiduals = std::array<double, 5>;
 
 struct RiskProblem {
   const RiskPoints& points;
   MarginLoss loss;
   double sampleRatio;  // α
   double ridge;        // λ
+  bool interceptIsFree = false;
 };
 
-using RiskJacobian = std::array<std::array<double, 4>, 4>;
+using RiskJacobian = std::array<RiskResiduals, 5>;
 
 struct FixedPoint {
   RiskState state;
   double ridge;                     // λ, or ν of the hard margin
   RiskResiduals residuals;          // of the equations above, relative
-  RiskJacobian jacobian;            // of the residuals by (w1, w2, log r, log χ or log ν)
+  RiskJacobian jacobian;            // of the residuals by (w1, w2, log r, log χ or log ν, b0)
   std::vector<MarginSums> batches;  // the sums of each batch at the state
   bool converged;                   // residuals ≤ kRiskTolerance
 };
@@ -65,11 +73,12 @@ FixedPoint fixedPointAt(const RiskProblem& problem, const RiskState& state, Part
 // The residuals of each batch alone, on the scale of those of all.
 std::vector<RiskResiduals> batchResiduals(const RiskProblem& problem, const FixedPoint& point);
 
-// Solves J x = −f; false if J is singular.
-bool solveNewton(RiskJacobian jacobian, std::array<double, 4> f, std::array<double, 4>& x);
+// Solves J x = −f for the first `unknowns` of x, 4 or 5; false if J is singular.
+bool solveNewton(RiskJacobian jacobian, RiskResiduals f, int unknowns, RiskResiduals& x);
 
-// 1/α_c = min_w E[(−ω)₊²/s²] at r = 1: classes are linearly separable in the limit if and only if α < α_c. ∞
-// where it is above 1e12: the least value is then reached at infinity, or nearly so.
+// 1/α_c = min E[(−ω)₊²/s²] at r = 1, over w and a free intercept: classes are linearly separable in the limit
+// if and only if α < α_c. ∞ where it is above 1e12: the least value is then reached at infinity, or nearly
+// so.
 struct Separability {
   double threshold;             // α_c
   double least;                 // 1/α_c

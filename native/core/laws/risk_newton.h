@@ -1,9 +1,9 @@
 // Newton's method on the equations of risk_fixed_point.h at given points, and what it is made of.
 //
-// Unknowns (w1, w2, log r, log χ), of the hard margin (w1, w2, log r, log ν), with backtracking on the sum of
-// squares of the equations, each relative to the size of its terms. Cost: one pass over the points of the
-// level for every state that is tried; passes are counted, so that a solver ends after as many of them on
-// every machine.
+// Unknowns (w1, w2, log r, log χ), of the hard margin (w1, w2, log r, log ν), and the intercept where it is
+// free, with backtracking on the sum of squares of the equations, each relative to the size of its terms.
+// Cost: one pass over the points of the level for every state that is tried; passes are counted, so that a
+// solver ends after as many of them on every machine.
 #pragma once
 
 #include <atomic>
@@ -31,7 +31,7 @@ double largest(const RiskResiduals& residuals);
 // `value`, or `otherwise` where it is not above 0.
 double positiveOr(double value, double otherwise);
 
-void moveHead(RiskState& state, double by1, double by2);
+void moveHead(RiskState& state, double by1, double by2, double byIntercept = 0.0);
 
 class RiskNewton {
  public:
@@ -61,6 +61,7 @@ class RiskNewton {
   const RiskPoints& points_;
   double alpha_;  // a path may begin at another one than the problem's
   const bool hardMargin_;
+  const int unknowns_;
   PartRunner& runner_;
   const std::atomic<bool>& cancelled_;
   Passes& passes_;

@@ -132,7 +132,9 @@ RiskSegment segmentOf(const Mixture& mixture, const LabelTerm& term, size_t begi
           1.0,   term.observed};
 }
 
-RiskPoints undrawnPoints(const Mixture& mixture, PlaneVector q, bool withNormals) {
+RiskPoints undrawnPoints(const RiskPointsSpec& spec, PlaneVector q) {
+  const Mixture& mixture = spec.mixture;
+  const bool withNormals = spec.withNormals;
   RiskPoints points{};
   points.uniform = q.e1 == 0.0;
   points.noiseless = mixture.isNoiseless();
@@ -140,7 +142,7 @@ RiskPoints undrawnPoints(const Mixture& mixture, PlaneVector q, bool withNormals
   const double share = static_cast<double>(mixture.relevantTokens) / mixture.tokens;
   const bool quadrature = withNormals && !points.noiseless;
   const int nodes = quadrature ? 2 * kNodesPerUnit * kNodeRange + 1 : 1;
-  for (const LabelTerm& term : trainingTerms(mixture)) {
+  for (const LabelTerm& term : riskTerms(mixture, spec.intercept)) {
     // Without noise every irrelevant score is its mean; at τ = 0 every weight is 1/T.
     const double odds = std::exp(dot(term.mu, q) - dot(term.r, q)) * mixture.irrelevantTokens();
     const bool oneKind = mixture.relevantTokens == 0 || mixture.irrelevantTokens() == 0;
@@ -172,11 +174,14 @@ ScoreSumBatch weightlessSums(int draws) {
   return {std::vector<double>(draws, -1e6), ones, ones, zeros};
 }
 
-RiskPoints drawnPoints(const Mixture& mixture, PlaneVector q, int draws, StreamKey key, bool withNormals,
-                       PartRunner& runner, const std::atomic<bool>& cancelled) {
+RiskPoints drawnPoints(const RiskPointsSpec& spec, PlaneVector q, PartRunner& runner,
+                       const std::atomic<bool>& cancelled) {
+  const Mixture& mixture = spec.mixture;
+  const StreamKey key = spec.key;
+  const bool withNormals = spec.withNormals;
   RiskPoints points{};
-  const std::vector<LabelTerm> terms = trainingTerms(mixture);
-  const int perBatch = primeFrom(draws / kRiskBatches + (draws % kRiskBatches > 0));
+  const std::vector<LabelTerm> terms = riskTerms(mixture, spec.intercept);
+  const int perBatch = primeFrom(spec.draws / kRiskBatches + (spec.draws % kRiskBatches > 0));
   const size_t size = terms.size() * kRiskBatches * static_cast<size_t>(perBatch);
   for (std::vector<double>* values :
        {&points.eta1, &points.eta2, &points.irrelevantMasses, &points.variances})
@@ -255,13 +260,25 @@ void setOrigin(RiskPoints& points, const Mixture& mixture) {
 
 }  // namespace
 
-RiskPoints drawRiskPoints(const Mixture& mixture, double inverseTemperature, int draws, StreamKey key,
-                          bool withNormals, PartRunner& runner, const std::atomic<bool>& cancelled) {
-  const PlaneVector q = inverseTemperature * mixture.contextVector();
-  RiskPoints points = q.e1 == 0.0 || mixture.isNoiseless()
-                          ? undrawnPoints(mixture, q, withNormals)
-                          : drawnPoints(mixture, q, draws, key, withNormals, runner, cancelled);
+std::vector<LabelTerm> riskTerms(const Mixture& mixture, bool intercept) {
+  std::vector<LabelTerm> terms = trainingTerms(mixture);
+  if (!intercept) return terms;
+  const PlaneVector context = mixture.contextVector();
+  for (LabelTerm& term : terms) {
+    term.r = term.y * mixture.signalVector();
+    term.mu = term.mu + -1.0 * context;
+  }
+  return terms;
+}
+
+RiskPoints drawRiskPoints(const RiskPointsSpec& spec, PartRunner& runner,
+                          const std::atomic<bool>& cancelled) {
+  const Mixture& mixture = spec.mixture;
+  const PlaneVector q = spec.inverseTemperature * mixture.contextVector();
+  RiskPoints points =
+      q.e1 == 0.0 || mixture.isNoiseless() ? undrawnPoints(spec, q) : drawnPoints(spec, q, runner, cancelled);
   points.relevantNoise = mixture.hasRelevantNoise();
+  points.intercept = spec.intercept;
   setOrigin(points, mixture);
   if (!cancelled) addMoments(points);
   return points;

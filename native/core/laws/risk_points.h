@@ -13,6 +13,10 @@
 // heads are held with their distance from `origin`, where wᵀβ = 1 for both labels that are true, or for the
 // shorter β where both are on one line (RiskState of risk_sums.h).
 //
+// With a free intercept (`intercept`) features are told from q⋆, u − q⋆ in place of u, so that β = ỹ (r − q⋆)
+// is the same for both labels that are true; an intercept b' of these is b' − w1 Q of the features
+// themselves.
+//
 // At τ = 0 the scores do not matter: t̃ is then noise of variance s² along e1 too (`uniform`), and a single
 // draw says all.
 //
@@ -56,6 +60,7 @@ struct RiskPoints {
   bool uniform;        // τ = 0
   bool noiseless;      // s = 0
   bool relevantNoise;  // s stays above 0 as B → 0
+  bool intercept;      // of the head is free: u − q⋆ in place of u
   double clipped;      // share of points that are held at the end of double precision
   PlaneVector
       origin;  // (0, 1/⟨w⋆,e2⟩), on one line (1/β, 0), or 0 where that is not finite or no token is relevant
@@ -69,11 +74,21 @@ struct RiskPoints {
   bool hasDraws() const { return batches.size() > 1; }
 };
 
+// The terms of the training examples, r and μ less q⋆ with a free intercept.
+std::vector<LabelTerm> riskTerms(const Mixture& mixture, bool intercept);
+
 // About `draws` draws in kRiskBatches batches of prime size; none at τ = 0 or without noise. With
 // `withNormals` every point has an x: one per draw, or, where nothing is drawn, the nodes of a quadrature.
 // Returns early, with nothing of use, once `cancelled`.
-RiskPoints drawRiskPoints(const Mixture& mixture, double inverseTemperature, int draws, StreamKey key,
-                          bool withNormals, PartRunner& runner, const std::atomic<bool>& cancelled);
+struct RiskPointsSpec {
+  const Mixture& mixture;
+  double inverseTemperature;
+  int draws;
+  StreamKey key;
+  bool withNormals;
+  bool intercept;
+};
+RiskPoints drawRiskPoints(const RiskPointsSpec& spec, PartRunner& runner, const std::atomic<bool>& cancelled);
 
 // What the noise of points that are all very clean has to be multiplied by so that products of two variances
 // are above 0; 1 where it need not be.

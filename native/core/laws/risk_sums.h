@@ -1,9 +1,9 @@
 // The averages that the fixed-point equations of a known prompt's risk are made of (risk_fixed_point.h), and
 // their derivatives.
 //
-// Everything is written for margins ω = y f: with b = y u, a point has ω ~ N(a, t²),
+// Everything is written for margins ω = y f: with b = y u and the intercept b0, a point has ω ~ N(a, t²),
 //
-//   a = w1 b1 + w2 b2,   t = s R,   R² = r² + w2² (+ w1² at τ = 0),
+//   a = w1 b1 + w2 b2 + y b0,   t = s R,   R² = r² + w2² (+ w1² at τ = 0),
 //
 // the training value is p = argmin_p ℓ(p) + (p − ω)²/(2c) with c = χ s², and e = −ℓ'(p) = (p − ω)/c. With
 // h = −∂e/∂ω the averages over points and ω are
@@ -27,16 +27,18 @@ struct RiskState {
   double chi;
   // w − origin of the points, with digits of its own: close to the origin those of w do not tell it.
   PlaneVector offset;
+  double intercept = 0.0;  // b0
 };
 
 // The state of a head w, and of one that is told by its offset.
 RiskState stateAt(const RiskPoints& points, PlaneVector w, double r, double chi);
 RiskState stateFrom(const RiskPoints& points, PlaneVector offset, double r, double chi);
 
-// 1 − wᵀβ of the relevant tokens of a segment.
+// 1 − wᵀβ − y b0 of the relevant tokens of a segment.
 double relevantGap(const RiskSegment& segment, const RiskState& state);
 
-// Which sum is which: derivatives along a (times b1, b2), t (per unit of R) and c (per unit of χ).
+// Which sum is which: derivatives along a (times b1, b2), t (per unit of R) and c (per unit of χ); those with
+// a 0, of E[y e] and along a times y, are 0 unless the intercept is free.
 enum MarginSum {
   kB1,
   kB2,
@@ -57,6 +59,14 @@ enum MarginSum {
   kH2,
   kHt,
   kHc,
+  kB0,
+  kB00,
+  kB01,
+  kB02,
+  kB0t,
+  kB0c,
+  kQ0,
+  kH0,
   kMarginSums
 };
 using MarginSums = std::array<double, kMarginSums>;
@@ -73,6 +83,8 @@ enum ErrorSum {
   kTrainingBy2,
   kTrainingByR,
   kTrainingByChi,
+  kErrorBy0,  // by the intercept
+  kTrainingBy0,
   kErrorSquares,  // mean of the squares of what the errors are means of
   kTrainingSquares,
   kErrorSums
@@ -97,9 +109,11 @@ struct ShrinkageSums {
 ShrinkageSums shrinkageSums(const RiskPoints& points, int batch, int draws, double chi);
 
 // E[κ b bᵀ] without the noise, E[κ s²], E[κ b], and E[κ b gap] for the gaps 1 − originᵀb; the weights are
-// κ = 1/(1 + s²χ), or 1/(s²χ) (`vanishing`).
+// κ = 1/(1 + s²χ), or 1/(s²χ) (`vanishing`). With a free intercept also E[κ], E[κ y], E[κ y b] and
+// E[κ y gap].
 struct PlaneSums {
   double b11, b12, b22, variance, b1, b2, gap1, gap2;
+  double one = 0.0, y = 0.0, y1 = 0.0, y2 = 0.0, yGap = 0.0;
 };
 PlaneSums planeSums(const RiskPoints& points, int batch, double chi, bool vanishing = false);
 

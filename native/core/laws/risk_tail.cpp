@@ -20,13 +20,14 @@
 #define PROMPT_ATTENTION_RISK_TAIL_MARGIN
 namespace prompt_attention {
 
-// The margin of a head at one (y, δ), ω ~ N(wᵀb + e₀χs², s²R²), b = y(A r + (1 − A) μ + t̃ e1); e₀χ is 0 for
-// the test error.
+// The margin of a head at one (y, δ), ω ~ N(wᵀb + y b0 + e₀χs², s²R²), b = y(A r + (1 − A) μ + t̃ e1); e₀χ is
+// 0 for the test error.
 struct TailMargin {
   PlaneVector relevant;    // y r
   PlaneVector irrelevant;  // y μ
   double y;
   PlaneVector w;
+  double intercept;  // y b0
   double R;
   double shift;        // e₀χ
   double slopeAtZero;  // e₀, or 0 for the test error
@@ -53,6 +54,7 @@ void addTailErrorsOf(const Pooled& pooled, int count, const TailMargin& margin, 
   auto by2 = zero;
   auto byR = zero;
   auto byShift = zero;
+  auto by0 = zero;
   for (size_t i = 0; i < static_cast<size_t>(count); i += lanes) {
     const auto A = hn::Load(d, pooled.relevantMass + i);
     const auto B = hn::Load(d, pooled.irrelevantMass + i);
@@ -64,8 +66,9 @@ void addTailErrorsOf(const Pooled& pooled, int count, const TailMargin& margin, 
     const auto s = hn::Sqrt(variance);
     const auto t = hn::Mul(s, constant(margin.R));
     const auto isNoisy = hn::Gt(t, zero);
-    const auto mean = hn::MulAdd(constant(margin.shift), variance,
-                                 hn::MulAdd(constant(margin.w.e1), b1, hn::Mul(constant(margin.w.e2), b2)));
+    const auto plane = hn::MulAdd(constant(margin.w.e1), b1, hn::Mul(constant(margin.w.e2), b2));
+    const auto mean =
+        hn::MulAdd(constant(margin.shift), variance, hn::Add(plane, constant(margin.intercept)));
     const auto certain = hn::IfThenElse(hn::Eq(mean, zero), zero, hn::CopySign(hn::Inf(d), mean));
     const auto z = hn::IfThenElse(isNoisy, hn::Div(mean, t), certain);
     const auto at = normalTailAndDensity(d, z);
@@ -76,11 +79,13 @@ void addTailErrorsOf(const Pooled& pooled, int count, const TailMargin& margin, 
     by2 = hn::NegMulAdd(density, b2, by2);
     byR = hn::MulAdd(hn::Mul(density, s), hn::IfThenElse(isNoisy, z, zero), byR);
     byShift = hn::NegMulAdd(density, variance, byShift);
+    by0 = hn::Sub(by0, density);
   }
   by[0] += hn::GetLane(hn::SumOfLanes(d, by1));
   by[1] += hn::GetLane(hn::SumOfLanes(d, by2));
   by[2] += hn::GetLane(hn::SumOfLanes(d, byR));
   by[3] += margin.slopeAtZero * hn::GetLane(hn::SumOfLanes(d, byShift));
+  by[4] += margin.y * hn::GetLane(hn::SumOfLanes(d, by0));
 }
 
 }  // namespace HWY_NAMESPACE
@@ -109,7 +114,7 @@ class StateErrors {
       : spec_(spec),
         workspace_(workspace),
         prompt_(spec.inverseTemperature * spec.mixture.contextVector()),
-        terms_(trainingTerms(spec.mixture)) {}
+        terms_(riskTerms(spec.mixture, spec.points.intercept)) {}
 
   int tokens() const { return spec_.mixture.irrelevantTokens(); }
   // The scores are c g, and t̃ is along e1: a negative τ has the sign of c.
@@ -123,8 +128,12 @@ class StateErrors {
               if (segment.testProbability == 0.0) return;
               for (const TailHead& head : spec_.heads) {
                 const PlaneVector w{head.state.w1, head.state.w2};
-                const Margin margin{
-                    term.y, dot(term.r, w), dot(term.mu, w), w.e1, noiseNorm(spec_.points, head.state), 0.0};
+                const Margin margin{term.y,
+                                    dot(term.r, w),
+                                    dot(term.mu, w),
+                                    w.e1,
+                                    noiseNorm(spec_.points, head.state),
+                                    -head.state.intercept};
                 addErrors(pooled, count, margin, head.probability * segment.testProbability, out);
               }
             });
@@ -144,6 +153,7 @@ class StateErrors {
                                   .irrelevant = term.observed * term.mu,
                                   .y = term.observed,
                                   .w = {head.state.w1, head.state.w2},
+                                  .intercept = term.observed * head.state.intercept,
                                   .R = noiseNorm(spec_.points, head.state),
                                   .shift = 0.0,
                                   .slopeAtZero = 0.0,

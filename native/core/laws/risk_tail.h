@@ -19,8 +19,8 @@
 
 namespace prompt_attention {
 
-// Derivatives of an error by w1, w2, R and χ.
-using StateSlopes = std::array<double, 4>;
+// Derivatives of an error by w1, w2, R, χ and the intercept.
+using StateSlopes = std::array<double, 5>;
 
 // A mean, and how far it can be trusted.
 struct TailMean {

@@ -235,6 +235,7 @@ TrialStatus solveDirectly(FeatureSource& features, const HeadOptions& options,
                           KnownPromptMetrics& metrics) {
   const HeadOutcome outcome = fitHead(features, options, workspace.head, workspace.w.data(), cancelled);
   record(metrics.solver, outcome.solver);
+  metrics.intercept = outcome.intercept;
   if (outcome.solver == HeadSolver::kOrthogonal && metrics.fallback == 0.0)
     record(metrics.fallback, Fallback::kIllConditioned);
   return outcome.status;
@@ -261,8 +262,8 @@ TrialStatus solveProjected(const KnownPromptSpec& spec, uint64_t trial, const st
   }
   // With noise that has been looked at, that noise: those who fail are not typical.
   const bool completes = tried && !lazy.isHopeless;
-  const MemoryHold hold(isAuto ? spec.memory.get() : nullptr, headBytes(spec.head.kind, spec.examples, d) +
-                                                                  (completes ? completionBytes(spec) : 0.0));
+  const MemoryHold hold(isAuto ? spec.memory.get() : nullptr,
+                        headBytes(spec.head, spec.examples, d) + (completes ? completionBytes(spec) : 0.0));
   if (!hold) return TrialStatus::kNotConverged;
   HeadOptions options = spec.head;
   // Large ones already run one at a time.
@@ -311,14 +312,14 @@ double knownPromptBytes(const KnownPromptSpec& spec) {
   const double example = spec.method == Method::kDense ? DenseExample::bytes(spec.mixture) : 0.0;
   if (spec.method == Method::kProjected && isSum(spec.head.kind)) return 0.0;
   if (spec.method == Method::kProjected && spec.solver != Solver::kDirect) return lazyHeadBytes(spec);
-  return example + headBytes(spec.head.kind, spec.examples, spec.mixture.dimension);
+  return example + headBytes(spec.head, spec.examples, spec.mixture.dimension);
 }
 
 TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
                                 const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
                                 KnownPromptMetrics& metrics) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-  metrics = {kNone, kNone, kNone, 0.0, 0.0, {kNone, kNone, 0.0}, 0.0, 0.0};
+  metrics = {kNone, kNone, kNone, 0.0, 0.0, {kNone, kNone, 0.0}, 0.0, 0.0, 0.0};
   const int d = spec.mixture.dimension;
   const PlaneVector prompt = spec.inverseTemperature * spec.mixture.contextVector();
   const bool weighted = spec.head.kind == HeadKind::kWeightedAveraging;
@@ -341,8 +342,8 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
     if (weighted) w[0] = 0.0;
     head = inFrame(w.data(), d);
     if (!spec.mixture.isGaussian()) {
-      const TestError test = countedTestError(spec.mixture, q, w.data(), 0.0, spec.key, trial, spec.testDraws,
-                                              cancelled, workspace.example);
+      const TestError test = countedTestError(spec.mixture, q, w.data(), metrics.intercept, spec.key, trial,
+                                              spec.testDraws, cancelled, workspace.example);
       metrics.error = test.error;
       metrics.relevantAttention = test.relevantAttention;
       metrics.headNorm = std::sqrt(dot(w.data(), w.data(), d));
@@ -355,6 +356,7 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
   readout.prompt = prompt;
   readout.promptNorm = std::abs(prompt.e1);
   readout.head = head.inPlane;
+  readout.intercept = metrics.intercept;
   readout.headAlongPrompt = prompt.e1 < 0.0 ? -head.inPlane.e1 : head.inPlane.e1;
   readout.headOrthogonal = prompt.e1 == 0.0 ? norm : std::hypot(head.inPlane.e2, head.rest);
   const TestError test =

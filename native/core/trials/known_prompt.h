@@ -79,6 +79,7 @@ struct KnownPromptMetrics {
   TestAccuracy test;  // of the error
   double solver;      // HeadSolver
   double fallback;    // Fallback
+  double intercept;   // b: predictions are sign(f − b); 0 unless it is free
 };
 
 // Scratch of one thread, kept over trials.
