@@ -1,4 +1,4 @@
-import { OptionRangeError } from '../base/errors.js';
+import { OptionRangeError, OptionTypeError } from '../base/errors.js';
 import { type Figure, figure } from '../report/figures/from-code.js';
 import { optionLabel } from '../report/labels.js';
 import type { SimulatedComplexity } from './index.js';
@@ -7,8 +7,9 @@ import type { SimulatedComplexity } from './index.js';
  * A figure of {@link sampleComplexity}: n with its intervals against a factor on logarithmic axes, one series for every combination of the
  * others, and the law where there is one. Cells without an n are left out.
  *
+ * @param result What was found.
  * @param along The factor of the horizontal axis. Default: the one with the most levels, of those that are positive numbers.
- * @throws {@link OptionRangeError} if there is no such factor, or no cell with an n.
+ * @throws {@link OptionTypeError} if it is no result; {@link OptionRangeError} if there is no such factor, or no cell with an n.
  * @example
  * ```ts
  * import { study } from 'prompt-attention';
@@ -20,7 +21,9 @@ import type { SimulatedComplexity } from './index.js';
  * const svg = await study.complexityFigure(result).svg();
  * ```
  */
-export function complexityFigure({ cells, exponents, targetError }: SimulatedComplexity, along?: string): Figure {
+export function complexityFigure(result: SimulatedComplexity, along?: string): Figure {
+  if (!Array.isArray(result?.cells)) throw new OptionTypeError('result', 'a result of study.sampleComplexity', result);
+  const { cells, exponents, targetError } = result;
   const levels = new Map<string, Set<unknown>>();
   for (const { factors } of cells)
     for (const [path, level] of Object.entries(factors)) levels.set(path, (levels.get(path) ?? new Set()).add(level));
