@@ -34,20 +34,31 @@ function packageRoot(): string | undefined {
   }
 }
 
+/** The package that carries the addon for a platform; undefined where there is none. */
+function carrierOf(platform: string): string | undefined {
+  if (platform !== 'linux-x64' && platform !== 'linux-arm64') return undefined;
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return header?.glibcVersionRuntime === undefined ? undefined : `@prompt-attention/${platform}-gnu`;
+}
+
 /** What to do about the failures. */
-function adviceOn(failures: readonly unknown[], root: string): string {
+function adviceOn(failures: readonly unknown[], root: string, platform: string): string {
   const forbidden = failures.find(
     (failure) =>
       (failure as { code?: unknown } | null)?.code === 'ERR_DLOPEN_DISABLED' || /ffi access/i.test(reasonOf(failure)),
   );
-  if (forbidden === undefined) {
-    const requirements = join(root, 'native', 'requirements.txt');
-    const needs = existsSync(requirements) ? readFileSync(requirements, 'utf8').trimEnd() : 'The package is not whole.';
-    return `${needs}\nThen: npx prompt-attention build (in a checkout: npm run build:native)`;
-  }
-  return 'deno' in process.versions
-    ? 'Deno must be allowed to load it: --allow-ffi'
-    : 'Node is told not to load addons: leave out --no-addons; with --permission add --allow-addons and --allow-fs-read for this folder';
+  if (forbidden !== undefined)
+    return 'deno' in process.versions
+      ? 'Deno must be allowed to load it: --allow-ffi'
+      : 'Node is told not to load addons: leave out --no-addons; with --permission add --allow-addons and --allow-fs-read for this folder';
+  const requirements = join(root, 'native', 'requirements.txt');
+  const needs = existsSync(requirements) ? readFileSync(requirements, 'utf8').trimEnd() : 'The package is not whole.';
+  const carrier = carrierOf(platform);
+  if (carrier === undefined) return `There is no addon ready for this platform. ${needs}`;
+  return (
+    `${carrier} is an optional dependency: it is left out by --omit=optional, and by a lock file or folder of node_modules that was ` +
+    `made on another platform. Install again without these, or build the addon. ${needs}`
+  );
 }
 
 const kBlasThreads = 'OPENBLAS_NUM_THREADS';
@@ -79,18 +90,16 @@ function fromBuild(root: string, folder: readonly string[]): unknown {
 }
 
 /**
- * What the package carries for a platform. Tools that look for the files of a program (Next, @vercel/nft) follow literal paths only, also
- * to Highway, which lies beside the addon for the loader of the system.
+ * What the package of a platform carries. Tools that look for the files of a program (Next, @vercel/nft) follow literal names only; with
+ * an addon they take the libraries beside it.
  */
 function fromPackage(platform: string): unknown {
   const require = createRequire(import.meta.url);
   switch (platform) {
     case 'linux-x64':
-      void new URL('../../prebuilds/linux-x64/libhwy.so.1', import.meta.url);
-      return require('../../prebuilds/linux-x64/prompt_attention.node');
+      return require('@prompt-attention/linux-x64-gnu/prompt_attention.node');
     case 'linux-arm64':
-      void new URL('../../prebuilds/linux-arm64/libhwy.so.1', import.meta.url);
-      return require('../../prebuilds/linux-arm64/prompt_attention.node');
+      return require('@prompt-attention/linux-arm64-gnu/prompt_attention.node');
     default:
       throw new Error('there is none for this platform');
   }
@@ -113,20 +122,20 @@ export function loadAddon(): unknown {
   const tried: string[] = [];
   const platform = `${process.platform}-${process.arch}`;
   const places = [
-    ...kBuilds.map((folder) => ({ folder, load: () => fromBuild(root, folder) })),
-    { folder: ['prebuilds', platform], load: () => fromPackage(platform) },
+    ...kBuilds.map((folder) => ({ place: folder.join('/'), load: () => fromBuild(root, folder) })),
+    { place: `@prompt-attention/${platform}-gnu`, load: () => fromPackage(platform) },
   ];
-  for (const { folder, load } of places) {
+  for (const { place, load } of places) {
     try {
       return withOneBlasThread(load);
     } catch (error) {
       failures.push(error);
-      tried.push(`  ${folder.join('/')}/prompt_attention.node: ${reasonOf(error)}`);
+      tried.push(`  ${place}/prompt_attention.node: ${reasonOf(error)}`);
     }
   }
   throw new NativeError(
     `The native addon of prompt-attention could not be loaded on ${platform} with Node ` +
-      `${process.versions.node}. Tried in ${root}\n${tried.join('\n')}\n${adviceOn(failures, root)}`,
+      `${process.versions.node}. Tried in ${root}\n${tried.join('\n')}\n${adviceOn(failures, root, platform)}`,
     { cause: new AggregateError(failures) },
   );
 }
