@@ -38,24 +38,46 @@ const color = {
   field: 'ratio',
   type: 'nominal',
   scale: { domain: ratios, range: ['#D55E00', '#0072B2', '#009E73'] },
-  legend: { title: null, orient: 'bottom', labelFontSize: 13, symbolSize: 110 },
+  legend: { title: null, orient: 'bottom' },
 };
+const shape = {
+  field: 'ratio',
+  type: 'nominal',
+  scale: { domain: ratios, range: ['circle', 'square', 'triangle-up'] },
+};
+const rates = [...new Set(points.map(({ rate }) => rate))];
 const strokeDash = {
   field: 'rate',
   type: 'nominal',
-  // The symbols of lines with points do not show dashes, so the names say which is which.
-  legend: { title: null, orient: 'bottom', labelFontSize: 13, symbolType: 'stroke', symbolSize: 20 },
+  scale: {
+    domain: rates,
+    range: [
+      [1, 0],
+      [5, 4],
+    ],
+  },
+  legend: { title: null, orient: 'bottom', symbolType: 'stroke', symbolSize: 600, symbolStrokeColor: '#888' },
 };
 const panel = ([field, title, scale]) => ({
   width: 330,
   height: 230,
-  mark: { type: 'line', point: { size: 28 }, strokeWidth: 1.8 },
   encoding: {
-    x: { field: 'steps', type: 'quantitative', scale: { type: 'log', base: 2 }, axis: { title: 'steps' } },
-    y: { field, type: 'quantitative', scale, axis: { title } },
+    x: {
+      field: 'steps',
+      type: 'quantitative',
+      scale: { type: 'log', base: 2, padding: 14 },
+      axis: { title: 'steps (logarithmic scale)', values: [1, 2, 4, 8, 16, 32, 64, 128, 256], grid: false },
+    },
+    y: { field, type: 'quantitative', scale, axis: { title, ...(scale.type === 'log' ? { format: '~g' } : {}) } },
     color,
-    strokeDash,
   },
+  layer: [
+    { mark: { type: 'line', strokeWidth: 1.8 }, encoding: { strokeDash } },
+    {
+      mark: { type: 'point', filled: true, size: 45, opacity: 1, stroke: 'white', strokeWidth: 0.75 },
+      encoding: { shape, detail: { field: 'rate' } },
+    },
+  ],
 });
 const logarithmic = { type: 'log' };
 const panels = [
@@ -70,6 +92,19 @@ const view = new View(
       background: 'white',
       padding: 12,
       data: { values: drawn },
+      config: {
+        font: 'Helvetica, Arial, sans-serif',
+        axis: {
+          labelFontSize: 12,
+          titleFontSize: 13,
+          titleFontWeight: 'normal',
+          titlePadding: 10,
+          gridColor: '#e6e6e6',
+        },
+        // Nothing is cut off.
+        legend: { labelFontSize: 12, labelLimit: 0, symbolSize: 80 },
+        view: { stroke: '#888888' },
+      },
       title: { text: 'Joint training of prompt and head on the same examples', anchor: 'start', fontSize: 15 },
       vconcat: [{ hconcat: panels.slice(0, 2) }, { hconcat: panels.slice(2) }],
     }).spec,

@@ -18,7 +18,7 @@ export {
   StudyError,
 } from './base/errors.js';
 export type { JobOptions } from './base/job.js';
-export type { SimulationMethod } from './base/kind.js';
+export type { HeadSolver, SimulationMethod } from './base/kind.js';
 export { type MachineLimits, type MeasureLimitsOptions, measureLimits } from './base/limits.js';
 export * as cluster from './cluster/index.js';
 export {
@@ -32,10 +32,8 @@ export {
   type ExperimentDefinition,
   type TrialRandom,
 } from './experiments/custom.js';
-export type { Experiment } from './experiments/experiment.js';
 export type { GradientDescentExperiment } from './experiments/gradient-descent.js';
 export type { KnownPromptExperiment } from './experiments/known-prompt.js';
-export type { HeadSolver } from './experiments/solver.js';
 export type { ThreeStepExperiment } from './experiments/three-step.js';
 export type {
   AveragingHead,
@@ -45,15 +43,11 @@ export type {
   LogisticHead,
   WeightedAveragingHead,
 } from './heads/head.js';
-export type {
-  CountedTrainingOptions,
-  ImageBagExperiment,
-  ImageExperiment,
-  ImageRiskExperiment,
-  ImageTrainingOptions,
-  ImageTransferExperiment,
-  TransferMethod,
-} from './images/experiment-options.js';
+export type { ImageBagExperiment } from './images/experiments/bag.js';
+export type { ImageExperiment } from './images/experiments/kinds.js';
+export type { CountedTrainingOptions, ImageTrainingOptions } from './images/experiments/options.js';
+export type { ImageRiskExperiment } from './images/experiments/risk.js';
+export type { ImageTransferExperiment, TransferMethod } from './images/experiments/transfer.js';
 export * as images from './images/index.js';
 export { type Examples, type SampleExamplesOptions, sampleExamples } from './mixture/examples.js';
 export {
@@ -68,6 +62,7 @@ export * from './models/index.js';
 export type { FigureCurve, FigureRecord, FigureSource } from './report/figures/figure-source.js';
 export { type Figure, type FigureOptions, type FigureScale, figure } from './report/figures/from-code.js';
 export * as risk from './risk/index.js';
+export type { Experiment } from './simulation/kinds.js';
 export {
   type Simulation,
   type SimulationOptions,

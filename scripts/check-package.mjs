@@ -51,7 +51,7 @@ const kContents = {
     /^LICENSE$/,
     /^THIRD-PARTY-LICENSES\.txt$/,
     /^dist\/([\w-]+\/)*[\w-]+\.(js|d\.ts)$/,
-    /^examples\/[\w-]+\.(yaml|mjs|sbatch|service)$/,
+    /^examples\/[\w-]+\.(yaml|mjs|ipynb|sbatch|service)$/,
     // What a build from source needs.
     /^scripts\/build-addon\.mjs$/,
     /^CMakeLists\.txt$/,

@@ -52,6 +52,13 @@ export const figures = [
     seconds: 2,
   },
   {
+    name: 'phase-diagram',
+    makes: ['docs/phase-diagram.svg'],
+    from: ['examples/phase-diagram.yaml'],
+    commands: runOf('phase-diagram'),
+    seconds: 26,
+  },
+  {
     name: 'limits',
     makes: ['docs/limits.svg'],
     from: ['examples/limits.mjs'],

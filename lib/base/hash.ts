@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 
-/** Options of a mixture that came later: with 0 the numbers are those from before. */
-const kZeroIsAbsent: ReadonlySet<string> = new Set(['labelNoise', 'relevantNoiseLevel']);
+/** Whether an option is part of a key; by default every one is. */
+export type IsKept = (name: string, option: unknown) => boolean;
 
-/** JSON with sorted keys, so that equal values have equal text. Values must be plain JSON. */
-export function canonicalJson(value: unknown): string {
+/** JSON with sorted keys, so that equal values have equal text. Values must be plain JSON; options that are not kept are left out. */
+export function canonicalJson(value: unknown, isKept: IsKept = () => true): string {
   return JSON.stringify(value, (_key, part: unknown) =>
     part !== null && typeof part === 'object' && !Array.isArray(part)
       ? Object.fromEntries(
           Object.entries(part)
-            .filter(([name, option]) => option !== 0 || !kZeroIsAbsent.has(name))
+            .filter(([name, option]) => isKept(name, option))
             .sort(([a], [b]) => (a < b ? -1 : 1)),
         )
       : part,
@@ -17,7 +17,7 @@ export function canonicalJson(value: unknown): string {
 }
 
 /** First 128 bits of the SHA-256 of the canonical JSON of `value`, as four little-endian words. */
-export function hashKey(value: unknown): Uint32Array {
-  const digest = createHash('sha256').update(canonicalJson(value)).digest();
+export function hashKey(value: unknown, isKept?: IsKept): Uint32Array {
+  const digest = createHash('sha256').update(canonicalJson(value, isKept)).digest();
   return Uint32Array.from({ length: 4 }, (_, word) => digest.readUInt32LE(4 * word));
 }

@@ -73,3 +73,20 @@ export async function allFinished<Result>(work: readonly Promise<Result>[]): Pro
     return outcome.value;
   });
 }
+
+/**
+ * `tasks` with `lanes` of them under way at a time, results in their order. Unlike with p-limit or p-map nothing goes on after the promise
+ * is rejected: {@link allFinished}.
+ */
+export async function inLanes<Result>(
+  lanes: number,
+  tasks: readonly (() => Promise<Result>)[],
+): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  let next = 0;
+  const lane = async () => {
+    for (let i = next++; i < tasks.length; i = next++) results[i] = await (tasks[i] as () => Promise<Result>)();
+  };
+  await allFinished(Array.from({ length: Math.min(lanes, tasks.length) }, lane));
+  return results;
+}

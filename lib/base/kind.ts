@@ -1,7 +1,16 @@
+import type { z } from 'zod';
 import type { OwnFloat64Array, OwnUint8Array } from './arrays.js';
+import type { MetricName } from './metrics.js';
 
 /** `'projected'`: exact in distribution, with noise drawn only where it is looked at. `'dense'`: every token is drawn. */
 export type SimulationMethod = 'projected' | 'dense';
+
+/**
+ * `'direct'`: factorises the Gram matrix of the features, or the features themselves where that is too ill-conditioned.
+ * `'iterative'`: conjugate gradients on lazily drawn noise; chosen by `'auto'`, a trial for which they are predicted to take
+ * too long, or that they do not solve, is solved directly.
+ */
+export type HeadSolver = 'direct' | 'iterative';
 
 /** Which trials of an experiment to run, and how. */
 export interface TrialRequest {
@@ -16,6 +25,11 @@ export interface TrialRequest {
   readonly onProgress?: ((completed: number) => void) | undefined;
 }
 
+/** A request with the key that its random numbers are drawn under. */
+export interface KeyedTrialRequest extends TrialRequest {
+  readonly cellKey: Uint32Array;
+}
+
 /** Raw results of consecutive trials. */
 export interface TrialResults {
   /** One array per metric, `error` among them, with one number per trial. */
@@ -26,6 +40,8 @@ export interface TrialResults {
   readonly status: OwnUint8Array;
   /** How well the test error of each trial is known; absent where it is measured on a fixed set of examples. */
   readonly testError?: TrialAccuracy | undefined;
+  /** How the heads were to be found; known prompt only, where there is something to solve. */
+  readonly solver?: HeadSolver | undefined;
   /** Codes of what found the head of each trial, and of why it was not the first choice; known prompt only. */
   readonly solverUsed?: OwnUint8Array | undefined;
   readonly solverFallback?: OwnUint8Array | undefined;
@@ -64,27 +80,34 @@ export interface LawOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** What an experiment of one kind says of its random numbers and of its method. */
-export interface KindRules<Resolved> {
+/**
+ * One kind of experiment: all that the package has to know about it. `lib/simulation/kinds.ts` lists them; the union of experiments, errors,
+ * keys of random numbers, what the command line offers, tests and the table of docs/model.md are read from there.
+ */
+export interface ExperimentKind<Given, Resolved, Metric extends string = MetricName> {
+  /** Validates an experiment and fills in the defaults. */
+  readonly schema: z.ZodType<Resolved>;
+  /** An experiment of the kind, as small as one can be. */
+  readonly example: Given;
   /**
    * Options that name a method and stay out of the key of random numbers, as `kind` does: what they name is compared on common random
    * numbers.
    */
-  readonly methodOptions: readonly (keyof Resolved)[];
+  readonly methodOptions: readonly (keyof Resolved & string)[];
   /** Why an experiment has no projected method, to be put behind `'dense'`; undefined if it has one. */
   whyDense(experiment: Resolved): string | undefined;
-}
-
-/** What the rest of the package has to know about one kind of experiment. */
-export interface ExperimentKind<Resolved> {
   /** Names of the metrics of a trial, `error` first. */
-  metrics(experiment: Resolved, method: SimulationMethod): readonly string[];
+  metrics(experiment: Resolved, method: SimulationMethod): readonly ('error' | Metric)[];
   /** Steps taken before each record of a path; empty if the experiment records none. */
   recordedSteps(experiment: Resolved): OwnFloat64Array;
-  /** Run trials. They depend on the seed, the experiment and their indices only. */
-  simulate(experiment: Resolved, request: TrialRequest): Promise<TrialResults>;
+  /** Whether the test error of a trial is a share of fresh examples, which many errors must be seen for. */
+  isCounted(experiment: Resolved): boolean;
+  /** Run trials. They depend on the seed, the key and their indices only. */
+  simulate(experiment: Resolved, request: KeyedTrialRequest): Promise<TrialResults>;
   /** What the law of the experiment says of the metrics it covers, `error` among them; null where there is no law. */
   theory(experiment: Resolved, options: LawOptions): Promise<Readonly<Record<string, Estimate>> | null>;
+  /** The function of `risk` that takes an experiment as it is, for `prompt-attention risk`; undefined if there is none. */
+  readonly risk: 'knownPrompt' | 'threeStep' | 'gradientDescent' | undefined;
 }
 
 /** The test error of a law, with what the law says of how well it is known. */

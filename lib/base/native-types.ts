@@ -176,10 +176,13 @@ export interface NativeEngineInfo {
   readonly cpuSimd: string;
 }
 
+/** Models whose attention is one vector per example, as the core's list has them. */
+export const kVectorModels = ['prompt-attention', 'linear-attention', 'mean-pooling'] as const;
+
 /** A model as the addon takes it; self-attention and the tuned layer are both matrix attention. */
 export type NativeModel =
   | {
-      readonly kind: 'prompt-attention' | 'linear-attention' | 'mean-pooling';
+      readonly kind: (typeof kVectorModels)[number];
       readonly tokens: number;
       readonly dimension: number;
     }

@@ -37,18 +37,18 @@ function isAbortSignal(value: unknown): boolean {
   );
 }
 
-/** Options that every call on the addon's threads may have. */
 export const functionOf = <Kind extends (...parameters: never[]) => unknown>(expected = 'a function') =>
   z.custom<Kind>((value) => typeof value === 'function', { error: expected });
+/** Options that every call on the addon's threads may have. */
 export const abortSignal = z.custom<AbortSignal>(isAbortSignal, { error: 'an AbortSignal' }).optional();
 export const threadCount = integerFrom(1, 1024).optional();
 
-/** Where something is written. */
 /** What names a study, its file or an experiment. */
 export const kPlainName = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 export const plainName = z
   .string({ error: 'a text' })
   .regex(kPlainName, { error: "letters, digits, '.', '_' and '-', beginning with a letter or digit" });
+/** Where something is written. */
 export const filePath = z.string({ error: 'the path of a file' }).min(1, { error: 'the path of a file' });
 
 /** Where a result file is written: not the names that stand for other places elsewhere. */

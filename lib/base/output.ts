@@ -7,6 +7,7 @@ import { StoreError } from './errors.js';
 
 /** What the process has open already: it is written to as it is, never replaced. */
 const kOpenFile = /^\/(dev\/(stdin|stdout|stderr|fd\/\d+)|proc\/[^/]+\/(task\/\d+\/)?fd\/\d+)$/;
+const kNoRoom = /^E(NOSPC|DQUOT|FBIG)$/;
 /** As many links as Linux follows. */
 const kMostLinks = 40;
 
@@ -32,11 +33,19 @@ export function isStream(path: string): boolean {
   return status !== undefined && !status.isFile() && !status.isDirectory();
 }
 
+/** What an error of the system while `out` is written means: that there is no room for it, or the error itself. */
+export function outputError(out: string, cause: unknown): unknown {
+  const { code } = cause as { code?: unknown };
+  return typeof code === 'string' && kNoRoom.test(code)
+    ? new StoreError(`${out}: cannot be written (${code}: is the disk full, or a quota reached?)`, { cause })
+    : cause;
+}
+
 /**
  * Write a file that is complete or as it was before: `write` gets the path of a new file, which then takes the place of `out`. Where `out`
  * is a symbolic link it is what it leads to that is replaced; a device or a pipe gets the contents, after everything that it has got.
  *
- * @throws {@link StoreError} if `out` is a directory or its directory does not exist.
+ * @throws {@link StoreError} if `out` is a directory or its directory does not exist, or if there is no room.
  */
 export async function writeOutput(out: string, write: (file: string) => Promise<void>): Promise<void> {
   const target = followLinks(out);
@@ -59,6 +68,8 @@ export async function writeOutput(out: string, write: (file: string) => Promise<
   try {
     await write(unfinished);
     await rename(unfinished, target);
+  } catch (error) {
+    throw outputError(out, error);
   } finally {
     await rm(unfinished, { force: true });
   }

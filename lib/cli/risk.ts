@@ -8,18 +8,16 @@ interface RiskFlags {
   readonly seed?: string;
 }
 
-/** The law of each kind of experiment; each validates its own options. */
-const kLaws: Readonly<Record<string, () => Promise<(options: never) => Promise<object>>>> = {
-  'known-prompt': async () => (await import('../risk/known-prompt.js')).knownPrompt,
-  'gradient-descent': async () => (await import('../extrapolation/gradient-descent.js')).gradientDescent,
-  'three-step': async () => (await import('../risk/three-step.js')).threeStep,
-};
-
+/** The function of `risk` that takes an experiment of a kind; it validates its own options. */
 async function lawOf(kind: unknown): Promise<(options: never) => Promise<object>> {
-  const load = typeof kind === 'string' && Object.hasOwn(kLaws, kind) ? kLaws[kind] : undefined;
-  if (load !== undefined) return load();
-  const kinds = Object.keys(kLaws).map((name) => `'${name}'`);
-  throw new OptionRangeError('kind', `one of ${kinds.join(', ')}`, kind);
+  const [{ kKinds }, risk] = await Promise.all([import('../simulation/kinds.js'), import('../risk/index.js')]);
+  const laws = Object.entries(kKinds).flatMap(([name, entry]) =>
+    entry.risk === undefined ? [] : [[name, risk[entry.risk]] as const],
+  );
+  const law = laws.find(([name]) => name === kind)?.[1];
+  if (law === undefined)
+    throw new OptionRangeError('kind', `one of ${laws.map(([name]) => `'${name}'`).join(', ')}`, kind);
+  return law;
 }
 
 /** `prompt-attention risk EXPERIMENT`. */

@@ -42,9 +42,24 @@ export interface SqlRunner {
   executeSql(text: string, values: unknown[]): Promise<{ rows: unknown[] }>;
 }
 
+/** The clock of the server, which all who share it go by: those of their machines may differ. */
+export class ServerClock {
+  private ahead = 0;
+
+  /** The server says that it is so many seconds after 1970. */
+  set(seconds: number): void {
+    this.ahead = 1000 * seconds - Date.now();
+  }
+
+  /** Milliseconds since 1970. */
+  readonly now = (): number => Date.now() + this.ahead;
+}
+
 /** An open connection to the database of a cluster. */
 export interface ClusterConnection {
   readonly store: StudyStore;
+  /** Set when the tables are looked at, and by workers every few seconds. */
+  readonly clock: ServerClock;
   readonly runner: SqlRunner;
   /** Runs `work` in one transaction of the store, the job engine's statements included. */
   transaction<Result>(
@@ -76,11 +91,14 @@ export async function announceJobs(runner: SqlRunner): Promise<void> {
   await runner.executeSql(`select pg_notify('${kChannel}', '')`, []);
 }
 
+/** A connection of the pool; rejects also where the driver throws, as for a file of certificates that is not there. */
+const connectIn = async (pool: Pool): Promise<PoolClient> => pool.connect();
+
 /** Statements outside of a transaction. */
 function runnerOnPool(pool: Pool, failed: (cause: unknown) => StoreError): SqlRunner {
   return {
     executeSql: async (text, values = []) => {
-      const client = await pool.connect().catch((error) => Promise.reject(failed(error)));
+      const client = await connectIn(pool).catch((error) => Promise.reject(failed(error)));
       try {
         const { rows } = await client.query(text, values as unknown[]);
         client.release();
@@ -147,10 +165,12 @@ export async function connectCluster(url: string, purpose: keyof typeof kLimits 
   });
   const listeners = new Set<() => void>();
   const database = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) }).withSchema(kSchema);
+  const clock = new ServerClock();
   const store = new StudyStore({
     database,
     blob: 'bytea',
     where,
+    now: clock.now,
     reasonOf,
     close: async () => {
       for (const end of listeners) end();
@@ -160,6 +180,7 @@ export async function connectCluster(url: string, purpose: keyof typeof kLimits 
   const failed = (cause: unknown) => new StoreError(`${where}: ${reasonOf(cause)}`, { cause });
   return {
     store,
+    clock,
     runner: runnerOnPool(pool, failed),
     transaction: (work) => store.transaction((inside, transaction) => work(inside, runnerOn(transaction), transaction)),
     exclusively: (work) =>
@@ -169,7 +190,7 @@ export async function connectCluster(url: string, purpose: keyof typeof kLimits 
       }),
     async listen(onJobs) {
       try {
-        return await listenOn(await pool.connect(), onJobs, listeners);
+        return await listenOn(await connectIn(pool), onJobs, listeners);
       } catch (error) {
         throw failed(error);
       }

@@ -53,10 +53,11 @@ export class Presence {
       `insert into ${kSchema}.worker (id, host, process, engine, package, threads, jobs, trials, refusal)
        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
        on conflict (id) do update set seen = now(), jobs = excluded.jobs, trials = excluded.trials, refusal = excluded.refusal
-       returning (select max(version) from ${kSchema}.version) as version`,
+       returning (select max(version) from ${kSchema}.version) as version, extract(epoch from clock_timestamp())::float8 as now`,
       [...values, this.jobs, this.trials, this.refusal ?? null],
     );
-    const present = (rows[0] as { version: number }).version;
+    const { version: present, now } = rows[0] as { version: number; now: number };
+    this.connection.clock.set(now);
     if (present !== kSchemaVersion) this.failure = versionError(this.connection.store.where, present);
     this.onBeat();
   }

@@ -19,7 +19,23 @@ const kReasons: Readonly<Record<string, string>> = {
   '57P02': 'the server crashed',
   '57P03': 'the server is starting or stopping',
   '25006': 'the server is read-only',
+  ERR_TLS_CERT_ALTNAME_INVALID: "the server's certificate is for another host",
+  CERT_HAS_EXPIRED: "the server's certificate has expired, or the clock of this machine is ahead",
+  CERT_NOT_YET_VALID: "the server's certificate is not valid yet, or the clock of this machine is behind",
 };
+
+const kPoolerSetting =
+  'a pooler that stands before the server refuses a setting; tell it ignore_startup_parameters = ' +
+  'statement_timeout,idle_in_transaction_session_timeout';
+const kUnknownAuthority =
+  "the server's certificate is of an authority that is not known here; name the file of its certificate by sslrootcert=FILE in the address";
+/** What the driver, or the server within a code of many uses, says: these go before the codes. */
+const kMessages: readonly (readonly [RegExp, string])[] = [
+  [/, no encryption$|, SSL off$/, 'the server refuses the user without TLS; add ?sslmode=verify-full to the address'],
+  [/^The server does not support SSL connections$/, 'the server has no TLS, which the address asks for (sslmode)'],
+  [/self-signed certificate|unable to (verify the first|get (local )?issuer) certificate/, kUnknownAuthority],
+  [/^unsupported startup parameter/, kPoolerSetting],
+];
 
 /** Codes of errors that go away by themselves, or when the operator of the server has done something. */
 const kPassing = new Set([
@@ -91,7 +107,8 @@ export function reasonOf(error: unknown): string {
   const message = String((error as Error).message).split('\n', 1)[0] ?? '';
   if (code === '42501')
     return `${message}; the owner of the tables grants what a user needs with prompt-attention cluster migrate`;
-  return kReasons[code] ?? message;
+  const [, reason] = kMessages.find(([pattern]) => pattern.test(message)) ?? [];
+  return reason ?? kReasons[code] ?? message;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { StoreError } from '../base/errors.js';
-import { type ClusterConnection, kSchema, type SqlRunner } from './connection.js';
+import { type ClusterConnection, kSchema, type ServerClock, type SqlRunner } from './connection.js';
 import { installQueues, kQueueSchema } from './queue.js';
 
 /**
@@ -33,13 +33,15 @@ const kSteps: Readonly<Record<number, readonly string[]>> = {
   ],
 };
 
-/** The version of the tables there; 0 if there are none. */
-export async function schemaVersion(runner: SqlRunner): Promise<number> {
+/** The version of the tables there; 0 if there are none. Sets `clock`. */
+export async function schemaVersion(runner: SqlRunner, clock?: ServerClock): Promise<number> {
   const { rows } = await runner.executeSql(
-    `select to_regclass('${kSchema}.study') is not null as tables, to_regclass('${kSchema}.version') is not null as versioned`,
+    `select to_regclass('${kSchema}.study') is not null as tables, to_regclass('${kSchema}.version') is not null as versioned,
+     extract(epoch from clock_timestamp())::float8 as now`,
     [],
   );
-  const { tables, versioned } = rows[0] as { tables: boolean; versioned: boolean };
+  const { tables, versioned, now } = rows[0] as { tables: boolean; versioned: boolean; now: number };
+  clock?.set(now);
   if (!tables) return 0;
   if (!versioned) return 1;
   const found = await runner.executeSql(`select max(version) as version from ${kSchema}.version`, []);

@@ -31,7 +31,7 @@ export async function withCluster<Result>(
 ): Promise<Result> {
   const connection = await connectCluster(url, onMaintenanceError ? 'worker' : 'other');
   try {
-    const version = await schemaVersion(connection.runner);
+    const version = await schemaVersion(connection.runner, connection.clock);
     if (version === 0 && makeTables) await migrateSchema(connection, engineInfo().version);
     else if (version === 0 && withoutTables !== undefined) return withoutTables;
     else if (version !== kSchemaVersion) throw versionError(connection.store.where, version);

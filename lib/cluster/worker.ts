@@ -234,7 +234,8 @@ class Worker {
   }
 
   private async runOf({ id }: StudyHeader): Promise<StudyRun> {
-    const run = this.runs.get(id) ?? (await beginRun(null));
+    const started = new Date(this.connection.clock.now()).toISOString();
+    const run = this.runs.get(id) ?? { ...(await beginRun(null)), started };
     this.runs.set(id, run);
     return run;
   }

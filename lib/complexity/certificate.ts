@@ -1,5 +1,5 @@
 import { sampleStandardDeviation } from 'simple-statistics';
-import type { Experiment } from '../experiments/experiment.js';
+import type { Experiment } from '../simulation/kinds.js';
 import { simulate } from '../simulation/simulate.js';
 
 /** Options of a check by simulation. */

@@ -12,11 +12,11 @@ import {
   seedSchema,
   threadCount,
 } from '../base/options.js';
-import { parseExperiment } from '../experiments/experiment.js';
 import type { GradientDescentExperiment } from '../experiments/gradient-descent.js';
 import type { KnownPromptExperiment } from '../experiments/known-prompt.js';
 import type { ThreeStepExperiment } from '../experiments/three-step.js';
 import type { ContextualMixture } from '../mixture/mixture.js';
+import { parseExperiment } from '../simulation/kinds.js';
 import { checkVaryingOptions, type FactorValue, withOption } from '../study/definition/factors.js';
 import { type LevelRange, levelsSchema } from '../study/definition/levels.js';
 import { type FittedExponent, fitExponents } from './exponents.js';

@@ -2,16 +2,16 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { ConvergenceError, OptionRangeError } from '../base/errors.js';
 import type { JobOptions } from '../base/job.js';
+import { inLanes } from '../base/job.js';
 import { abortSignal, integerFrom, numberIn, parseOptions, seedSchema } from '../base/options.js';
-import type { Experiment } from '../experiments/experiment.js';
 import type { KnownPromptExperiment } from '../experiments/known-prompt.js';
 import { kLeastThreeStepDimension, type ThreeStepExperiment, threeStepSchema } from '../experiments/three-step.js';
 import { type ContextualMixture, requireGaussianNoise, requireScalarNoise } from '../mixture/mixture.js';
 import { knownPromptRiskSchema, requireKnownPromptLaw, ridgeOf } from '../risk/known-prompt.js';
-import { inLanes } from '../risk/landscape.js';
 import { lawPoints } from '../risk/law-points.js';
 import type { RiskHead } from '../risk/risk-head.js';
 import { threeStep } from '../risk/three-step.js';
+import type { Experiment } from '../simulation/kinds.js';
 import { type Certificate, type CertifyOptions, certify } from './certificate.js';
 import {
   type Crossing,

@@ -2,7 +2,8 @@ import { appendFileSync, existsSync, readFileSync, truncateSync } from 'node:fs'
 import { z } from 'zod';
 import { StudyError } from '../base/errors.js';
 import { hashKey } from '../base/hash.js';
-import { type Experiment, parseExperiment } from '../experiments/experiment.js';
+import { isInKey } from '../mixture/mixture.js';
+import { type Experiment, parseExperiment } from '../simulation/kinds.js';
 import { simulate, TrialStatus } from '../simulation/simulate.js';
 import { Moments } from '../study/statistics.js';
 
@@ -94,7 +95,7 @@ export class Sampler {
     const { seed, ...rest } = this.options;
     const firstTrial = point.total;
     const identity = { experiment, seed: String(seed), testDraws: rest.testDraws ?? null, firstTrial, trials };
-    const errors = await this.file.errorsOf([...hashKey(identity)].join('-'), async () => {
+    const errors = await this.file.errorsOf([...hashKey(identity, isInKey)].join('-'), async () => {
       const { metrics, status } = await simulate(experiment as Experiment, { seed, ...rest, firstTrial, trials });
       return [...metrics.error].filter((_, i) => status[i] === TrialStatus.ok);
     });

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { OptionTypeError } from '../base/errors.js';
-import type { Estimate, KindRules } from '../base/kind.js';
+import type { Estimate } from '../base/kind.js';
 import { functionOf, integerFrom, parseOptions, plainName } from '../base/options.js';
 
 /** Options of a custom experiment: a plain JSON object. */
@@ -148,11 +148,6 @@ export type ResolvedCustom = z.output<typeof customSchema>;
 /** The definition of an experiment, which was parsed by it. */
 export const definitionOf = ({ name }: ResolvedCustom): ResolvedDefinition =>
   definitions.get(name) as ResolvedDefinition;
-
-export const customRules: KindRules<ResolvedCustom> = {
-  methodOptions: [],
-  whyDense: () => 'for an experiment of your own',
-};
 
 /**
  * Make an experiment of your own known to {@link simulate} and to studies: your generator and your fit, run with their seeds, batches, error

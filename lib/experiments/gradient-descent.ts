@@ -1,12 +1,6 @@
 import { z } from 'zod';
-import type { KindRules } from '../base/kind.js';
 import { integerFrom, nonNegativeNumber, oneOf, positiveNumber } from '../base/options.js';
-import {
-  type ContextualMixture,
-  type ContextualMixtureOptions,
-  mixtureSchema,
-  whyNotScalar,
-} from '../mixture/mixture.js';
+import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture/mixture.js';
 import { type OptimizerOptions, optimizerSchema } from '../training/optimizer.js';
 
 /**
@@ -129,14 +123,3 @@ export const gradientDescentSchema = z
 
 /** A gradient-descent experiment with every default filled in. */
 export type ResolvedGradientDescent = z.output<typeof gradientDescentSchema>;
-
-export const gradientDescentRules: KindRules<ResolvedGradientDescent> = {
-  methodOptions: ['data', 'model', 'steps', 'recordEvery', 'loss', 'optimizer'],
-  whyDense({ mixture, model, optimizer }) {
-    const noise = whyNotScalar(mixture);
-    if (noise !== undefined) return noise;
-    if (model === 'self-attention') return 'for self-attention, whose weights are a matrix';
-    if (optimizer.kind === 'adam') return 'for the optimizer adam, whose rule depends on the coordinates';
-    return undefined;
-  },
-};

@@ -1,13 +1,7 @@
 import { z } from 'zod';
-import type { KindRules } from '../base/kind.js';
 import { finiteNumber, integerFrom, oneOf } from '../base/options.js';
 import { type HeadOptions, headSchema } from '../heads/head.js';
-import {
-  type ContextualMixture,
-  type ContextualMixtureOptions,
-  mixtureSchema,
-  whyNotGaussian,
-} from '../mixture/mixture.js';
+import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture/mixture.js';
 
 /**
  * Known prompt q = τ q⋆; the head is learned from n examples on the features v_i = X_iᵀ softmax(X_i q). Plain JSON: the
@@ -30,7 +24,8 @@ export interface KnownPromptExperiment {
    * or for the other heads iterates on them. `'iterative'` draws their noise only
    * where conjugate gradients (for the logistic head Newton's method with conjugate gradients) look at it: I iterations take time
    * n·I² and memory for 2·n·I numbers, whatever d; they end at a gradient 1e-10 of the one at w = 0, or with the status
-   * `notConverged` after 512; the hinge head and the logistic head without ridge have no such solver. `'auto'` takes what is predicted to be cheaper; {@link Simulation.solver} tells which. The
+   * `notConverged` after 512; the hinge head and the logistic head without ridge have no such solver. `'auto'` takes what is predicted to be cheaper, {@link Simulation.solver} tells which, and solves
+   * directly, with the same noise, what does not converge. The
    * averaging head has no equations to solve. Default `'auto'`.
    */
   readonly solver?: 'auto' | 'direct' | 'iterative' | undefined;
@@ -47,8 +42,3 @@ export const knownPromptSchema = z.strictObject({
 
 /** A known-prompt experiment with every default filled in. */
 export type ResolvedKnownPrompt = z.output<typeof knownPromptSchema>;
-
-export const knownPromptRules: KindRules<ResolvedKnownPrompt> = {
-  methodOptions: ['head', 'solver'],
-  whyDense: ({ mixture }) => whyNotGaussian(mixture),
-};

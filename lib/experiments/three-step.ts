@@ -1,12 +1,6 @@
 import { z } from 'zod';
-import type { KindRules } from '../base/kind.js';
 import { integerFrom } from '../base/options.js';
-import {
-  type ContextualMixture,
-  type ContextualMixtureOptions,
-  mixtureSchema,
-  whyNotScalar,
-} from '../mixture/mixture.js';
+import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture/mixture.js';
 import { type Debias, type ThreeStepHead, threeStepOptions } from '../training/three-step.js';
 
 /**
@@ -53,13 +47,3 @@ export type ResolvedThreeStep = z.output<typeof threeStepSchema>;
 
 /** Smallest dimension in which the three-step trajectory has a dimension-free form. */
 export const kLeastThreeStepDimension = 5;
-
-export const threeStepRules: KindRules<ResolvedThreeStep> = {
-  methodOptions: ['head', 'debias'],
-  whyDense({ mixture }) {
-    const { dimension } = mixture;
-    const noise = whyNotScalar(mixture);
-    if (noise !== undefined || dimension >= kLeastThreeStepDimension) return noise;
-    return `for a three-step experiment of dimension ${dimension} (below ${kLeastThreeStepDimension})`;
-  },
-};

@@ -3,11 +3,10 @@ import { z } from 'zod';
 import { canonicalJson } from '../base/hash.js';
 import type { Estimate } from '../base/kind.js';
 import { parseOptions, seedSchema } from '../base/options.js';
-import { parseExperiment, type ResolvedExperiment } from '../experiments/experiment.js';
 import type { ResolvedKnownPrompt } from '../experiments/known-prompt.js';
 import { knownPrompt, knownPromptCurve, requireKnownPromptLaw, ridgeOf } from '../risk/known-prompt.js';
 import { lawPoints } from '../risk/law-points.js';
-import { kindOf } from '../simulation/kinds.js';
+import { kindOf, parseExperiment, type ResolvedExperiment } from '../simulation/kinds.js';
 import { type FactorValue, withOption } from '../study/definition/factors.js';
 
 /** Settings and points that a question may be about. */

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { integerFrom, parseOptions, seedSchema } from '../base/options.js';
-import { parseExperiment, type ResolvedExperiment } from '../experiments/experiment.js';
 import { sampleExamples } from '../mixture/examples.js';
 import { promptAttention } from '../models/index.js';
-import { kindOf } from '../simulation/kinds.js';
+import { kindOf, parseExperiment, type ResolvedExperiment } from '../simulation/kinds.js';
 
 /** Tokens that a picture shows at most, about. */
 const kTokens = 600;

@@ -65,6 +65,15 @@ export const headKindSchema = z.object({ kind: z.enum(kHeadKinds) }, { error });
 /** A head with every default filled in. */
 export type Head = z.output<typeof headSchema>;
 
+/** Why conjugate gradients cannot find a head of a kind with this ridge; undefined if they can, or if there is nothing to find. */
+export const kOnlyDirect: Readonly<Record<Head['kind'], (ridge: number) => string | undefined>> = {
+  averaging: () => undefined,
+  'weighted-averaging': () => undefined,
+  'least-squares': () => undefined,
+  logistic: (ridge) => (ridge === 0 ? 'for the logistic head without ridge, which need not exist' : undefined),
+  hinge: () => 'for the hinge head, whose loss has no curvature',
+};
+
 /** Whether a head is a sum over examples: nothing to solve, no ridge. */
 export const isSum = ({ kind }: Pick<Head, 'kind'>): boolean =>
   kHeads.some(({ shape }) => shape.kind.value === kind && !('ridge' in shape));

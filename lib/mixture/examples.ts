@@ -9,6 +9,7 @@ import {
   type ContextualMixture,
   type ContextualMixtureOptions,
   contextualMixture,
+  isInKey,
   toNativeMixture,
 } from './mixture.js';
 
@@ -129,7 +130,7 @@ export async function sampleExamples(
         noiseFactor: parsed.noiseFactor,
         relevance: parsed.relevance,
         seed: BigInt(parsed.seed),
-        cellKey: hashKey({ mixture: resolved }),
+        cellKey: hashKey({ mixture: resolved }, isInKey),
       }),
     { signal: parsed.signal },
   );

@@ -216,6 +216,12 @@ export function requireScalarNoise(mixture: ContextualMixture, path: string, use
     throw new OptionRangeError(`${path}.relevantNoiseLevel`, `0 for ${use}`, mixture.relevantNoiseLevel);
 }
 
+/** Options that came later: with 0 the numbers are those from before. */
+const kLaterOptions: ReadonlySet<string> = new Set(['labelNoise', 'relevantNoiseLevel']);
+
+/** Which options of what holds a mixture are part of its key. */
+export const isInKey = (name: string, option: unknown): boolean => option !== 0 || !kLaterOptions.has(name);
+
 /** A mixture as the addon takes it. */
 export function toNativeMixture(mixture: ContextualMixture): NativeMixture {
   return {

@@ -4,7 +4,13 @@ import { hashKey } from '../base/hash.js';
 import { type JobOptions, runJob } from '../base/job.js';
 import { native } from '../base/native.js';
 import { abortSignal, finiteNumber, finiteVector, integerFrom, parseOptions, seedSchema } from '../base/options.js';
-import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema, toNativeMixture } from './mixture.js';
+import {
+  type ContextualMixture,
+  type ContextualMixtureOptions,
+  isInKey,
+  mixtureSchema,
+  toNativeMixture,
+} from './mixture.js';
 
 /** Options of {@link testError}. */
 export interface TestErrorOptions extends JobOptions {
@@ -88,7 +94,7 @@ export async function testError(options: TestErrorOptions): Promise<TestErrorEst
         intercept,
         draws,
         seed: BigInt(seed),
-        cellKey: hashKey({ testError: mixture }),
+        cellKey: hashKey({ testError: mixture }, isInKey),
       }),
     { signal },
   );

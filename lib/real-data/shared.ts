@@ -46,7 +46,8 @@ async function waitFor(text: string, entry: Kept, signal: AbortSignal | undefine
 }
 
 /**
- * The value under a key, made once and kept for a while.
+ * The value under a key, made once and kept for a while. Of a cache such as lru-cache this needs the order of a Map alone; what is here is who waits
+ * for work under way, and when it stops.
  *
  * @param key Plain JSON.
  * @param signal That of the caller; `make` gets another one, which aborts when no caller is left.

@@ -1,6 +1,6 @@
 import type { OwnFloat64Array } from '../base/arrays.js';
 import { hashKey } from '../base/hash.js';
-import { allFinished } from '../base/job.js';
+import { inLanes } from '../base/job.js';
 import type { TrialRequest, TrialResults } from '../base/kind.js';
 import type { LinearHeadStatus } from '../training/index.js';
 
@@ -57,25 +57,23 @@ export async function runTrials(
   { seed, firstTrial, trials, threads, signal, onProgress }: TrialRequest,
   run: (context: TrialContext) => Promise<TrialOutcome>,
 ): Promise<TrialResults> {
-  const outcomes: TrialOutcome[] = new Array(trials);
   const failed = new AbortController();
   const either = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
-  let next = 0;
   let completed = 0;
-  const lane = async () => {
-    while (next < trials) {
+  const trialAt = (index: number) => async () => {
+    try {
       either.throwIfAborted();
-      const index = next++;
-      outcomes[index] = await run({ seed, trial: firstTrial + index, threads: 1, signal: either });
+      const outcome = await run({ seed, trial: firstTrial + index, threads: 1, signal: either });
       onProgress?.(++completed);
-    }
-  };
-  const lanes = Array.from({ length: Math.min(threads, trials) }, () =>
-    lane().catch((error: unknown) => {
+      return outcome;
+    } catch (error) {
       failed.abort(error);
       throw error;
-    }),
+    }
+  };
+  const outcomes = await inLanes(
+    threads,
+    Array.from({ length: trials }, (_, index) => trialAt(index)),
   );
-  await allFinished(lanes);
   return gather(names, outcomes);
 }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { StoreError } from '../base/errors.js';
 import { installCommand } from '../base/optional-packages.js';
 import { parseOptions } from '../base/options.js';
+import { writeOutput } from '../base/output.js';
 import { compare, type PairedDifference } from '../study/compare.js';
 import { open } from '../study/read.js';
 import type { StudyResult } from '../study/rows.js';
@@ -54,21 +55,23 @@ export async function writeReport(file: string, options: ReportOptions): Promise
   const differences = await compare(file);
   const png = await loadPngRenderer();
   const figures = await drawnFigures(result, differences);
-  const write = (name: string, content: string | Uint8Array) => {
+  const write = async (name: string, content: string | Uint8Array) => {
     const path = join(out, name);
-    writeFileSync(path, content);
+    await writeOutput(path, async (place) => writeFileSync(place, content));
     return path;
   };
   try {
     mkdirSync(out, { recursive: true });
-    const files = figures.map(({ figure, svg }) => {
-      if (png !== undefined) write(`${figure.name}.png`, png(svg));
-      return write(`${figure.name}.svg`, svg);
-    });
-    const page = write('index.html', reportPage({ result, differences, figures }));
+    const files: string[] = [];
+    for (const { figure, svg } of figures) {
+      if (png !== undefined) await write(`${figure.name}.png`, png(svg));
+      files.push(await write(`${figure.name}.svg`, svg));
+    }
+    const page = await write('index.html', reportPage({ result, differences, figures }));
     const noPng = `no PNG files; for them: ${installCommand(kPngPackages)}`;
     return { page, figures: files, warnings: [...result.warnings, ...(png === undefined ? [noPng] : [])] };
   } catch (cause) {
+    if (cause instanceof StoreError) throw cause;
     throw new StoreError(`${out}: cannot be written (${(cause as NodeJS.ErrnoException).code ?? cause})`, { cause });
   }
 }

@@ -1,3 +1,4 @@
+import { metricEntry } from '../base/metrics.js';
 import type { FactorValue } from '../study/definition/factors.js';
 
 /** How an option of an experiment is written in tables and figures. */
@@ -26,28 +27,10 @@ const kLabels: Readonly<Record<string, OptionLabel>> = {
   'head.ridge': { symbol: 'λ', words: 'ridge penalty' },
 };
 
-const kMetricLabels: Readonly<Record<string, string>> = {
-  error: 'test error',
-  relevantAttention: 'attention on relevant tokens',
-  contextOverlap: 'overlap ⟨q, q⋆⟩',
-  signalOverlap: 'overlap ⟨q, w⋆⟩',
-  promptNorm: 'norm of the prompt ‖q‖',
-  headNorm: 'norm of the head ‖w‖',
-  headContextOverlap: 'overlap ⟨w, q⋆⟩',
-  headSignalOverlap: 'overlap ⟨w, w⋆⟩',
-  weightNorm: 'norm of the weights ‖B‖',
-  trainingLoss: 'training loss',
-  trainingError: 'training error',
-  solverIterations: 'iterations of the solver',
-  solverResidual: 'residual of the solver',
-};
-
-/** What a metric is called in figures; the words of its name where there is nothing better. */
+/** What a metric is called in figures; the words of its name where a user defined it. */
 export function metricLabel(name: string): string {
-  const cosine = /^([wq]\d)(Context|Signal)Cosine$/.exec(name);
-  if (cosine !== null) return `cosine of ${cosine[1]} with ${cosine[2] === 'Context' ? 'q⋆' : 'w⋆'}`;
   const plain = name.replace(/Path$/, '');
-  return kMetricLabels[plain] ?? plain.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return metricEntry(plain)?.label ?? plain.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
 /** A number of a study file as short text: at most six digits, as many as tell levels apart that a person wrote. */

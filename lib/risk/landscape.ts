@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import { allFinished } from '../base/job.js';
 import { type LawPoint, type LawRequest, lawPoints } from './law-points.js';
 
 /** Where to look: one τ and some λ, ∞ for averaging, on `draws` draws of one stream. */
@@ -47,18 +46,4 @@ export class Landscape {
     this.skipped += points.filter((point) => point === undefined).length;
     return points;
   }
-}
-
-/** `tasks` with `lanes` of them under way at a time, results in their order. */
-export async function inLanes<Result>(
-  lanes: number,
-  tasks: readonly (() => Promise<Result>)[],
-): Promise<readonly Result[]> {
-  const results: Result[] = [];
-  let next = 0;
-  const lane = async () => {
-    for (let i = next++; i < tasks.length; i = next++) results[i] = await (tasks[i] as () => Promise<Result>)();
-  };
-  await allFinished(Array.from({ length: Math.min(lanes, tasks.length) }, lane));
-  return results;
 }

@@ -1,5 +1,6 @@
 import { sampleStandardDeviation } from 'simple-statistics';
-import { inLanes, type Landscape } from './landscape.js';
+import { inLanes } from '../base/job.js';
+import type { Landscape } from './landscape.js';
 import type { Axes, Place } from './optimal-search.js';
 
 /** Independent repetitions of a comparison, each on a sixteenth of the draws. */

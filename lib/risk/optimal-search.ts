@@ -1,4 +1,5 @@
-import { inLanes, type Landscape } from './landscape.js';
+import { inLanes } from '../base/job.js';
+import type { Landscape } from './landscape.js';
 import type { LawPoint } from './law-points.js';
 import { descend, type Sample, vertexOf } from './minimum.js';
 

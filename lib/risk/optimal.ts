@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ConvergenceError, OptionRangeError } from '../base/errors.js';
+import { inLanes } from '../base/job.js';
 import { finiteNumber, integerFrom, oneOf, parseOptions, positiveNumber } from '../base/options.js';
 import { type HeadOptions, headKindSchema, isSum } from '../heads/head.js';
 import { type ContextualMixture, type ContextualMixtureOptions, mixtureSchema } from '../mixture/mixture.js';
@@ -10,7 +11,7 @@ import {
   ridgeOf,
   sampleRatioOf,
 } from './known-prompt.js';
-import { inLanes, Landscape } from './landscape.js';
+import { Landscape } from './landscape.js';
 import type { LawPoint } from './law-points.js';
 import { compare, placeErrors, replicateErrors } from './optimal-replicates.js';
 import {

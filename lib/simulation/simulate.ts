@@ -3,12 +3,16 @@ import { z } from 'zod';
 import type { OwnFloat64Array, OwnUint8Array } from '../base/arrays.js';
 import { type EngineInfo, engineInfo } from '../base/engine.js';
 import type { JobOptions } from '../base/job.js';
-import type { SimulationMethod, TrialAccuracy } from '../base/kind.js';
+import type { HeadSolver, SimulationMethod, TrialAccuracy } from '../base/kind.js';
 import { abortSignal, functionOf, integerFrom, oneOf, parseOptions, seedSchema, threadCount } from '../base/options.js';
-import { type Experiment, parseExperiment, type ResolvedExperiment, resolveMethod } from '../experiments/experiment.js';
-import { type HeadSolver, resolveSolver } from '../experiments/solver.js';
-import { hasScalarNoise } from '../mixture/mixture.js';
-import { kindOf } from './kinds.js';
+import {
+  type Experiment,
+  kindOf,
+  parseExperiment,
+  type ResolvedExperiment,
+  resolveMethod,
+  runExperiment,
+} from './kinds.js';
 
 export type { SimulationMethod, TrialAccuracy } from '../base/kind.js';
 
@@ -50,7 +54,7 @@ export const SolverFallback = Object.freeze({
   none: 0,
   /** The scales of the features say that conjugate gradients would need too many iterations: they were not tried. */
   predicted: 1,
-  /** Conjugate gradients did not end with a head that is right. */
+  /** Conjugate gradients did not end with a head that is right; the features that they have looked at were solved directly. */
   notConverged: 2,
   /** The Gram matrix was too ill-conditioned for its Cholesky factor. */
   illConditioned: 3,
@@ -175,17 +179,6 @@ function heldOutAccuracy(experiment: ResolvedExperiment, error: Float64Array, st
   return { effectiveDraws: mean * experiment.testExamples, reliable: rarer >= kLeastErrorsSeen };
 }
 
-/** Whether the test error of a trial is a share of fresh examples. */
-function isCounted(experiment: ResolvedExperiment): boolean {
-  if (!('mixture' in experiment)) return false;
-  const { mixture } = experiment;
-  if (experiment.kind === 'gradient-descent') {
-    if (experiment.model === 'self-attention') return true;
-    if (experiment.model === 'linear-attention') return !hasScalarNoise(mixture);
-  }
-  return mixture.noise !== 'gaussian';
-}
-
 /** What the trials' own accuracy says of their mean error. */
 function meanAccuracy(
   experiment: ResolvedExperiment,
@@ -213,7 +206,9 @@ function meanAccuracy(
   const draws = squares > 0 ? (total * total) / squares : 0;
   return {
     effectiveDraws: draws,
-    reliable: isCounted(experiment) ? draws >= kLeastErrorsSeen : doubtful <= kUnreliableShare * total,
+    reliable: kindOf(experiment).isCounted(experiment)
+      ? draws >= kLeastErrorsSeen
+      : doubtful <= kUnreliableShare * total,
   };
 }
 
@@ -251,8 +246,7 @@ export async function simulate(experiment: Experiment, options: SimulationOption
     '',
   );
   const method = resolveMethod(resolved, rest.method);
-  const solver = resolveSolver(resolved, method);
-  const { metrics, path, status, testError, solverUsed, solverFallback } = await kindOf(resolved).simulate(resolved, {
+  const { metrics, path, status, testError, solver, solverUsed, solverFallback } = await runExperiment(resolved, {
     seed,
     method,
     firstTrial,

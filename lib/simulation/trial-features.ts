@@ -4,9 +4,9 @@ import { OptionRangeError } from '../base/errors.js';
 import { type JobOptions, runJob } from '../base/job.js';
 import { native } from '../base/native.js';
 import { abortSignal, integerFrom, parseOptions, seedSchema } from '../base/options.js';
-import { cellKey, parseExperiment } from '../experiments/experiment.js';
 import type { KnownPromptExperiment } from '../experiments/known-prompt.js';
 import { requireGaussianNoise, toNativeMixture } from '../mixture/mixture.js';
+import { cellKey, parseExperiment } from './kinds.js';
 
 /** Options of {@link trialFeatures}. */
 export interface TrialFeaturesOptions extends JobOptions {

@@ -1,5 +1,5 @@
 import { chiSquareTail, normalScore, normalTailQuantile, normalTails } from '../base/distributions.js';
-import { cellKey, type ResolvedExperiment } from '../experiments/experiment.js';
+import { cellKey, type ResolvedExperiment } from '../simulation/kinds.js';
 import { StudyCells } from './cells.js';
 import type { StudySpec } from './definition/study-options.js';
 import type { StudyAgreement, StudyRow } from './rows.js';

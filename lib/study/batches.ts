@@ -27,8 +27,8 @@ function floatsOf(bytes: Uint8Array): OwnFloat64Array {
   return new Float64Array(copy.buffer);
 }
 
-/** The batch as a row of the store. */
-export function toBatchRow(study: string, batch: Batch): Selectable<Tables['batch']> {
+/** The batch as a row of the store; `stored` in seconds since 1970. */
+export function toBatchRow(study: string, batch: Batch, stored: number): Selectable<Tables['batch']> {
   const trials = batch.status.length;
   const entries = Object.entries(batch.metrics);
   const status = batch.status.every((code) => code === 0) ? Buffer.alloc(0) : bytesOf(batch.status);
@@ -44,7 +44,7 @@ export function toBatchRow(study: string, batch: Batch): Selectable<Tables['batc
     data,
     checksum: crc32(data, crc32(status)),
     wall_seconds: batch.wallSeconds,
-    stored: Date.now() / 1000,
+    stored,
   };
 }
 

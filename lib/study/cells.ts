@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { OptionRangeError, OptionTypeError, StudyError } from '../base/errors.js';
 import { canonicalJson } from '../base/hash.js';
 import type { SimulationMethod } from '../base/kind.js';
-import { parseExperiment, type ResolvedExperiment, resolveMethod } from '../experiments/experiment.js';
-import { kindOf } from '../simulation/kinds.js';
+import { isInKey } from '../mixture/mixture.js';
+import { kindOf, parseExperiment, type ResolvedExperiment, resolveMethod } from '../simulation/kinds.js';
 import { type Expression, parseExpression } from './definition/expressions.js';
 import { type FactorValue, factorText, optionsOfKind, withOption } from './definition/factors.js';
 import type { StudySpec } from './definition/study-options.js';
@@ -158,7 +158,7 @@ export class StudyCells {
     try {
       const experiment = parseExperiment(options, 'experiment');
       const method = resolveMethod(experiment, wanted);
-      const key = createHash('sha256').update(canonicalJson({ experiment, method, testDraws })).digest('hex');
+      const key = createHash('sha256').update(canonicalJson({ experiment, method, testDraws }, isInKey)).digest('hex');
       return Object.freeze({ index, key, factors: Object.freeze(factors), experiment, method, testDraws });
     } catch (error) {
       if (!(error instanceof OptionTypeError || error instanceof OptionRangeError)) throw error;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { OptionRangeError } from '../base/errors.js';
 import { canonicalJson } from '../base/hash.js';
 import { parseOptions } from '../base/options.js';
-import { cellKey } from '../experiments/experiment.js';
+import { cellKey } from '../simulation/kinds.js';
 import type { Batch } from './batches.js';
 import { metricNames, StudyCells } from './cells.js';
 import type { FactorValue } from './definition/factors.js';
@@ -178,7 +178,8 @@ async function differencesIn({ store, header }: OpenStudy, options: CompareOptio
  *
  * Trial t of one cell is compared with trial t of the other. Cells that differ only in the method (kind, head, debiasing, model,
  * loss, optimiser) draw the same random numbers, so that the difference is known better than either mean; the standard error is
- * right either way.
+ * right either way. Heads of a known prompt share their noise where both are solved directly: trials of 0.25 ms and more may be
+ * solved by conjugate gradients unless `solver` is `'direct'`.
  *
  * @param file A result file.
  * @throws {@link StoreError} if the file cannot be read; {@link OptionRangeError} if there is no such factor, level or metric.

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { filePath, oneOf, parseOptions } from '../base/options.js';
-import { writeOutput } from '../base/output.js';
+import { outputError, writeOutput } from '../base/output.js';
 import { type Column, collected, column, type Fields, kFormats, type Table, type Value } from '../formats/table.js';
 import { csvLines, jsonLines } from '../formats/text.js';
 import { agreementOf } from './agreement.js';
@@ -213,7 +213,8 @@ export async function exportResults(file: string, options: ExportOptions): Promi
         const view = { ...opened, store };
         const table = tableOf(view, what);
         const head = await headOf(view);
-        await kWriters[format](file, head, table);
+        // Here, or the store would take it for an error of its own.
+        await kWriters[format](file, head, table).catch((error) => Promise.reject(outputError(out, error)));
       }),
     );
   } finally {

@@ -8,7 +8,7 @@ import { StudyCells } from './cells.js';
 import { specDifferences } from './definition/diff.js';
 import { byCell, consecutive, open, readRanges } from './read.js';
 import type { StudyResult } from './rows.js';
-import { type OpenStudy, openForReading, openForRun, pendingLog } from './sqlite.js';
+import { isUnwritable, type OpenStudy, openForReading, openForRun, pendingLog } from './sqlite.js';
 import type { CellTheory } from './theory.js';
 
 /** How result files are merged. */
@@ -188,6 +188,12 @@ export async function writeMerged(sources: readonly OpenStudy[], out: string): P
     // SQLite would take what another file of this name left for a part of this one.
     for (const rest of ['-wal', '-shm']) rmSync(place + rest, { force: true });
     renameSync(unfinished, place);
+  } catch (error) {
+    if (!isUnwritable(error, unfinished)) throw error;
+    throw new StoreError(
+      `${out}: cannot be written (is the disk full, or a quota reached?); nothing of it is kept, and what it is made from is as it was`,
+      { cause: error },
+    );
   } finally {
     rmSync(unfinished, { force: true });
   }

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import type { Estimate } from '../base/kind.js';
 import { abortSignal, functionOf, integerFrom, parseOptions, resultFilePath, threadCount } from '../base/options.js';
-import { kindOf } from '../simulation/kinds.js';
+import { runExperiment } from '../simulation/kinds.js';
 import type { Batch } from './batches.js';
 import { type StudyCell, StudyCells } from './cells.js';
 import { kMostBatchTrials, nextBatch, type TrialRange } from './definition/schedule.js';
@@ -84,7 +84,7 @@ export async function runBatch(
   const { threads, share = 1, signal, onProgress } = options;
   const begin = performance.now();
   const request = { ...range, seed: spec.seed, method, testDraws, threads, signal, onProgress };
-  const { metrics, status } = storedResults(await kindOf(experiment).simulate(experiment, request));
+  const { metrics, status } = storedResults(await runExperiment(experiment, request));
   const wallSeconds = ((performance.now() - begin) / 1000) * share;
   return { cell: index, firstTrial: range.firstTrial, metrics, status, wallSeconds, run: run.id };
 }

@@ -32,6 +32,10 @@ const kReasons: readonly (readonly [RegExp, string])[] = [
   [/^SQLITE_IOERR/, 'cannot be read or written: the file system reports an error'],
 ];
 
+/** Whether an error says that a file cannot be written. */
+export const isUnwritable = (error: unknown, file: string): boolean =>
+  error instanceof StoreError && error.message === `${file}: ${kUnwritable}`;
+
 /**
  * Whether files beside this one can be locked. SQLite reports the ENOLCK of a file system without locks as busy, which a new file that
  * nobody else knows tells apart. True if that cannot be found out.
@@ -165,6 +169,7 @@ function storeOn(file: string, connection: Database.Database, close: () => void)
     database,
     blob: 'blob',
     where: file,
+    now: Date.now,
     reasonOf: (error) => reasonOf(file, error),
     async close() {
       try {

@@ -49,6 +49,8 @@ export interface Connection {
   readonly blob: 'blob' | 'bytea';
   /** The file or address, for errors; without a password. */
   readonly where: string;
+  /** Milliseconds since 1970, by the one clock of all who share the store. */
+  now(): number;
   /** What went wrong, in words, from an error of the driver. */
   reasonOf(error: unknown): string;
   close(): Promise<void>;
@@ -154,7 +156,7 @@ export class StudyStore {
           spec_hash: specHash(spec),
           trials: JSON.stringify(spec.trials),
           cells: cells.length,
-          created: new Date().toISOString(),
+          created: new Date(this.connection.now()).toISOString(),
         })
         .onConflict((conflict) => conflict.column('id').doNothing())
         .executeTakeFirstOrThrow();
@@ -198,7 +200,7 @@ export class StudyStore {
       for (const part of chunks(batches))
         await transaction
           .insertInto('batch')
-          .values(part.map((batch) => toBatchRow(study, batch)))
+          .values(part.map((batch) => toBatchRow(study, batch, this.connection.now() / 1000)))
           .onConflict((conflict) => conflict.columns(['study', 'cell', 'first_trial', 'trials']).doNothing())
           .execute();
       for (const { cell, theory } of theories)
@@ -245,7 +247,7 @@ export class StudyStore {
   /** Trials per second of the runs under way, over the last `seconds` seconds or since each of them began. */
   readRate({ id }: StudyHeader, seconds: number): Promise<number> {
     return this.attempt(async () => {
-      const now = Date.now() / 1000;
+      const now = this.connection.now() / 1000;
       const rows = await this.database
         .selectFrom('batch')
         .innerJoin('run', (join) => join.onRef('run.id', '=', 'batch.run').onRef('run.study', '=', 'batch.study'))
@@ -332,7 +334,7 @@ export class StudyStore {
   }
 
   async finishRun(id: string): Promise<void> {
-    const finished = new Date().toISOString();
+    const finished = new Date(this.connection.now()).toISOString();
     await this.attempt(() => this.database.updateTable('run').set({ finished }).where('id', '=', id).execute());
   }
 

@@ -1,6 +1,7 @@
 // The lists of the core and those of TypeScript: what stands on one side only fails.
 import test from 'ava';
 import { type NativeAddon, type NativeModel, native } from '../../lib/base/native.js';
+import { kVectorModels } from '../../lib/base/native-types.js';
 import {
   type FitResult,
   type ModelLoss,
@@ -25,12 +26,7 @@ test('every list of the core is that of TypeScript', (t) => {
   const { heads: _, ...lists } = native.describe();
   t.deepEqual(lists, {
     noises: [...kNoises],
-    models: all<NativeModel['kind']>({
-      'prompt-attention': true,
-      'linear-attention': true,
-      'mean-pooling': true,
-      'matrix-attention': true,
-    }),
+    models: [...kVectorModels, 'matrix-attention'] satisfies NativeModel['kind'][],
     losses: all<ModelLoss>({ square: true, logistic: true, 'cross-entropy': true }),
     optimizers: kOptimizerKinds,
     schedules: kScheduleKinds,

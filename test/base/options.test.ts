@@ -1,7 +1,6 @@
 import test from 'ava';
 import { OptionTypeError } from '../../lib/base/errors.js';
 import { optionNamesAt, suggestion } from '../../lib/base/option-names.js';
-import { experimentSchema } from '../../lib/experiments/experiment.js';
 import {
   cluster,
   contextualMixture,
@@ -13,6 +12,7 @@ import {
   study,
   testError,
 } from '../../lib/index.js';
+import { experimentSchema } from '../../lib/simulation/kinds.js';
 
 const experiment = {
   kind: 'known-prompt',

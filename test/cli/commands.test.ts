@@ -146,7 +146,7 @@ const usageFaults: readonly (readonly [string, readonly string[], RegExp])[] = [
   [
     'risk of an unknown kind',
     ['risk', '{"kind": "four-step"}'],
-    /kind must be one of 'known-prompt', 'gradient-descent', 'three-step'/,
+    /kind must be one of 'known-prompt', 'three-step', 'gradient-descent'/,
   ],
   ['risk of text', ['risk', '{"kind": '], /the experiment: cannot be read as JSON or YAML/],
   ['separation of nothing', ['separation', '{"tokens": 4}'], /mixture\.dimension must be/],

@@ -13,13 +13,19 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** Start the command line in a process of its own; `finished` resolves when it ends. */
+/**
+ * Start the command line in a process of its own; `finished` resolves when it ends.
+ *
+ * @param launcher A program with arguments that becomes it, such as `ip netns exec NAME`.
+ */
 export function start(
   args: readonly string[],
   directory: string,
   environment: NodeJS.ProcessEnv = {},
+  launcher: readonly string[] = [],
 ): { readonly child: ChildProcess; readonly finished: Promise<CommandResult> } {
-  const child = spawn(process.execPath, [`--import=${kLoader}`, kMain, ...args], {
+  const [program, ...rest] = [...launcher, process.execPath, `--import=${kLoader}`, kMain, ...args] as [string];
+  const child = spawn(program, rest, {
     cwd: directory,
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,64 +1,22 @@
 // Faults of workers and of the server. At the end the rows are those of a single process, or there is a clear refusal.
 import type { ChildProcess } from 'node:child_process';
-import { join } from 'node:path';
-import type { ExecutionContext } from 'ava';
 import pg from 'pg';
 import { StoreError } from '../../lib/base/errors.js';
-import { collect, list, migrate, submit, type WorkerEvent, work, workers } from '../../lib/cluster/index.js';
-import { run, type StudyRow } from '../../lib/study/index.js';
-import { type CommandResult, start } from '../cli/support.js';
-import { temporaryDirectory, timeless } from '../study/support.js';
-import type { PostgresServer } from '../support/postgres.js';
-import { count, expireJobs, jobsIn, overlaps, slowStudy, testsWithPostgres, until } from './support.js';
+import { list, migrate, submit, type WorkerEvent, work, workers } from '../../lib/cluster/index.js';
+import type { CommandResult } from '../cli/support.js';
+import {
+  count,
+  eventsOf,
+  expireJobs,
+  isWhole,
+  jobsIn,
+  slowStudy,
+  startWorker,
+  testsWithPostgres,
+  until,
+} from './support.js';
 
 const test = testsWithPostgres({ max_connections: 25 });
-type Context = ExecutionContext<{ postgres: PostgresServer }>;
-
-let expected: readonly StudyRow[] | undefined;
-
-/** The rows of a single process; all studies here are one, by different names. */
-async function localRows(t: Context): Promise<readonly StudyRow[]> {
-  expected ??= (await run(slowStudy, { out: join(temporaryDirectory(t), 'local.sqlite') })).rows;
-  return expected;
-}
-
-const nameless = (rows: readonly StudyRow[]) =>
-  timeless(rows).map((row) => ({ ...row, study: undefined, specHash: undefined }));
-
-/** Collect a study, and compare its rows with those of a single process. */
-async function isWhole(
-  t: Context,
-  study: typeof slowStudy | (Omit<typeof slowStudy, 'name'> & { name: string }),
-): Promise<void> {
-  const { postgres } = t.context;
-  const out = join(temporaryDirectory(t), 'collected.sqlite');
-  const collected = await collect(study, { url: postgres.url, out });
-  t.is(collected.finishedCells, 6);
-  t.deepEqual(nameless(collected.rows), nameless(await localRows(t)));
-  t.is(await overlaps(postgres), 0);
-}
-
-/** Start workers in processes of their own; they end with the test. */
-function startWorkers(t: Context, number: number, ...args: string[]) {
-  const directory = temporaryDirectory(t);
-  const list = Array.from({ length: number }, () =>
-    start(['worker', '--cluster', t.context.postgres.url, '--threads', '1', ...args], directory),
-  );
-  t.teardown(() => {
-    for (const { child } of list) child.kill('SIGKILL');
-  });
-  return list;
-}
-
-/** Events that a worker logged. */
-const eventsOf = ({ stderr }: CommandResult): readonly Record<string, unknown>[] =>
-  stderr
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
-
-const ofKind = (result: CommandResult, kind: string) => eventsOf(result).filter(({ event }) => event === kind);
-
 async function endAll(list: readonly { child: ChildProcess; finished: Promise<CommandResult> }[]) {
   for (const { child } of list) child.kill('SIGTERM');
   return Promise.all(list.map(({ finished }) => finished));
@@ -68,22 +26,21 @@ test('a worker stopped for longer than its job may last finds it given to anothe
   const { postgres } = t.context;
   const study = { ...slowStudy, name: 'stopped' };
   const { id } = await submit(study, { url: postgres.url, expireSeconds: 3600 });
-  const [zombie] = startWorkers(t, 1) as [ReturnType<typeof start>];
+  const zombie = startWorker(t, postgres.url);
   await until(async () => (await jobsIn(postgres, id, 'active')) === 1);
   zombie.child.kill('SIGSTOP');
   // Not in the middle of a transaction, where the server would wait for it.
   await expireJobs(postgres, id);
-  const heir = startWorkers(t, 1, '--until-done');
-  const [other] = await Promise.all(heir.map(({ finished }) => finished));
-  t.is(other?.code, 0, other?.stderr);
+  const other = await startWorker(t, postgres.url, ['--until-done']).finished;
+  t.is(other.code, 0, other.stderr);
   zombie.child.kill('SIGCONT');
   await until(async () => (await workers({ url: postgres.url })).some(({ silentSeconds }) => silentSeconds < 5));
   const [result] = await endAll([zombie]);
   t.is(result?.code, 0, result?.stderr);
-  const kept = ofKind(result as CommandResult, 'job').map((event) => event.kept);
+  const kept = eventsOf(result as CommandResult, 'job').map((event) => event.kept);
   t.true(kept.filter((one) => one === false).length <= 1);
   t.is(await jobsIn(postgres, id, 'failed'), 0);
-  await isWhole(t, study);
+  await isWhole(t, postgres, study);
 });
 
 test('workers that are killed, and killed again, cost time only', async (t) => {
@@ -91,14 +48,14 @@ test('workers that are killed, and killed again, cost time only', async (t) => {
   const study = { ...slowStudy, name: 'killed' };
   const { id } = await submit(study, { url: postgres.url, expireSeconds: 3600 });
   for (let i = 0; i < 5; i++) {
-    const [victim] = startWorkers(t, 1) as [ReturnType<typeof start>];
+    const victim = startWorker(t, postgres.url);
     await until(async () => (await jobsIn(postgres, id, 'active')) === 1);
     victim.child.kill('SIGKILL');
     await victim.finished;
     await expireJobs(postgres, id);
   }
   await work({ url: postgres.url, untilDone: true });
-  await isWhole(t, study);
+  await isWhole(t, postgres, study);
 });
 
 test('the server ends connections a hundred times', async (t) => {
@@ -126,7 +83,7 @@ test('the server ends connections a hundred times', async (t) => {
          order by pid offset ${turn % 3} limit 1) as one`,
       );
     await ended;
-    await isWhole(t, study);
+    await isWhole(t, postgres, study);
   }
   t.log(`${terminated} connections ended, ${away} attempts failed`);
   t.true(away > 0);
@@ -136,7 +93,7 @@ test('the server is restarted and killed', async (t) => {
   const { postgres } = t.context;
   const study = { ...slowStudy, name: 'restarted' };
   const { id } = await submit(study, { url: postgres.url, expireSeconds: 3600 });
-  const list = startWorkers(t, 2);
+  const list = [startWorker(t, postgres.url), startWorker(t, postgres.url)];
   const begun = `select count(*) from prompt_attention.worker where process in (${list.map(({ child }) => child.pid)})`;
   await until(async () => (await count(postgres, begun)) === 2);
   for (const signal of ['SIGINT', 'SIGKILL', 'SIGKILL'] as const) {
@@ -147,14 +104,14 @@ test('the server is restarted and killed', async (t) => {
   // A job that was taken while nobody heard the answer is given out when it expires.
   await until(async () => (await jobsIn(postgres, id, 'completed')) > 3);
   await expireJobs(postgres, id);
-  await isWhole(t, study);
+  await isWhole(t, postgres, study);
   const results = await endAll(list);
   t.deepEqual(
     results.map(({ code }) => code),
     [0, 0],
     results.map(({ stderr }) => stderr).join('\n'),
   );
-  t.true(results.some((result) => ofKind(result, 'server-away').length > 0));
+  t.true(results.some((result) => eventsOf(result, 'server-away').length > 0));
 });
 
 test('the server has no connection left', async (t) => {
@@ -190,7 +147,7 @@ test('the server has no connection left', async (t) => {
   );
   await postgres.query('alter role crowd connection limit -1');
   await ended;
-  await isWhole(t, study);
+  await isWhole(t, postgres, study);
 });
 
 test('the server is read-only for a while', async (t) => {
@@ -214,7 +171,7 @@ test('the server is read-only for a while', async (t) => {
   await readOnly(false);
   await ended;
   t.true(events.some((event) => event.kind === 'server-away' && /the server is read-only/.test(event.reason)));
-  await isWhole(t, study);
+  await isWhole(t, postgres, study);
 });
 
 test('a password that changes in the middle ends a worker that has to connect again, and nothing is lost', async (t) => {
@@ -230,7 +187,7 @@ test('a password that changes in the middle ends a worker that has to connect ag
   await t.throwsAsync(ended, { instanceOf: StoreError, message: /the server refuses the user or the password$/ });
   await expireJobs(postgres, id);
   await work({ url: url.replace(':old', ':new'), untilDone: true });
-  await isWhole(t, study);
+  await isWhole(t, postgres, study);
 });
 
 test('statements that take longer than the server lets them are tried again', async (t) => {
@@ -250,5 +207,5 @@ test('statements that take longer than the server lets them are tried again', as
   await client.end();
   await ended;
   t.true(events.some((event) => event.kind === 'server-away' && /took longer than it may/.test(event.reason)));
-  await isWhole(t, study);
+  await isWhole(t, postgres, study);
 });

@@ -1,15 +1,5 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -17,19 +7,14 @@ import test, { type ExecutionContext } from 'ava';
 import type { Command } from 'commander';
 import ts from 'typescript';
 import { parseAllDocuments } from 'yaml';
-import { parseExperiment } from '../../lib/experiments/experiment.js';
 import { contextualMixture, study } from '../../lib/index.js';
+import { parseExperiment } from '../../lib/simulation/kinds.js';
 import { elsewhere } from './elsewhere.js';
 import { type Block, blocks, documents, placeOf, root } from './markdown.js';
+import { projectFolder, temporaryFolder } from './project.js';
 
 const kTsx = import.meta.resolve('tsx');
 const ofLanguage = (...languages: readonly string[]) => blocks.filter(({ language }) => languages.includes(language));
-
-function temporaryFolder(t: ExecutionContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'prompt-attention-'));
-  t.teardown(() => rmSync(folder, { recursive: true }));
-  return folder;
-}
 
 test('every code block has a language that a test below checks', (t) => {
   const checked = new Set(['ts', 'js', 'sh', 'yaml', 'json', 'text', 'python']);
@@ -132,25 +117,6 @@ function scriptOf(documentBlocks: readonly Block[]): string {
     return `place=${placeOf(block)}\n${lines.join('\n')}`;
   });
   return `set -euo pipefail\ntrap 'echo "$place: $BASH_COMMAND failed" >&2' ERR\n${parts.join('\n')}\n`;
-}
-
-/** A folder that looks like a project with the package installed and, for studies and programs, like a checkout. */
-function projectFolder(t: ExecutionContext): string {
-  const folder = temporaryFolder(t);
-  const programs = join(folder, 'bin');
-  for (const name of [programs, join(folder, 'node_modules')]) mkdirSync(name);
-  symlinkSync(root, join(folder, 'node_modules/prompt-attention'));
-  symlinkSync(join(root, 'examples'), join(folder, 'examples'));
-  const run = `exec node ${join(root, 'dist/cli/main.js')} "$@"`;
-  const shims = {
-    'prompt-attention': run,
-    npx: `[ "$1" = prompt-attention ] || { echo "npx $1 is not known here" >&2; exit 1; }\nshift\n${run}`,
-  };
-  for (const [name, text] of Object.entries(shims)) {
-    writeFileSync(join(programs, name), `#!/bin/sh\n${text}\n`);
-    chmodSync(join(programs, name), 0o755);
-  }
-  return folder;
 }
 
 /** Run a script of the shell in such a folder; what it says on standard error if it fails, else nothing. */

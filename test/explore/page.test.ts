@@ -184,6 +184,12 @@ test('every kind and axis is drawn; what a setting does not have is said', async
     await drawn(page, says(`"along":"${along}"`), ' fine ');
     t.is((await curves(page)).length, 1, along);
   }
+  const relevantNoise = page.locator('[id="field-mixture.relevantNoiseLevel"]');
+  const without = await curves(page);
+  await page.locator('input[type=range][aria-label^="σ_R"]').fill('1');
+  await drawn(page, says('"relevantNoiseLevel":1'), ' fine ');
+  t.notDeepEqual(await curves(page), without);
+  t.is(await relevantNoise.inputValue(), '1');
   for (const [kind, along] of [
     ['three-step', 'ratio'],
     ['gradient-descent', 'steps'],
@@ -193,10 +199,14 @@ test('every kind and axis is drawn; what a setting does not have is said', async
     await drawn(page, says(`"kind":"${kind}"`), ' fine ');
     t.is((await curves(page)).length, 1, kind);
     t.true((await page.locator('#metric-contextOverlap svg').count()) === 1);
+    // Of known prompts only.
+    t.is(await relevantNoise.count(), 0);
+    t.false((await page.locator('#error').getAttribute('data-drawn'))?.includes('relevantNoiseLevel') ?? true);
   }
   await page.selectOption('#along', 'inverseTemperature');
-  await page.waitForSelector('.warning');
-  t.is(await page.locator('.warning').textContent(), 'A has no τ.');
+  // After what was said of the trials of the setting before.
+  await page.locator('.warning', { hasText: 'A has no τ.' }).waitFor();
+  t.is(await page.locator('.warning').count(), 1);
   t.deepEqual(complaints, []);
 });
 

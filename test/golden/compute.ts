@@ -2,8 +2,8 @@
 // `computeGoldens` with an environment that forces the kernels of OpenBLAS and the C library.
 
 import { native } from '../../lib/base/native.js';
-import { cellKey, parseExperiment } from '../../lib/experiments/experiment.js';
 import { type Experiment, engineInfo, type SimulationOptions, simulate } from '../../lib/index.js';
+import { cellKey, parseExperiment } from '../../lib/simulation/kinds.js';
 import { arrays, hasImages, imageTrials, laws, trials } from './cases.js';
 import { kTarget } from './environment.js';
 

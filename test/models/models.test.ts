@@ -1,5 +1,6 @@
 import test from 'ava';
 import { native } from '../../lib/base/native.js';
+import * as library from '../../lib/index.js';
 import {
   linearAttention,
   type ModelData,
@@ -33,15 +34,8 @@ const numbers = (count: number, seed: number) =>
     cellKey: new Uint32Array(4),
   });
 
-const scalarModels = [
-  promptAttention,
-  linearAttention,
-  meanPooling,
-  selfAttention,
-  selfAttentionFullHead,
-  layer,
-  pooled,
-] as readonly AnyModel[];
+const exported = Object.values(library as Readonly<Record<string, object>>).filter((value) => 'scores' in value);
+const scalarModels = [...exported, layer, pooled] as unknown as readonly AnyModel[];
 const models = [...scalarModels, classes, pooledClasses] as readonly AnyModel[];
 const titleOf = (model: AnyModel) =>
   `${model.name}${model === pooled || model === pooledClasses ? ', pooled head,' : ''} with ${model.outputs} outputs`;

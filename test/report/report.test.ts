@@ -310,10 +310,10 @@ test('a map has contours where the test error is what they say, which end at its
     title: { subtitle: string[] };
   };
   const points = spec.data.values.filter(({ line }) => line !== undefined);
-  t.deepEqual([...new Set(points.map((point) => point.error))], [0.05, 0.1, 0.2, 0.3]);
+  t.deepEqual([...new Set(points.map((point) => point.error))], [0.05, 0.1, 0.2]);
   t.deepEqual(
     points.flatMap(({ label }) => (label ? [label] : [])),
-    ['0.05', '0.1', '0.2', '0.3'],
+    ['0.05', '0.1', '0.2'],
   );
   for (const { x = 0, y = 0, error: wanted = 0 } of points) {
     t.true(Math.abs(error(x, y) - wanted) < 0.01, `${x} ${y}`);
@@ -322,7 +322,34 @@ test('a map has contours where the test error is what they say, which end at its
   // Nothing runs along the edge: at the bottom a line has one point at most at each of its ends.
   const ends = points.filter(({ y, error: wanted }) => (y ?? 1) < 1e-6 && wanted === 0.05);
   t.true(ends.length <= 2, String(ends.length));
-  t.deepEqual(spec.title.subtitle, ['some-study · lines are test errors 0.05, 0.1, 0.2, 0.3']);
+  t.deepEqual(spec.title.subtitle, ['some-study · lines are test errors 0.05, 0.1, 0.2']);
+});
+
+test('the figure of a study is a map where curves would leave levels out', (t) => {
+  const marks = (rows: readonly StudyRow[]) =>
+    JSON.stringify(figureSpec(rows)).match(/lines are test errors|levels of .* are drawn/g);
+  const rows = map((x, y) => 0.02 + 0.1 * x + 0.1 * y);
+  t.deepEqual(marks(rows), ['lines are test errors']);
+  // Five curves are all there.
+  t.is(marks(rows.filter(({ factors }) => (factors['mixture.relevantFraction'] as number) < 0.45)), null);
+});
+
+test('three panels stand side by side, four in a square', (t) => {
+  for (const [count, columns] of [
+    [2, 2],
+    [3, 3],
+    [4, 2],
+    [5, 2],
+    [6, 3],
+  ] as const) {
+    // As many prompt scales as there are colours.
+    const rows = Array.from({ length: 7 * count }, (_, i) =>
+      [100, 200].map((examples) =>
+        row({ 'mixture.contextNorm': Math.floor(i / 7), inverseTemperature: i % 7, examples }),
+      ),
+    ).flat();
+    t.is((figureSpec(rows) as unknown as { columns: number }).columns, columns, String(count));
+  }
 });
 
 test('a map with a hole, and one of one error, have no contours and are drawn', async (t) => {

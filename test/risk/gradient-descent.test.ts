@@ -1,8 +1,7 @@
 import test from 'ava';
-import { parseExperiment } from '../../lib/experiments/experiment.js';
 import { type ContextualMixtureOptions, type GradientDescentExperiment, risk, simulate } from '../../lib/index.js';
 import { kPathMetrics } from '../../lib/risk/descent-risk.js';
-import { kindOf } from '../../lib/simulation/kinds.js';
+import { kindOf, parseExperiment } from '../../lib/simulation/kinds.js';
 import { generator } from '../audit/test-error.js';
 import { dot, softmax } from '../support/reference.js';
 import { meanAndError } from '../support/statistics.js';

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { native } from '../../lib/base/native.js';
-import { cellKey } from '../../lib/experiments/experiment.js';
 import { gradientDescentSchema } from '../../lib/experiments/gradient-descent.js';
 import {
   type GradientDescentExperiment,
@@ -21,6 +20,7 @@ import {
   fit as train,
 } from '../../lib/index.js';
 import { toNativeMixture } from '../../lib/mixture/mixture.js';
+import { cellKey } from '../../lib/simulation/kinds.js';
 import { meanAndError } from '../support/statistics.js';
 
 const experiment: GradientDescentExperiment = {

@@ -1,52 +1,68 @@
 import test from 'ava';
-import { type Experiment, parseExperiment, resolveMethod } from '../../lib/experiments/experiment.js';
-import { kindOf } from '../../lib/simulation/kinds.js';
+import { metricEntry } from '../../lib/base/metrics.js';
+import { defineExperiment } from '../../lib/index.js';
+import { type Experiment, kindOf, kKinds, parseExperiment, resolveMethod } from '../../lib/simulation/kinds.js';
 import { simulate } from '../../lib/simulation/simulate.js';
 
-const mixture = { tokens: 4, dimension: 6, relevantTokens: 1, contextNorm: 1, signalNorm: 1 };
+defineExperiment({ name: 'example', trial: ({ random }) => ({ error: random.uniforms(1)[0] as number }) });
+
 const descent = {
-  kind: 'gradient-descent',
-  mixture,
-  examples: 10,
-  steps: 1,
-  stepSizes: { head: 1, prompt: 1 },
+  ...kKinds['gradient-descent'].example,
+  initial: { scale: 0.1 },
 } as const;
-const experiments: Readonly<Record<string, Experiment>> = {
-  'known prompt': {
-    kind: 'known-prompt',
-    mixture,
-    examples: 10,
-    inverseTemperature: 1,
-    head: { kind: 'averaging' },
-  },
+const others: Readonly<Record<string, Experiment>> = {
   'known prompt with an iterative solver': {
-    kind: 'known-prompt',
-    mixture,
+    ...kKinds['known-prompt'].example,
     examples: 40,
-    inverseTemperature: 1,
     head: { kind: 'logistic', ridge: 1 },
     solver: 'iterative',
   },
-  'three steps': { kind: 'three-step', mixture, examples: 10, stepSizes: [1, 1, 1] },
   ...Object.fromEntries(
-    (['prompt-attention', 'linear-attention', 'mean-pooling', 'self-attention'] as const).map((model) => [
+    (['linear-attention', 'mean-pooling', 'self-attention'] as const).map((model) => [
       `descent of ${model}`,
-      { ...descent, model, initial: { scale: 0.1 } },
+      { ...descent, model },
     ]),
   ),
 };
+const examples = Object.entries(kKinds).map(([kind, { example }]) => [kind, example as Experiment] as const);
 
-for (const [name, experiment] of Object.entries(experiments)) {
-  test(`the metrics declared are those of a trial, and a law speaks of declared metrics: ${name}`, async (t) => {
+for (const [kind, example] of examples)
+  test(`the example of a kind is one, with methods and a figure for every metric: ${kind}`, (t) => {
+    t.is(example.kind, kind as Experiment['kind']);
+    const resolved = parseExperiment(example);
+    const { methodOptions, metrics } = kindOf(resolved);
+    const [first, ...rest] = metrics(resolved, resolveMethod(resolved, undefined));
+    t.is(first, 'error');
+    t.deepEqual(
+      rest.filter((name) => metricEntry(name) === undefined),
+      [],
+    );
+    // An option that does not exist would leave nothing out of the key.
+    const options = Object.keys((kindOf(resolved).schema as unknown as { shape: object }).shape);
+    t.deepEqual(
+      methodOptions.filter((name) => !options.includes(name)),
+      [],
+    );
+  });
+
+// Those on images and text need data; their own tests run them.
+const withoutData = examples.filter(([kind]) => !/^(image|text)-/.test(kind));
+for (const [name, experiment] of [...withoutData, ...Object.entries(others)])
+  test(`the metrics declared are those of a trial, in their ranges, and a law speaks of declared metrics: ${name}`, async (t) => {
     const { metrics } = await simulate(experiment, { trials: 2, seed: 1, testDraws: 10 });
     const resolved = parseExperiment(experiment);
     const declared = kindOf(resolved).metrics(resolved, resolveMethod(resolved, undefined));
-    t.is(declared[0], 'error');
     t.deepEqual([...declared].sort(), Object.keys(metrics).sort());
+    for (const [metric, values] of Object.entries(metrics)) {
+      const [least, most] = metricEntry(metric)?.range ?? [Number.NaN, Number.NaN];
+      t.true(
+        values.every((value) => least <= value && value <= most),
+        `${metric} ${values}`,
+      );
+    }
     const law = await kindOf(resolved).theory(resolved, { seed: 1, draws: 500, signal: undefined });
     for (const [metric, { mean }] of Object.entries(law ?? {})) {
       t.true(declared.includes(metric));
       t.true(Number.isFinite(mean));
     }
   });
-}

@@ -62,13 +62,25 @@ test('a head that the iterative solver cannot vouch for is not converged, and au
   }
 });
 
-test('auto sees from the scales that conjugate gradients would take too long', async (t) => {
-  const run = await simulate(readme(1000), { trials: 2, seed: 1 });
+test('auto sees from the experiment, or from the scales, that conjugate gradients would take too long', async (t) => {
+  const long = await simulate(readme(1000), { trials: 2, seed: 1 });
+  t.is(long.solver, 'direct');
+  t.deepEqual([...long.status], [0, 0]);
+  t.deepEqual([...(long.solverFallback as Uint8Array)], [0, 0]);
+  // One irrelevant token: its scale is anything.
+  const spread = {
+    kind: 'known-prompt',
+    mixture: { tokens: 2, dimension: 625, relevantTokens: 1, contextNorm: 1.89, signalNorm: 0.6 },
+    examples: 1537,
+    inverseTemperature: 0.78,
+    head: { kind: 'least-squares' },
+  } as const;
+  const run = await simulate(spread, { trials: 2, seed: 1 });
   t.is(run.solver, 'iterative');
   t.deepEqual([...run.status], [0, 0]);
   t.deepEqual([...(run.solverUsed as Uint8Array)], [SolverUsed.direct, SolverUsed.direct]);
   t.deepEqual([...(run.solverFallback as Uint8Array)], [SolverFallback.predicted, SolverFallback.predicted]);
-  const direct = await simulate({ ...readme(1000), solver: 'direct' }, { trials: 2, seed: 1 });
+  const direct = await simulate({ ...spread, solver: 'direct' }, { trials: 2, seed: 1 });
   t.deepEqual(run.metrics.error, direct.metrics.error);
   t.deepEqual([...(direct.solverFallback as Uint8Array)], [0, 0]);
   // An easy one stays with conjugate gradients.

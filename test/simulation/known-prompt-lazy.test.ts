@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { KnownPromptExperiment } from '../../lib/experiments/known-prompt.js';
-import { risk, simulate, TrialStatus } from '../../lib/index.js';
+import { risk, SolverFallback, simulate, TrialStatus } from '../../lib/index.js';
 import { knownPromptSettings } from '../support/parameter-sets.js';
 import { meanAndError, twoSampleKolmogorovSmirnov } from '../support/statistics.js';
 
@@ -57,6 +57,33 @@ for (const [examples, inverseTemperature, kind, ridge] of [
       t.true(p > 0.001, `${name}: p = ${p}`);
     }
   });
+
+test('a trial that conjugate gradients give up goes on with the noise that they have seen', async (t) => {
+  // Those given up have a head much longer than others: with new noise they would be like all, and the mean too low.
+  const options: KnownPromptExperiment = {
+    kind: 'known-prompt',
+    mixture: { tokens: 10, dimension: 105, relevantTokens: 3, contextNorm: 2.87, signalNorm: 0.85 },
+    examples: 300,
+    inverseTemperature: 0.01,
+    head: { kind: 'logistic', ridge: 2e-7 },
+  };
+  const run = (solver: 'auto' | 'direct', seed: number) =>
+    simulate({ ...options, solver }, { trials: 1200, seed, testDraws: 50 });
+  const [auto, direct] = [await run('auto', 1), await run('direct', 2)];
+  t.true([...auto.status, ...direct.status].every((code) => code === TrialStatus.ok));
+  const norms = auto.metrics.headNorm as Float64Array;
+  const isGivenUp = (_: unknown, i: number) => auto.solverFallback?.[i] === SolverFallback.notConverged;
+  const [all, givenUp] = [meanAndError(norms), meanAndError(norms.filter(isGivenUp))];
+  t.true(givenUp.mean > all.mean + 4 * givenUp.standardError, `${givenUp.mean}, ${all.mean}`);
+  for (const name of ['headNorm', 'error']) {
+    const [a, b] = [auto, direct].map(({ metrics }) => meanAndError(metrics[name] as Float64Array)) as [
+      typeof all,
+      typeof all,
+    ];
+    const z = (a.mean - b.mean) / Math.hypot(a.standardError, b.standardError);
+    t.true(Math.abs(z) < 4, `${name}: z = ${z}`);
+  }
+});
 
 test('the law holds at d = 2000, with a ridge at 10,000, without an allowance for finite sizes', async (t) => {
   // At d = 100,000 and for all heads: benchmarks/large-dimension-law.ts.

@@ -1,9 +1,9 @@
 import test from 'ava';
 import { native } from '../../lib/base/native.js';
-import { cellKey } from '../../lib/experiments/experiment.js';
 import { type KnownPromptExperiment, knownPromptSchema } from '../../lib/experiments/known-prompt.js';
 import { type ContextualMixture, contextualMixture, sampleExamples, simulate, testError } from '../../lib/index.js';
 import { toNativeMixture } from '../../lib/mixture/mixture.js';
+import { cellKey } from '../../lib/simulation/kinds.js';
 import { dot, fitHead, normalTail, pooledFeature, rowsOf, softmax } from '../support/reference.js';
 import { meanAndError, twoSampleKolmogorovSmirnov } from '../support/statistics.js';
 

@@ -1,6 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
 import { native } from '../../lib/base/native.js';
-import { cellKey, parseExperiment } from '../../lib/experiments/experiment.js';
 import { type ThreeStepExperiment, threeStepSchema } from '../../lib/experiments/three-step.js';
 import {
   type LabelledTokens,
@@ -14,6 +13,7 @@ import {
   threeStep,
 } from '../../lib/index.js';
 import { toNativeMixture } from '../../lib/mixture/mixture.js';
+import { cellKey, parseExperiment } from '../../lib/simulation/kinds.js';
 import {
   covarianceProduct,
   dot,

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,10 +33,13 @@ export class PostgresServer {
   private server: ChildProcess | undefined;
 
   private constructor(
-    private readonly directory: string,
+    /** Where it lives, its socket included. */
+    readonly directory: string,
     readonly port: number,
     /** Settings beside those of every test. */
     private readonly settings: Readonly<Record<string, string | number>>,
+    /** What starts a program in the place of the server, such as `ip netns exec NAME`. */
+    private readonly launcher: readonly string[],
   ) {}
 
   /** The server refuses to run as root. */
@@ -46,8 +49,11 @@ export class PostgresServer {
     return ['setpriv', ['--reuid=nobody', '--regid=nogroup', '--clear-groups', path, ...args]];
   }
 
-  static async start(settings: Readonly<Record<string, string | number>> = {}): Promise<PostgresServer> {
-    const directory = mkdtempSync(join(tmpdir(), 'prompt-attention-postgres-'));
+  static async start(
+    settings: Readonly<Record<string, string | number>> = {},
+    { parent = tmpdir(), launcher = [] }: { readonly parent?: string; readonly launcher?: readonly string[] } = {},
+  ): Promise<PostgresServer> {
+    const directory = mkdtempSync(join(parent, 'prompt-attention-postgres-'));
     const passwordFile = join(directory, 'password');
     writeFileSync(passwordFile, kPassword);
     if (process.getuid?.() === 0) {
@@ -58,7 +64,7 @@ export class PostgresServer {
     const options = ['-D', data, '-U', 'tester', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '-E', 'UTF8', '-N'];
     const [file, args] = PostgresServer.asUser('initdb', [...options, '--locale=C']);
     execFileSync(file, args, { cwd: directory, stdio: 'pipe' });
-    const postgres = new PostgresServer(directory, await freePort(), settings);
+    const postgres = new PostgresServer(directory, await freePort(), settings, launcher);
     await postgres.up();
     return postgres;
   }
@@ -70,6 +76,19 @@ export class PostgresServer {
   /** The address for another role, with the same password, at another port, or with settings of the driver. */
   urlOf(role: string, { port = this.port, query = '' } = {}): string {
     return `postgres://${role}:${encodeURIComponent(kPassword)}@127.0.0.1:${port}/postgres${query}`;
+  }
+
+  /** The address by its socket, which needs no network. */
+  get socketUrl(): string {
+    const [host, password] = [this.directory, kPassword].map(encodeURIComponent);
+    return `postgres://tester:${password}@${host}:${this.port}/postgres`;
+  }
+
+  /** Put a line before the others of pg_hba.conf. */
+  async configureAccess(line: string): Promise<void> {
+    const file = join(this.directory, 'data', 'pg_hba.conf');
+    writeFileSync(file, `${line}\n${readFileSync(file, 'utf8')}`);
+    await this.query('select pg_reload_conf()');
   }
 
   /** Make a role that may log in with the password of the tests, and nothing else. */
@@ -84,11 +103,17 @@ export class PostgresServer {
 
   /** Start the server and wait until it answers. */
   async up(): Promise<void> {
-    const own = { listen_addresses: '127.0.0.1', port: this.port, unix_socket_directories: '', fsync: 'off' };
+    const own = {
+      listen_addresses: '127.0.0.1',
+      port: this.port,
+      unix_socket_directories: this.directory,
+      fsync: 'off',
+    };
     const settings = { ...own, ...this.settings };
     const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-    const [file, args] = PostgresServer.asUser('postgres', ['-D', join(this.directory, 'data'), ...flags]);
-    this.server = spawn(file, args, { cwd: this.directory, stdio: 'ignore' });
+    const [program, args] = PostgresServer.asUser('postgres', ['-D', join(this.directory, 'data'), ...flags]);
+    const [file, ...rest] = [...this.launcher, program, ...args] as [string];
+    this.server = spawn(file, rest, { cwd: this.directory, stdio: 'ignore' });
     for (;;) {
       if (this.server.exitCode !== null) throw new Error(`the PostgreSQL server ended with ${this.server.exitCode}`);
       try {
@@ -110,7 +135,7 @@ export class PostgresServer {
   }
 
   async query(text: string): Promise<readonly Record<string, unknown>[]> {
-    const client = new pg.Client({ connectionString: this.url });
+    const client = new pg.Client({ connectionString: this.socketUrl });
     client.on('error', () => {});
     await client.connect();
     try {

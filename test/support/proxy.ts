@@ -6,6 +6,8 @@ export class PostgresProxy {
   private toLose = 0;
   private stalled = false;
   private muted = false;
+  /** Milliseconds that everything takes, each way. */
+  private delay = 0;
   /** Answers to COMMIT that were lost. */
   lost = 0;
 
@@ -39,7 +41,7 @@ export class PostgresProxy {
     client.on('data', (data) => {
       if (this.stalled) return;
       committing = this.toLose > 0 && /^Q....commit\0$/is.test(data.toString('latin1'));
-      server.write(data);
+      this.pass(data, server);
     });
     server.on('data', (data) => {
       if (this.stalled || this.muted) return;
@@ -48,8 +50,19 @@ export class PostgresProxy {
         this.toLose -= 1;
         this.lost += 1;
         close();
-      } else client.write(data);
+      } else this.pass(data, client);
     });
+  }
+
+  private pass(data: Buffer, to: Socket): void {
+    // Timers of one delay go off in their order.
+    if (this.delay > 0) setTimeout(() => to.write(data), this.delay);
+    else to.write(data);
+  }
+
+  /** Let everything take so many milliseconds from now on, each way. */
+  slow(milliseconds: number): void {
+    this.delay = milliseconds;
   }
 
   /** Lose the answers to the next commits, with the connections. */

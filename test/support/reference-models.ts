@@ -1,4 +1,5 @@
 /** Plain reference implementations of the models, their losses and numerical gradients. */
+import type { ModelName } from '../../lib/index.js';
 import { dot, softmax } from './reference.js';
 
 type Rows = readonly Float64Array[];
@@ -33,7 +34,7 @@ export function combine(weights: readonly number[], X: Rows): Float64Array {
 export type Parameters = Record<string, Float64Array>;
 
 /** Scores of one example X by name of the model; `prompts` and `outputs` are of the tuned layer. */
-export function referenceScores(name: string, parameters: Parameters, X: Rows, outputs = 1): number[] {
+export function referenceScores(name: ModelName, parameters: Parameters, X: Rows, outputs = 1): number[] {
   const of = (key: string) => parameters[key] as Float64Array;
   const d = (X[0] as Float64Array).length;
   const T = X.length;
@@ -62,7 +63,8 @@ export function referenceScores(name: string, parameters: Parameters, X: Rows, o
       ];
     case 'self-attention':
       return [attentionMatrix(X, of('weights'), X).reduce((sum, row) => sum + dot(of('head'), combine(row, X)) / T, 0)];
-    default: {
+    case 'self-attention-full-head':
+    case 'prompt-tuned-layer': {
       const prompts = parameters.prompts ?? new Float64Array(0);
       const P = Array.from({ length: prompts.length / d }, (_, s) => prompts.subarray(s * d, (s + 1) * d));
       // A pooled head has one vector per score, for the mean over the prompts.

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import fc from 'fast-check';
-import { parseExperiment, resolveMethod } from '../../lib/experiments/experiment.js';
 import {
   DataError,
   type Experiment,
@@ -14,7 +13,7 @@ import {
   type TextDilutionExperiment,
   text,
 } from '../../lib/index.js';
-import { kindOf } from '../../lib/simulation/kinds.js';
+import { kindOf, parseExperiment, resolveMethod } from '../../lib/simulation/kinds.js';
 import { StudyCells } from '../../lib/study/cells.js';
 import { naiveBayes, tfIdfLogistic } from '../../lib/text/baselines.js';
 import { rocAuc } from '../../lib/text/evaluation.js';

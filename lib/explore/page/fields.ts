@@ -46,6 +46,9 @@ const slider = (path: string, shape: Shape): NumberField => ({
   ...shape,
 });
 
+/** An option of known prompts only. */
+const kRelevantNoise = 'mixture.relevantNoiseLevel';
+
 const counted = { scale: 'log', isInteger: true } as const;
 
 const examples = (words: string) => slider('examples', { words, from: 10, to: 100_000, ...counted });
@@ -63,6 +66,8 @@ const mixture = (experiment: Experiment): readonly Field[] => [
   slider('mixture.signalNorm', { from: 0, to: 4, step: 0.05 }),
   slider('mixture.correlation', { from: -1, to: 1, step: 0.05, otherwise: 0 }),
   slider('mixture.noiseLevel', { from: 0, to: 3, step: 0.05, otherwise: 1 }),
+  // Trials of training would have to draw all tokens, and have no law.
+  ...(isKind(experiment, 'known-prompt') ? [slider(kRelevantNoise, { from: 0, to: 3, step: 0.05, otherwise: 0 })] : []),
   slider('mixture.positiveRate', { from: 0, to: 1, step: 0.01, otherwise: 0.5 }),
   slider('mixture.labelNoise', { from: 0, to: 0.49, step: 0.01, otherwise: 0 }),
   { path: 'mixture.noise', words: 'noise', choices: ['gaussian', 'rademacher', 'uniform'], otherwise: 'gaussian' },
@@ -204,10 +209,11 @@ export function changed(field: Field, experiment: Experiment, value: number | st
   return withOptionAt(experiment, path, value);
 }
 
-/** Another kind of experiment on the same mixture. */
+/** Another kind of experiment on the same mixture, as far as its fields go. */
 export function withKind(experiment: Experiment, kind: string): Experiment {
   const beginning = kBeginnings[kind] as Experiment;
-  return { ...beginning, mixture: experiment.mixture, examples: experiment.examples };
+  const whole = { ...beginning, mixture: experiment.mixture, examples: experiment.examples };
+  return kind === 'known-prompt' ? whole : withOptionAt(whole, kRelevantNoise, undefined);
 }
 
 /** Stops of a logarithmic slider. */

@@ -5,15 +5,10 @@ import type { JobOptions } from '../../base/job.js';
 import { abortSignal, integerFrom, parseOptions, seedSchema, threadCount } from '../../base/options.js';
 import type { TrialContext } from '../../real-data/trials.js';
 import { type ContextualImages, contextualImages } from '../contextual-images.js';
-import {
-  type ImageTransferExperiment,
-  imageTransferSchema,
-  type ResolvedImageTransfer,
-} from '../experiment-options.js';
 import { type AttentionMap, attentionMapsSvg } from '../maps.js';
 import { imagesNamed, testExamplesOf } from './resources.js';
 import { slice } from './training.js';
-import { transfer } from './transfer.js';
+import { type ImageTransferExperiment, imageTransferSchema, type ResolvedImageTransfer, transfer } from './transfer.js';
 
 /** Options of {@link attentionMaps}. */
 export interface AttentionMapsOptions extends JobOptions {

@@ -3,7 +3,6 @@ import type { TrialContext } from '../../real-data/trials.js';
 import { type ContextualImages, contextualImages } from '../contextual-images.js';
 import { type Embedding, fitEmbedding } from '../embedding.js';
 import type { ResolvedEmbedding } from '../embedding-options.js';
-import type { ResolvedImageExperiment } from '../experiment-options.js';
 import { type ImageSet, type ImageSetName, loadImages } from '../image-set.js';
 import type { ResolvedImageTask } from '../task.js';
 
@@ -53,9 +52,17 @@ export function examplesOf(
   });
 }
 
+/** What test examples depend on. */
+interface TestedExperiment {
+  readonly data: ImageSetName;
+  readonly task: ResolvedImageTask;
+  readonly embedding: ResolvedEmbedding;
+  readonly testExamples: number;
+}
+
 /** The test examples of an experiment: the same in all trials, and in all cells that share task, embedding and number. */
 export function testExamplesOf(
-  { data, task, embedding, testExamples }: ResolvedImageExperiment,
+  { data, task, embedding, testExamples }: TestedExperiment,
   fitted: Embedding,
   context: TrialContext,
 ): Promise<ContextualImages> {

@@ -1,16 +1,84 @@
+import { z } from 'zod';
 import { ConvergenceError } from '../../base/errors.js';
-import { type Estimate, errorOf as errorOfLaw } from '../../base/kind.js';
+import { type Estimate, type ExperimentKind, errorOf as errorOfLaw } from '../../base/kind.js';
+import { integerFrom, oneOf } from '../../base/options.js';
+import { type Head, type HeadOptions, headSchema, type WeightedAveragingHead } from '../../heads/head.js';
 import { promptAttention } from '../../models/index.js';
 import { errorOf, mean, relevantMass } from '../../real-data/evaluation.js';
 import { shared } from '../../real-data/shared.js';
-import type { TrialContext, TrialOutcome } from '../../real-data/trials.js';
+import { runTrials, type TrialContext, type TrialOutcome } from '../../real-data/trials.js';
 import { knownPrompt } from '../../risk/known-prompt.js';
 import { fitHead } from '../../training/index.js';
+import { type EmbeddingOptions, embeddingSchema } from '../embedding-options.js';
 import { estimateMixture, type MixtureEstimate, pooledFeatures } from '../estimate.js';
-import { isPlainLeastSquares, type ResolvedImageRisk } from '../experiment-options.js';
 import { measuredNoiseRisk } from '../measured-noise.js';
+import { type BagTask, twoKindsSchema } from '../task.js';
+import { type CountedTrainingOptions, dataSchema, trainingObject, whyDense } from './options.js';
 import { embeddingOf, examplesOf, testExamplesOf } from './resources.js';
 import { train } from './training.js';
+
+/**
+ * The head of a learned prompt on bags, and the risk law's prediction for it. One prompt is learned on bags of its own; then
+ * heads are learned with that prompt on n fresh bags. The law gets a mixture estimated from bags: see {@link images.estimateMixture}.
+ * Plain JSON.
+ */
+export interface ImageRiskExperiment {
+  /** Always `'image-risk'`. */
+  readonly kind: 'image-risk';
+  /** Data set. Default `'fashion-mnist'`. */
+  readonly data?: 'fashion-mnist' | 'mnist' | undefined;
+  /** The bags; two context classes. */
+  readonly task: BagTask;
+  /** How images become tokens. Default: 32 principal components, whitened. */
+  readonly embedding?: EmbeddingOptions | undefined;
+  /** The bags that the prompt is learned from, and how. Default: 1000 bags, 300 steps, learning rates 0.01, 0.03 and 0.1. */
+  readonly prompt?: CountedTrainingOptions | undefined;
+  /** n, bags that the head is learned from: an integer ≥ 1. */
+  readonly examples: number;
+  /** How the head is learned. Default: least squares without ridge. */
+  readonly head?: Exclude<HeadOptions, WeightedAveragingHead> | undefined;
+  /**
+   * What of the {@link images.MixtureEstimate} the law is computed with. `'measured'` and `'effective'` are for least squares without
+   * ridge. Default: `'measured'` for it, `'moments'` for other heads.
+   */
+  readonly plugIn?: 'measured' | 'effective' | 'moments' | undefined;
+  /** Bags that the mixture is estimated from: an integer ≥ 100. Default 5000. */
+  readonly estimationExamples?: number | undefined;
+  /** Test bags: an integer ≥ 1. Default 5000. */
+  readonly testExamples?: number | undefined;
+}
+
+export const imageRiskSchema = z
+  .strictObject({
+    kind: z.literal('image-risk'),
+    data: dataSchema,
+    task: twoKindsSchema,
+    embedding: embeddingSchema.prefault({ kind: 'principal-components' }),
+    prompt: trainingObject({ steps: 300, learningRates: [0.01, 0.03, 0.1] })
+      .extend({ examples: integerFrom(5, 2 ** 31 - 1).default(1000) })
+      .prefault({}),
+    examples: integerFrom(1, 2 ** 31 - 1),
+    head: headSchema
+      .transform((head, context) => {
+        if (head.kind !== 'weighted-averaging') return head;
+        context.addIssue('a head without weights, which real tokens do not tell');
+        return z.NEVER;
+      })
+      .default({ kind: 'least-squares', ridge: 0 }),
+    plugIn: oneOf(['measured', 'effective', 'moments']).optional(),
+    estimationExamples: integerFrom(100, 2 ** 31 - 1).default(5000),
+    testExamples: integerFrom(1, 2 ** 31 - 1).default(5000),
+  })
+  .refine(({ plugIn, head }) => plugIn === undefined || plugIn === 'moments' || isPlainLeastSquares(head), {
+    error: "'moments' unless the head is least squares without ridge",
+    path: ['plugIn'],
+  });
+
+/** Whether a linear map of the features changes nothing for a head. */
+export const isPlainLeastSquares = (head: Head) => head.kind === 'least-squares' && head.ridge === 0;
+
+/** A risk experiment with every default filled in. */
+export type ResolvedImageRisk = z.output<typeof imageRiskSchema>;
 
 /** Trials that no study reaches: bags for the prompt and for the estimates, independent of all others. */
 const kPromptTrial = 2 ** 20 - 1;
@@ -55,11 +123,10 @@ export function plugInOf(experiment: ResolvedImageRisk, context: Shared): Promis
   });
 }
 
-/** Metrics of {@link riskTrial}. */
-export const kRiskMetrics = ['error', 'relevantAttention'];
+const kRiskMetrics = ['error', 'relevantAttention'] as const;
 
 /** Learn a head with the learned prompt on the bags of one trial; why there is none if it cannot be found. */
-export async function riskTrial(experiment: ResolvedImageRisk, context: TrialContext): Promise<TrialOutcome> {
+async function riskTrial(experiment: ResolvedImageRisk, context: TrialContext): Promise<TrialOutcome> {
   const { data, task, embedding, examples, head } = experiment;
   const { threads, signal } = context;
   const fitted = await embeddingOf(data, 'image', embedding, signal);
@@ -99,3 +166,21 @@ export async function riskLaw(
     relevantAttention: { mean: law.relevantAttention, standardError: law.relevantAttentionStandardError },
   };
 }
+
+/** A head on the features of a learned prompt. */
+export const imageRiskKind: ExperimentKind<ImageRiskExperiment, ResolvedImageRisk> = {
+  schema: imageRiskSchema,
+  example: {
+    kind: 'image-risk',
+    task: { kind: 'bag', tokens: 2, relevantTokens: 1, context: [0, 1], others: [2] },
+    examples: 5,
+  },
+  methodOptions: ['data', 'head'],
+  whyDense,
+  metrics: () => kRiskMetrics,
+  recordedSteps: () => new Float64Array(),
+  isCounted: () => false,
+  simulate: (experiment, request) => runTrials(kRiskMetrics, request, (context) => riskTrial(experiment, context)),
+  theory: (experiment, options) => riskLaw(experiment, { ...options, threads: 1 }),
+  risk: undefined,
+};

@@ -3,7 +3,7 @@ import { errorOf, mean, relevantMass } from '../../real-data/evaluation.js';
 import { trainOn } from '../../real-data/training.js';
 import type { TrialContext } from '../../real-data/trials.js';
 import type { ContextualImages } from '../contextual-images.js';
-import type { ResolvedTraining } from '../experiment-options.js';
+import type { ResolvedTraining } from './options.js';
 
 /** Examples first … end−1. */
 export function slice(data: ContextualImages, first: number, end: number): ContextualImages {

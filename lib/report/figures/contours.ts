@@ -1,9 +1,9 @@
 import { contours } from 'd3-contour';
 
 /** Test errors that contours are drawn at, where they lie within a map. */
-const kErrors = [0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4];
+const kErrors = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4];
 /** Contours of a map; more of them are no help. */
-const kMostContours = 4;
+const kMostContours = 6;
 /** Two places on the grid are one up to rounding. */
 const kRounding = 1e-9;
 

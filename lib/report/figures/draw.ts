@@ -71,10 +71,17 @@ function verticalAxis(
   };
 }
 
+/** Columns that panels fill without an empty place, if two or three can. */
+const panelColumns = (count: number) => (count % 3 === 0 ? 3 : Math.min(count, 2));
+
 /** Vega-Lite specification of curves: points with intervals, laws as lines, one panel for each text that points have as theirs. */
 export function curvesFigure(content: CurvesContent): TopLevelSpec {
   const { points, horizontal, vertical, titles, isOrdered, study, omitted, panelTitle, pointsAre } = content;
+  const panels = [...new Set(points.map(({ panel }) => panel))];
+  const columns = panelColumns(panels.length);
   const x = horizontalAxis(horizontal, [...new Set(points.map((point) => point.x))], content.scale?.x);
+  // Small panels have no room for more.
+  if (columns === 3) x.axis.title = x.axis.title.replace('logarithmic scale', 'log scale');
   const hasTheory = points.some(({ theory }) => theory !== null);
   const hasTrials = points.some(({ value }) => value !== null);
   const hasMarked = points.some(({ value, marked }) => value !== null && marked);
@@ -82,9 +89,8 @@ export function curvesFigure(content: CurvesContent): TopLevelSpec {
   const highest = Math.max(0, ...shown, ...points.map(({ high }) => high ?? 0));
   const { axis, scale, lowest } = verticalAxis(vertical, shown, highest, content.scale?.y);
   const y = (field: string) => ({ field, type: 'quantitative' as const, axis, scale });
-  const panels = [...new Set(points.map(({ panel }) => panel))];
   const isOne = panelTitle === '';
-  const size = isOne ? { width: 640, height: 380 } : { width: 320, height: 230 };
+  const size = isOne ? { width: 640, height: 380 } : { width: columns === 3 ? 230 : 320, height: 230 };
   const values = placed(points, x, scale.type, size, scale.type === 'linear' ? [0] : []).map((point) => ({
     ...point,
     low: point.low && Math.max(point.low, lowest),
@@ -105,10 +111,12 @@ export function curvesFigure(content: CurvesContent): TopLevelSpec {
   const title = content.title ?? `${capital(vertical.label)}${against}`;
   const common = { ...kFrame, title: titleOf(title, study, subtitle), data: { values }, config: kConfig };
   if (isOne) return { ...common, ...size, layer } as TopLevelSpec;
+  const config = columns === 3 ? { ...kConfig, legend: { ...kConfig.legend, orient: 'bottom' } } : kConfig;
   return {
     ...common,
+    config,
     facet: { field: 'panel', type: 'nominal', sort: panels, header: { title: panelTitle } },
-    columns: Math.min(panels.length, 2),
+    columns,
     spec: { ...size, layer },
   } as TopLevelSpec;
 }

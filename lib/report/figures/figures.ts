@@ -1,4 +1,5 @@
 import type { TopLevelSpec } from 'vega-lite';
+import { metricEntry } from '../../base/metrics.js';
 import { kindOf } from '../../simulation/kinds.js';
 import { metricNames, StudyCells } from '../../study/cells.js';
 import type { PairedDifference } from '../../study/compare.js';
@@ -20,8 +21,6 @@ export interface ReportFigure extends FigureText {
 /** A histogram of fewer z-scores shows nothing. */
 const kLeastScores = 5;
 const kOverlapsCaption = 'What the trained parameters have in common with the directions of the mixture.';
-const kOverlaps =
-  /^(contextOverlap|signalOverlap|promptNorm|headContextOverlap|headSignalOverlap|[wq]\d(Context|Signal)Cosine)$/;
 
 /** The figures that the results of a study allow. */
 export function reportFigures(
@@ -80,7 +79,7 @@ export function reportFigures(
       spec: curvesSpec(rows, metricQuantity('relevantAttention', metricLabel('relevantAttention'))),
     });
   }
-  const overlaps = metrics.filter((name) => kOverlaps.test(name));
+  const overlaps = metrics.filter((name) => metricEntry(name)?.isOverlap === true);
   if (overlaps.length > 0) {
     for (const name of overlaps) drawn.add(name);
     addMetrics('overlaps', 'Overlaps of the trajectory', overlaps, kOverlapsCaption);

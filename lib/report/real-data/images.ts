@@ -1,7 +1,7 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { StudyError } from '../../base/errors.js';
 import { parseOptions } from '../../base/options.js';
-import type { ResolvedImageExperiment } from '../../images/experiment-options.js';
+import type { ResolvedImageExperiment } from '../../images/experiments/kinds.js';
 import type { ResolvedImageTask } from '../../images/task.js';
 import { StudyCells } from '../../study/cells.js';
 import type { StudyResult } from '../../study/rows.js';

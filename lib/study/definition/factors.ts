@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { StudyError } from '../../base/errors.js';
 import { hasFreeNames, mergedOptions, suggestion } from '../../base/option-names.js';
-import { experimentSchema } from '../../experiments/experiment.js';
+import { experimentSchema, kKinds } from '../../simulation/kinds.js';
 
 /** A level of a factor: any plain JSON value except null that the option it stands for accepts. */
 export type FactorValue =
@@ -54,8 +54,9 @@ export function checkVaryingOptions(options: readonly VaryingOption[]): void {
 
 /** The names of the options that experiments of a kind have; undefined if there is no such kind. */
 export function optionsOfKind(kind: unknown): ReadonlySet<string> | undefined {
-  const schema = experimentSchema.options.find((option) => option.shape.kind.value === kind);
-  return schema && new Set(Object.keys(schema.shape));
+  if (typeof kind !== 'string' || !Object.hasOwn(kKinds, kind)) return undefined;
+  const { schema } = kKinds[kind as keyof typeof kKinds];
+  return new Set(Object.keys((schema as unknown as z.ZodObject).shape));
 }
 
 /** A copy of `experiment` whose option at the dotted `path` is `value`; objects on the way are made where missing. */

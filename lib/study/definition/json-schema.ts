@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { experimentSchema } from '../../experiments/experiment.js';
+import { experimentSchema } from '../../simulation/kinds.js';
 import { studySchema } from './spec.js';
 
 type JsonSchema = z.core.JSONSchema.JSONSchema;

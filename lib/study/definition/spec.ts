@@ -6,6 +6,7 @@ import { OptionRangeError, OptionTypeError, StudyError } from '../../base/errors
 import { canonicalJson } from '../../base/hash.js';
 import { integerFrom, nonNegativeNumber, oneOf, parseOptions, plainName, seedSchema } from '../../base/options.js';
 import { parseYaml } from '../../base/yaml.js';
+import { isInKey } from '../../mixture/mixture.js';
 import { StudyCells } from '../cells.js';
 import { checkVaryingOptions } from './factors.js';
 import { levelsSchema } from './levels.js';
@@ -175,7 +176,7 @@ export function specJson(spec: StudySpec): string {
  */
 export function specHash(spec: StudySpec): string {
   const { trials: _, ...fixed } = plain(spec);
-  return createHash('sha256').update(canonicalJson(fixed)).digest('hex');
+  return createHash('sha256').update(canonicalJson(fixed, isInKey)).digest('hex');
 }
 
 /** A study as a plain JSON object. */

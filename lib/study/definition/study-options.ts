@@ -1,5 +1,5 @@
 import type { SimulationMethod } from '../../base/kind.js';
-import type { Experiment } from '../../experiments/experiment.js';
+import type { Experiment } from '../../simulation/kinds.js';
 import type { FactorValue } from './factors.js';
 import type { LevelRange } from './levels.js';
 import type { TrialsRule } from './schedule.js';

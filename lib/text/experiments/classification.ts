@@ -1,18 +1,26 @@
 import { OptionRangeError } from '../../base/errors.js';
+import type { ExperimentKind } from '../../base/kind.js';
 import { type HeldExamples, holdExamples } from '../../models/index.js';
 import { errorOf } from '../../real-data/evaluation.js';
 import { shared } from '../../real-data/shared.js';
-import { type TrialContext, type TrialOutcome, trainingSeed } from '../../real-data/trials.js';
+import { runTrials, type TrialContext, type TrialOutcome, trainingSeed } from '../../real-data/trials.js';
 import { naiveBayes, tfIdfLogistic, type WordScorer } from '../baselines.js';
 import { embedTexts } from '../embed.js';
 import { rocAuc } from '../evaluation.js';
 import type { WordVectors } from '../word-vectors.js';
 import { trainedOn, trainText } from './models.js';
 import { classificationPools, randomOrder, type TextPool, type TextPools, textsAt } from './pools.js';
-import type { ResolvedTextClassification, TextBaseline, TextModel } from './schemas.js';
+import {
+  noLaw,
+  type ResolvedTextClassification,
+  type TextBaseline,
+  type TextClassificationExperiment,
+  type TextModel,
+  textClassificationSchema,
+  whyDense,
+} from './schemas.js';
 
-/** Metrics of {@link classificationTrial}. */
-export const kClassificationMetrics = ['error', 'rocAuc'];
+const kMetrics = ['error', 'rocAuc'] as const;
 
 const isBaseline = (model: TextModel | TextBaseline): model is TextBaseline =>
   model === 'naive-bayes' || model === 'logistic-regression';
@@ -86,7 +94,7 @@ function testExamplesOf(
 }
 
 /** Train one model on the texts of one trial. */
-export async function classificationTrial(
+async function classificationTrial(
   experiment: ResolvedTextClassification,
   context: TrialContext,
 ): Promise<TrialOutcome> {
@@ -104,3 +112,18 @@ export async function classificationTrial(
   const test = await testExamplesOf(experiment, pools, context);
   return qualityOf(await trained.model.scores(trained.after, test, { threads, signal }), labels);
 }
+
+/** Texts as they are. */
+export const textClassificationKind: ExperimentKind<TextClassificationExperiment, ResolvedTextClassification> = {
+  schema: textClassificationSchema,
+  example: { kind: 'text-classification', data: { kind: 'csv', path: 'texts.csv' }, model: 'naive-bayes', examples: 5 },
+  methodOptions: ['data', 'model'],
+  whyDense,
+  metrics: () => kMetrics,
+  recordedSteps: () => new Float64Array(),
+  isCounted: () => false,
+  simulate: (experiment, request) =>
+    runTrials(kMetrics, request, (context) => classificationTrial(experiment, context)),
+  theory: noLaw,
+  risk: undefined,
+};

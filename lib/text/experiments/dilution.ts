@@ -1,18 +1,24 @@
+import type { ExperimentKind } from '../../base/kind.js';
 import { holdExamples } from '../../models/index.js';
 import { choosePlaces, uniformsOf } from '../../real-data/choices.js';
 import { mean, relevantMass } from '../../real-data/evaluation.js';
 import { shared } from '../../real-data/shared.js';
-import { type TrialContext, type TrialOutcome, trainingSeed } from '../../real-data/trials.js';
+import { runTrials, type TrialContext, type TrialOutcome, trainingSeed } from '../../real-data/trials.js';
 import { embedTexts } from '../embed.js';
 import { withoutPlace } from '../source.js';
 import type { WordVectors } from '../word-vectors.js';
 import { qualityOf } from './classification.js';
 import { trainedOn, trainText } from './models.js';
 import { dilutionPools, type ExcerptSources } from './pools.js';
-import type { ResolvedTextDilution } from './schemas.js';
+import {
+  noLaw,
+  type ResolvedTextDilution,
+  type TextDilutionExperiment,
+  textDilutionSchema,
+  whyDense,
+} from './schemas.js';
 
-/** Metrics of {@link dilutionTrial}. */
-export const kDilutionMetrics = ['error', 'rocAuc', 'relevantAttention', 'relevantAttentionBefore'];
+const kMetrics = ['error', 'rocAuc', 'relevantAttention', 'relevantAttentionBefore'] as const;
 
 /** Examples of a dilution as words. */
 export interface DilutedTexts {
@@ -80,7 +86,7 @@ function hold({ words, labels, relevance }: DilutedTexts, vectors: WordVectors, 
 }
 
 /** Train one model on the examples of one trial. */
-export async function dilutionTrial(experiment: ResolvedTextDilution, context: TrialContext): Promise<TrialOutcome> {
+async function dilutionTrial(experiment: ResolvedTextDilution, context: TrialContext): Promise<TrialOutcome> {
   const { threads, signal, seed, trial } = context;
   const { data, others, vectors: options, unrelated, excerptWords, examples, testExamples } = experiment;
   const { vectors, ...sources } = await dilutionPools(experiment, context);
@@ -110,3 +116,24 @@ export async function dilutionTrial(experiment: ResolvedTextDilution, context: T
     relevantAttentionBefore: await relevantAttention(before),
   };
 }
+
+/** Excerpts among unrelated ones. */
+export const textDilutionKind: ExperimentKind<TextDilutionExperiment, ResolvedTextDilution> = {
+  schema: textDilutionSchema,
+  example: {
+    kind: 'text-dilution',
+    data: { kind: 'csv', path: 'texts.csv' },
+    others: { kind: 'csv', path: 'others.csv' },
+    unrelated: 1,
+    model: 'mean-pooling',
+    examples: 5,
+  },
+  methodOptions: ['data', 'model'],
+  whyDense,
+  metrics: () => kMetrics,
+  recordedSteps: () => new Float64Array(),
+  isCounted: () => false,
+  simulate: (experiment, request) => runTrials(kMetrics, request, (context) => dilutionTrial(experiment, context)),
+  theory: noLaw,
+  risk: undefined,
+};

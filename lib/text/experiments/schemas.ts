@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { KindRules } from '../../base/kind.js';
 import { filePath, integerFrom, numberIn, oneOf, positiveNumber } from '../../base/options.js';
 import { type CorpusSource, corpusSourceSchema } from '../source.js';
 
@@ -150,8 +149,6 @@ export interface TextClassificationExperiment extends TextExperimentOptions {
   readonly testExamples?: number | undefined;
 }
 
-const whyDense = () => 'for an experiment on text';
-
 export const textClassificationSchema = z.strictObject({
   kind: z.literal('text-classification'),
   ...common,
@@ -163,11 +160,6 @@ export const textClassificationSchema = z.strictObject({
 
 /** A classification experiment with every default filled in. */
 export type ResolvedTextClassification = z.output<typeof textClassificationSchema>;
-
-export const textClassificationRules: KindRules<ResolvedTextClassification> = {
-  methodOptions: ['data', 'model'],
-  whyDense,
-};
 
 /**
  * An excerpt of a labelled text hidden among k excerpts of unrelated ones, so that the share of relevant tokens is ζ = 1/(k + 1) and
@@ -205,13 +197,14 @@ export const textDilutionSchema = z.strictObject({
 /** A dilution experiment with every default filled in. */
 export type ResolvedTextDilution = z.output<typeof textDilutionSchema>;
 
-export const textDilutionRules: KindRules<ResolvedTextDilution> = {
-  methodOptions: ['data', 'model'],
-  whyDense,
-};
-
 /** An experiment on text. */
 export type TextExperiment = TextClassificationExperiment | TextDilutionExperiment;
 
 /** An experiment on text with every default filled in. */
 export type ResolvedTextExperiment = ResolvedTextClassification | ResolvedTextDilution;
+
+/** Why experiments on text have no projected method. */
+export const whyDense = () => 'for an experiment on text';
+
+/** The law of experiments that have none. */
+export const noLaw = () => Promise.resolve(null);

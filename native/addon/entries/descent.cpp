@@ -15,60 +15,56 @@ namespace {
 
 using Metrics = DescentMetrics;
 
-constexpr MetricField<Metrics> kPromptAttentionFields[] = {
-    {"error", &Metrics::error},
-    {"trainingLoss", &Metrics::trainingLoss},
-    {"trainingError", &Metrics::trainingError},
-    {"contextOverlap", &Metrics::contextOverlap},
-    {"signalOverlap", &Metrics::signalOverlap},
-    {"promptNorm", &Metrics::promptNorm},
-    {"headNorm", &Metrics::headNorm},
-    {"headContextOverlap", &Metrics::headContextOverlap},
-    {"headSignalOverlap", &Metrics::headSignalOverlap},
-    {"relevantAttention", &Metrics::relevantAttention},
+// A metric, and which models have it.
+struct DescentMetric {
+  MetricField<Metrics> field;
+  bool (*isOf)(const ModelTraits&);
 };
-constexpr MetricField<Metrics> kLinearAttentionFields[] = {
-    {"error", &Metrics::error},
-    {"trainingLoss", &Metrics::trainingLoss},
-    {"trainingError", &Metrics::trainingError},
-    {"contextOverlap", &Metrics::contextOverlap},
-    {"signalOverlap", &Metrics::signalOverlap},
-    {"promptNorm", &Metrics::promptNorm},
-    {"headNorm", &Metrics::headNorm},
-    {"headContextOverlap", &Metrics::headContextOverlap},
-    {"headSignalOverlap", &Metrics::headSignalOverlap},
+
+constexpr bool always(const ModelTraits&) {
+  return true;
+}
+constexpr bool withPrompt(const ModelTraits& model) {
+  return model.hasPrompt;
+}
+constexpr bool withWeights(const ModelTraits& model) {
+  return model.isMatrix;
+}
+constexpr bool withDistribution(const ModelTraits& model) {
+  return model.isDistribution;
+}
+
+constexpr DescentMetric kFields[] = {
+    {{"error", &Metrics::error}, always},
+    {{"trainingLoss", &Metrics::trainingLoss}, always},
+    {{"trainingError", &Metrics::trainingError}, always},
+    {{"contextOverlap", &Metrics::contextOverlap}, withPrompt},
+    {{"signalOverlap", &Metrics::signalOverlap}, withPrompt},
+    {{"promptNorm", &Metrics::promptNorm}, withPrompt},
+    {{"weightNorm", &Metrics::weightNorm}, withWeights},
+    {{"headNorm", &Metrics::headNorm}, always},
+    {{"headContextOverlap", &Metrics::headContextOverlap}, always},
+    {{"headSignalOverlap", &Metrics::headSignalOverlap}, always},
+    {{"relevantAttention", &Metrics::relevantAttention}, withDistribution},
 };
-constexpr MetricField<Metrics> kMeanPoolingFields[] = {
-    {"error", &Metrics::error},
-    {"trainingLoss", &Metrics::trainingLoss},
-    {"trainingError", &Metrics::trainingError},
-    {"headNorm", &Metrics::headNorm},
-    {"headContextOverlap", &Metrics::headContextOverlap},
-    {"headSignalOverlap", &Metrics::headSignalOverlap},
-    {"relevantAttention", &Metrics::relevantAttention},
-};
-constexpr MetricField<Metrics> kSelfAttentionFields[] = {
-    {"error", &Metrics::error},
-    {"trainingLoss", &Metrics::trainingLoss},
-    {"trainingError", &Metrics::trainingError},
-    {"weightNorm", &Metrics::weightNorm},
-    {"headNorm", &Metrics::headNorm},
-    {"headContextOverlap", &Metrics::headContextOverlap},
-    {"headSignalOverlap", &Metrics::headSignalOverlap},
-    {"relevantAttention", &Metrics::relevantAttention},
-};
+
+std::vector<MetricField<Metrics>> fieldsOf(const ModelTraits& model) {
+  std::vector<MetricField<Metrics>> fields;
+  for (const DescentMetric& metric : kFields)
+    if (metric.isOf(model)) fields.push_back(metric.field);
+  return fields;
+}
 
 // One unit per trial; metrics of every record, gathered by name.
 class DescentJob final : public PromiseJob {
  public:
-  DescentJob(DescentSpec spec, std::span<const MetricField<Metrics>> fields, uint64_t firstTrial,
-             size_t trials)
+  DescentJob(DescentSpec spec, std::vector<MetricField<Metrics>> fields, uint64_t firstTrial, size_t trials)
       : spec_(std::move(spec)),
-        fields_(fields),
+        fields_(std::move(fields)),
         firstTrial_(firstTrial),
         records_(recordCount(spec_)),
-        metrics_(fields.size() * trials),
-        path_(spec_.recordEvery > 0 ? fields.size() * trials * records_ : 0),
+        metrics_(fields_.size() * trials),
+        path_(spec_.recordEvery > 0 ? fields_.size() * trials * records_ : 0),
         accuracy_(trials),
         status_(trials) {
     units = trials;
@@ -104,7 +100,7 @@ class DescentJob final : public PromiseJob {
   }
 
   const DescentSpec spec_;
-  const std::span<const MetricField<Metrics>> fields_;
+  const std::vector<MetricField<Metrics>> fields_;
   const uint64_t firstTrial_;
   const size_t records_;
   ResultArray<double> metrics_;  // [fields×trials], of the last record
@@ -112,20 +108,6 @@ class DescentJob final : public PromiseJob {
   AccuracyArrays accuracy_;      // of the last record
   ResultArray<uint8_t> status_;  // [trials]
 };
-
-std::span<const MetricField<Metrics>> fieldsOf(ModelKind kind) {
-  switch (kind) {
-    case ModelKind::kPromptAttention:
-      return kPromptAttentionFields;
-    case ModelKind::kLinearAttention:
-      return kLinearAttentionFields;
-    case ModelKind::kMeanPooling:
-      return kMeanPoolingFields;
-    case ModelKind::kMatrixAttention:
-      return kSelfAttentionFields;
-  }
-  return {};
-}
 
 struct LawField {
   const char* name;
@@ -184,7 +166,7 @@ Napi::Value descentRisk(const Napi::CallbackInfo& info) {
   if (!descent.mixture.hasScalarNoise())
     request.failRange("mixture.noise", "'gaussian', on irrelevant tokens only");
   descent.model = readModel(request);
-  if (descent.model.kind == ModelKind::kMatrixAttention)
+  if (descent.model.traits().descent == DescentForm::kNone)
     request.failRange("model", "a model without attention weights");
   descent.loss = readLoss(request, descent.model);
   descent.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
@@ -219,7 +201,7 @@ Napi::Value simulateDescent(const Napi::CallbackInfo& info) {
     request.failRange("model", "of the mixture's sizes");
   const bool pooledSelfAttention =
       spec.model.pooledHead && spec.model.prompts == 0 && spec.model.outputs == 1;
-  if (spec.model.kind == ModelKind::kMatrixAttention && !pooledSelfAttention)
+  if (spec.model.traits().isMatrix && !pooledSelfAttention)
     request.failRange("model", "self-attention with a pooled head, or a model without attention weights");
   spec.loss = readLoss(request, spec.model);
   spec.examples = static_cast<int>(request.integer("examples", 1, kMaximumCount));
@@ -232,7 +214,7 @@ Napi::Value simulateDescent(const Napi::CallbackInfo& info) {
   spec.recordEvery = static_cast<int>(request.integer("recordEvery", 0, kMaximumCount));
   spec.method = readScalarNoiseMethod(request, spec.mixture);
   if (spec.method == Method::kProjected &&
-      (spec.model.kind == ModelKind::kMatrixAttention || spec.optimizer.kind == OptimizerKind::kAdam))
+      (spec.model.traits().descent == DescentForm::kNone || spec.optimizer.kind == OptimizerKind::kAdam))
     request.failRange("method", "'dense' for self-attention and for Adam");
   if (spec.method == Method::kProjected && lazyDescentRows(spec) > static_cast<double>(kMaximumCount))
     request.failRange("examples", "such that there are fewer than 2^31 irrelevant tokens");
@@ -241,11 +223,12 @@ Napi::Value simulateDescent(const Napi::CallbackInfo& info) {
   const uint64_t firstTrial = request.integer("firstTrial", 0, kMaximumInteger);
   const size_t trials = request.integer("trials", 1, kMaximumCount);
   const int threads = threadsThatFit(request, descentBytes(spec), trials);
-  const std::span<const MetricField<Metrics>> fields = fieldsOf(spec.model.kind);
+  std::vector<MetricField<Metrics>> fields = fieldsOf(spec.model.traits());
   const size_t recorded = checkedProduct(env, trials, static_cast<size_t>(recordCount(spec)) + 1);
   const size_t bytes = checkedProduct(env, checkedProduct(env, recorded, fields.size()), sizeof(double));
-  auto job = allocating(
-      env, bytes, [&] { return std::make_shared<DescentJob>(std::move(spec), fields, firstTrial, trials); });
+  auto job = allocating(env, bytes, [&] {
+    return std::make_shared<DescentJob>(std::move(spec), std::move(fields), firstTrial, trials);
+  });
   job->maximumThreads = threads;
   return Environment::of(env).start(env, job);
 }

@@ -46,16 +46,15 @@ class HeadJob final : public PromiseJob {
     const int n = spec_.examples;
     const int d = spec_.dimension;
     const double ridge = spec_.head.ridge;
-    switch (spec_.head.kind) {
-      case HeadKind::kLogistic:
-      case HeadKind::kHinge: {
+    switch (traitsOf(spec_.head.kind).form) {
+      case HeadForm::kMargin: {
         std::vector<double> features(spec_.features);
         outcome_ = fitMarginHead(features.data(), y, n, d, spec_.head, head_.data(), cancelled);
         return;
       }
-      case HeadKind::kAveraging:
-      case HeadKind::kWeightedAveraging:
-      case HeadKind::kLeastSquares: {
+      case HeadForm::kAveraging:
+      case HeadForm::kWeightedAveraging:
+      case HeadForm::kLeastSquares: {
         GivenFeatures features(spec_);
         const TrialStatus status =
             fitHead(features, spec_.head, workspace.knownPrompt.head, head_.data(), cancelled).status;

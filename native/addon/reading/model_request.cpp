@@ -20,7 +20,7 @@ Model readModel(const Request& request) {
   model.tokens = static_cast<int>(fields.integer("tokens", 1, kMaximumCount));
   model.dimension = static_cast<int>(fields.integer("dimension", 1, kMaximumCount));
   model.outputs = 1;
-  if (model.kind == ModelKind::kMatrixAttention) {
+  if (model.traits().isMatrix) {
     model.prompts = static_cast<int>(fields.integer("prompts", 0, kMaximumCount - model.tokens));
     model.outputs = static_cast<int>(fields.integer("outputs", 1, kMaximumCount));
     model.pooledHead = fields.boolean("pooledHead");

@@ -7,6 +7,9 @@
 #include <mutex>
 #include <vector>
 
+// Ours, as LAPACK's headers are in packages that a build does not need otherwise, and cblas.h, where it is,
+// is in another folder on every system and declares OpenBLAS's own functions only if it is OpenBLAS's. The
+// interface is older than all of them and does not change.
 extern "C" {
 enum CblasOrder { kCblasRowMajor = 101 };
 enum CblasTranspose { kCblasNoTrans = 111, kCblasTrans = 112 };

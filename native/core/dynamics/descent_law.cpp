@@ -96,7 +96,7 @@ class Paths {
         points_[i].vectors[kHeadVector][2] = length;
         points_[i].vectors[kPromptVector][3] = length;
       }
-      if (descent_.model.kind == ModelKind::kMeanPooling) points_[i].vectors[kPromptVector] = {};
+      if (!descent_.model.traits().hasPrompt) points_[i].vectors[kPromptVector] = {};
     }
   }
   // In N_r d/n dimensions, of the same squared norm.
@@ -178,8 +178,7 @@ class Paths {
                                               TestAccuracy* accuracy) const {
     DescentSpec spec = descent_;
     spec.testDraws = draws;
-    const double* q =
-        descent_.model.kind == ModelKind::kMeanPooling ? nullptr : point.vectors[kPromptVector].data();
+    const double* q = descent_.model.traits().hasPrompt ? point.vectors[kPromptVector].data() : nullptr;
     const FrameCoordinates& w = point.vectors[kHeadVector];
     const DescentMetrics metrics =
         gaussianMetrics(spec, stream, q, w.data(), kMostFrame, {}, cancelled_, pooling);
@@ -254,7 +253,7 @@ class Paths {
 
   // In the limit linear attention stays at the saddle that it starts from; what leaves it at finite n is no
   // term of order 1/n.
-  bool breaksSymmetry() const { return descent_.model.kind == ModelKind::kLinearAttention; }
+  bool breaksSymmetry() const { return descent_.model.traits().descent == DescentForm::kLinear; }
   bool jumpsBy(int step) const {
     return descent_.optimizer.kind == OptimizerKind::kNormalized && step > kSmoothSteps;
   }

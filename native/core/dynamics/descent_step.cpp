@@ -84,7 +84,7 @@ StepView::StepView(const DescentSpec& spec, const DescentPoint& point) : spec_(s
   const double left = std::sqrt(dotOf(rest, rest));
   if (left > 1e-14 * headNorm) addTo(basis_[1], 1.0 / left, rest);
   promptScale_ = sigma * promptNorm;
-  scoreScale_ = spec.model.kind == ModelKind::kPromptAttention ? promptScale_ : 0.0;
+  scoreScale_ = spec.model.traits().descent == DescentForm::kSoftmax ? promptScale_ : 0.0;
   headScale_ = {sigma * dotOf(basis_[0], w), sigma * dotOf(basis_[1], w)};
 }
 
@@ -122,8 +122,8 @@ void StepView::add(const LabelTerm& term, const TokenSums& sums, int i, double w
   std::array<double, 3> ofHead{1.0, 0.0, 0.0};
   std::array<double, 3> ofPrompt{0.0, 0.0, 0.0};
   double f = 0.0;
-  switch (spec_.model.kind) {
-    case ModelKind::kPromptAttention: {
+  switch (spec_.model.traits().descent) {
+    case DescentForm::kSoftmax: {
       const double irrelevant = irrelevantScore + sums.shift[i];
       const bool both = k > 0.0 && k < T;
       const double shift = both ? std::max(relevantScore, irrelevant) : k > 0.0 ? relevantScore : irrelevant;
@@ -139,17 +139,17 @@ void StepView::add(const LabelTerm& term, const TokenSums& sums, int i, double w
       ofPrompt = {a0 - f, a1, a2};
       break;
     }
-    case ModelKind::kLinearAttention:
+    case DescentForm::kLinear:
       relevantWeight = relevantScore / T;
       relevantPrompt = relevantHead / T;
       ofHead = {irrelevantScore, promptScale_, 0.0};
       ofPrompt = {a0, a1, a2};
       f = k * relevantWeight * relevantHead + scale * product(E, ofHead, ofPrompt);
       break;
-    case ModelKind::kMeanPooling:
+    case DescentForm::kMean:
       f = k * relevantWeight * relevantHead + scale * linear(E, a0, a1, a2);
       break;
-    case ModelKind::kMatrixAttention:
+    case DescentForm::kNone:
       return;
   }
   double slope;
@@ -220,7 +220,7 @@ void moveAlong(const DescentSpec& spec, const StepMeans& means, const StepView& 
         for (double& x : *v) x /= norm;
     }
   addTo(w, headStep, head);
-  if (spec.model.kind != ModelKind::kMeanPooling) addTo(q, promptStep, prompt);
+  if (spec.model.traits().hasPrompt) addTo(q, promptStep, prompt);
   turn(vectorCount(spec), point);
 }
 

@@ -178,12 +178,21 @@ MemoryHold::MemoryHold(MemoryShare* share, double bytes) : fits_(share == nullpt
 
 LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const HeadOptions& options,
                                double* w, const std::atomic<bool>& cancelled) {
-  const bool isHinge = traitsOf(options.kind).loss == MarginLoss::kHinge;
+  const bool isHinge = options.kind == HeadKind::kHinge;
   std::vector<double> multipliers(isHinge ? n : 0);
-  const auto fit = [&](const double* features, int dimension) {
-    return isHinge ? fitHingeHead(features, y, nullptr, n, dimension, options.ridge, w, cancelled,
-                                  multipliers.data())
-                   : fitLogisticHead(features, y, n, dimension, options.ridge, w, cancelled);
+  const auto fit = [&](const double* features, int dimension) -> LinearHeadResult {
+    switch (options.kind) {
+      case HeadKind::kHinge:
+        return fitHingeHead(features, y, nullptr, n, dimension, options.ridge, w, cancelled,
+                            multipliers.data());
+      case HeadKind::kLogistic:
+        return fitLogisticHead(features, y, n, dimension, options.ridge, w, cancelled);
+      case HeadKind::kAveraging:
+      case HeadKind::kWeightedAveraging:
+      case HeadKind::kLeastSquares:
+        break;
+    }
+    return {LinearHeadStatus::kNotConverged, 0, 1.0};
   };
   const auto polish = [&](const LinearHeadResult& result, const double* features) {
     return isHinge ? polishHingeHead(result, features, y, n, d, options.ridge, multipliers, w, cancelled)
@@ -205,30 +214,27 @@ LinearHeadResult fitMarginHead(double* V, const double* y, int n, int d, const H
 }
 
 bool needsDirect(const HeadOptions& options) {
-  switch (options.kind) {
-    case HeadKind::kAveraging:
-    case HeadKind::kWeightedAveraging:
-    case HeadKind::kLeastSquares:
+  switch (traitsOf(options.kind).iteration) {
+    case Iteration::kLeastSquares:
       return false;
-    case HeadKind::kLogistic:
+    case Iteration::kLogistic:
       return options.ridge == 0.0;
-    case HeadKind::kHinge:
+    case Iteration::kNone:
       break;
   }
-  return true;
+  return !isSum(options.kind);
 }
 
 double headBytes(HeadKind kind, double n, double d) {
   const double block = std::min<double>(kRowsPerBlock, n) * d;
   const double smaller = std::min(n, d);
-  switch (kind) {
-    case HeadKind::kAveraging:
-    case HeadKind::kWeightedAveraging:
+  switch (traitsOf(kind).form) {
+    case HeadForm::kAveraging:
+    case HeadForm::kWeightedAveraging:
       return sizeof(double) * block;
-    case HeadKind::kLeastSquares:
+    case HeadForm::kLeastSquares:
       return sizeof(double) * (n >= d ? block + d * d : n * d + n * n);
-    case HeadKind::kLogistic:
-    case HeadKind::kHinge:
+    case HeadForm::kMargin:
       break;
   }
   // The features, twice with n < d, a block of them weighted, and the matrix of the Newton step.
@@ -237,17 +243,16 @@ double headBytes(HeadKind kind, double n, double d) {
 
 HeadOutcome fitHead(FeatureSource& source, const HeadOptions& options, HeadWorkspace& workspace, double* w,
                     const std::atomic<bool>& cancelled) {
-  switch (options.kind) {
-    case HeadKind::kAveraging:
+  switch (traitsOf(options.kind).form) {
+    case HeadForm::kAveraging:
       fitAveraging(source, cancelled, workspace, w);
       return {TrialStatus::kOk, HeadSolver::kNone};
-    case HeadKind::kWeightedAveraging:
+    case HeadForm::kWeightedAveraging:
       fitWeightedAveraging(source, cancelled, workspace, w);
       return {TrialStatus::kOk, HeadSolver::kNone};
-    case HeadKind::kLogistic:
-    case HeadKind::kHinge:
+    case HeadForm::kMargin:
       return {fitByIteration(source, options, workspace, w, cancelled), HeadSolver::kDirect};
-    case HeadKind::kLeastSquares:
+    case HeadForm::kLeastSquares:
       break;
   }
   const TrialStatus status = source.examples() >= source.dimension()

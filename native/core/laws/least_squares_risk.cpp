@@ -205,27 +205,29 @@ PlaneVector firstMargin(const RiskPoints& points, const RiskSegment& segment) {
          PlaneVector{points.eta1[segment.begin], points.eta2[segment.begin]};
 }
 
-PlaneVector noiselessHead(const RiskPoints& points, MarginLoss loss, double ridge) {
-  if (loss == MarginLoss::kSquare) return planeSolution(planeSums(points, 0, 0.0), false, ridge);
-  if (loss == MarginLoss::kHinge) {
-    std::vector<double> features;
-    std::vector<double> weights;
-    for (const RiskSegment& segment : points.batches[0]) {
-      const PlaneVector b = firstMargin(points, segment);
-      features.push_back(b.e1);
-      features.push_back(b.e2);
-      weights.push_back(segment.probability);
-    }
-    const std::vector<double> labels(weights.size(), 1.0);
-    const std::atomic<bool> never{false};
-    double w[2];
-    const LinearHeadResult result = fitHingeHead(features.data(), labels.data(), weights.data(),
-                                                 static_cast<int>(weights.size()), 2, ridge, w, never);
-    if (result.status != LinearHeadStatus::kOk)
-      throw ConvergenceFailure("the hinge head without noise was not found: residual " +
-                               std::to_string(result.residual));
-    return {w[0], w[1]};
+namespace {
+
+PlaneVector noiselessHingeHead(const RiskPoints& points, double ridge) {
+  std::vector<double> features;
+  std::vector<double> weights;
+  for (const RiskSegment& segment : points.batches[0]) {
+    const PlaneVector b = firstMargin(points, segment);
+    features.push_back(b.e1);
+    features.push_back(b.e2);
+    weights.push_back(segment.probability);
   }
+  const std::vector<double> labels(weights.size(), 1.0);
+  const std::atomic<bool> never{false};
+  double w[2];
+  const LinearHeadResult result = fitHingeHead(features.data(), labels.data(), weights.data(),
+                                               static_cast<int>(weights.size()), 2, ridge, w, never);
+  if (result.status != LinearHeadStatus::kOk)
+    throw ConvergenceFailure("the hinge head without noise was not found: residual " +
+                             std::to_string(result.residual));
+  return {w[0], w[1]};
+}
+
+PlaneVector noiselessSmoothHead(const RiskPoints& points, MarginLoss loss, double ridge) {
   // Newton's method; steps are halved while the norm of the gradient grows. Without noise H and Q are 0.
   RiskState state = stateAt(points, {0.0, 0.0}, 1.0, 0.0);
   const auto gradientAt = [&](const RiskState& at, MarginSums& sums) {
@@ -249,6 +251,22 @@ PlaneVector noiselessHead(const RiskPoints& points, MarginLoss loss, double ridg
     state = next;
   }
   return {state.w1, state.w2};
+}
+
+}  // namespace
+
+PlaneVector noiselessHead(const RiskPoints& points, MarginLoss loss, double ridge) {
+  switch (loss) {
+    case MarginLoss::kSquare:
+      return planeSolution(planeSums(points, 0, 0.0), false, ridge);
+    case MarginLoss::kHinge:
+      return noiselessHingeHead(points, ridge);
+    case MarginLoss::kLogistic:
+    case MarginLoss::kHardMargin:
+    case MarginLoss::kSeparation:
+      break;
+  }
+  return noiselessSmoothHead(points, loss, ridge);
 }
 
 }  // namespace prompt_attention

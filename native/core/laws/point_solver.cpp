@@ -143,18 +143,17 @@ RiskPoint PointSolver::chance() const {
 }
 
 PlaneVector PointSolver::noiselessPlane() const {
-  switch (spec_.head) {
-    case HeadKind::kAveraging: {
+  switch (traitsOf(spec_.head).form) {
+    case HeadForm::kAveraging: {
       const PlaneSums means = planeSums(points_, 0, 0.0);
       return {means.b1, means.b2};
     }
-    case HeadKind::kWeightedAveraging: {
+    case HeadForm::kWeightedAveraging: {
       const RiskState state = weightedAveragingState(points_, {0, 1}, alpha_);
       return {state.w1, state.w2};
     }
-    case HeadKind::kLeastSquares:
-    case HeadKind::kLogistic:
-    case HeadKind::kHinge:
+    case HeadForm::kLeastSquares:
+    case HeadForm::kMargin:
       break;
   }
   return noiselessHead(points_, traitsOf(spec_.head).loss, ridge_);

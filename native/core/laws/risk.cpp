@@ -227,9 +227,7 @@ class CurveSolver {
     return solution;
   }
 
-  bool needsThreshold() const {
-    return !points_.noiseless && traitsOf(spec_.head).loss != MarginLoss::kSquare;
-  }
+  bool needsThreshold() const { return !points_.noiseless && needsErrors(traitsOf(spec_.head).loss); }
 
   static RiskValue thresholdOf(const RiskPoints& points, PartRunner& runner) {
     const Separability found = separability(points, runner);

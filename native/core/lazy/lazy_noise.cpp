@@ -22,6 +22,14 @@ double norm(const double* x, int n) {
   return std::sqrt(dot(x, x, n));
 }
 
+// Aᵀ[columns×rows], row-major.
+std::vector<double> transposed(ColumnStore& A) {
+  const size_t rows = A.rows();
+  std::vector<double> copy(A.columns() * rows);
+  for (int j = 0; j < A.columns(); ++j) std::copy_n(A.column(j), rows, copy.data() + j * rows);
+  return copy;
+}
+
 // Pointers to the rows of a row-major matrix.
 template <class Pointer>
 std::array<Pointer, kLazyVectors> rowsOf(Pointer matrix, size_t stride) {
@@ -124,6 +132,40 @@ void LazyNoise::queryAll() {
     drawColumns();
     axis[j] = 0.0;
   }
+}
+
+void LazyNoise::copyInside(double* Z, size_t stride) {
+  const int N = K_.rows();
+  const int R = frame_->axes();
+  std::vector<double> B(static_cast<size_t>(directions_) * R);
+  for (int s = 0; s < directions_; ++s) std::copy_n(direction(s), R, B.data() + static_cast<size_t>(s) * R);
+  std::vector<double> inside(static_cast<size_t>(N) * R);
+  multiply(true, false, N, R, directions_, 1.0, transposed(K_).data(), B.data(), 0.0, inside.data());
+  for (int t = 0; t < N; ++t) std::copy_n(inside.data() + static_cast<size_t>(t) * R, R, Z + t * stride);
+}
+
+void LazyNoise::drawOutside(const double* C, int count, double* Z, size_t stride) {
+  const int N = K_.rows();
+  const int products = C_.columns();
+  std::vector<double> G(static_cast<size_t>(count) * N);  // a column per row
+  frame_->draws().queryNormals(G.size(), G.data());
+  for (double& value : G) value *= deviation_;
+  if (products > 0) {
+    std::vector<double> along(static_cast<size_t>(count) * products);
+    multiply(false, true, count, products, N, 1.0, G.data(), C, 0.0, along.data());
+    multiply(false, false, count, N, products, -1.0, along.data(), C, 1.0, G.data());
+  }
+  for (int t = 0; t < N; ++t)
+    for (int j = 0; j < count; ++j) Z[t * stride + j] = G[static_cast<size_t>(j) * N + t];
+}
+
+void LazyNoise::complete(double* Z, size_t stride) {
+  const int d = static_cast<int>(frame_->dimension());
+  queryAll();
+  copyInside(Z, stride);
+  const std::vector<double> C = transposed(C_);
+  for (int first = frame_->axes(); first < d; first += kColumnsAtOnce)
+    drawOutside(C.data(), std::min(kColumnsAtOnce, d - first), Z + first, stride);
 }
 
 // c_i ← its part orthogonal to C; coefficients_i[columns of C] += those of the rest.

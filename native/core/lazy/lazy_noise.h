@@ -27,6 +27,10 @@
 //
 // Several vectors at once share the passes over K and C: that is all that makes them cheaper.
 //
+// complete: queries along the R axes make Z known on them; what products have outside is 0, so the other
+// columns of Z are (1−P) G with fresh G. Whoever gives an algorithm up that has looked at Z must go on with
+// this Z: new noise would replace just the matrices that the algorithm does not get along with.
+//
 // Numerics. B and C are orthonormal to working precision (Gram–Schmidt, twice). A part ρ below kSpanTolerance
 // of its vector is dropped: the answer is then wrong by that share. Vectors with NaN or infinite entries give
 // NaN. Cost per query 3 products with columns of length N, per product 4 (2 N S operations each); N normals,
@@ -55,6 +59,11 @@ class LazyNoise {
   // out_i[capacity] = Zᵀc_i in the frame; c_i[N] is overwritten.
   void produce(std::span<double* const> c, std::span<double* const> out);
 
+  // Draws all that is not known yet. Z[N×d] in the axes of the frame and, after those, axes outside it; rows
+  // `stride` ≥ d apart. Takes memory for all that is kept once more, and for kColumnsAtOnce·N numbers.
+  void complete(double* Z, size_t stride);
+  static constexpr int kColumnsAtOnce = 256;
+
   // Bytes kept between trials, and giving them back.
   size_t heldBytes() const {
     return K_.bytes() + C_.bytes() + (B_.capacity() + M_.capacity()) * sizeof(double);
@@ -73,6 +82,10 @@ class LazyNoise {
   void addDirection(const double* v, double* coefficients);
   void drawColumns();
   void queryAll();
+  // Z on the axes.
+  void copyInside(double* Z, size_t stride);
+  // The count columns of Z[N×…] ← (1−P) σ N(0, I); C[S'×N] row-major.
+  void drawOutside(const double* C, int count, double* Z, size_t stride);
   void removeProduced(std::span<double* const> c, std::span<double* const> coefficients);
   void drawRows();
   void produceKnown(std::span<double* const> c, std::span<double* const> out);

@@ -242,11 +242,18 @@ HWY_INLINE PointTerms hardMarginTerms(V gap, V t, V variance) {
 // `gap` is 1 − a, for the separation −a.
 template <MarginLoss kLoss>
 HWY_INLINE PointTerms termsOf(V a, V gap, V t, V c, V variance, V x) {
-  if constexpr (kLoss == MarginLoss::kSquare) return squareTerms(gap, t, c, variance);
-  if constexpr (kLoss == MarginLoss::kLogistic) return logisticTerms(a, t, c, variance, x);
-  if constexpr (kLoss == MarginLoss::kHinge) return hingeTerms(gap, t, c, variance);
-  if constexpr (kLoss == MarginLoss::kHardMargin || kLoss == MarginLoss::kSeparation)
-    return hardMarginTerms(gap, t, variance);
+  switch (kLoss) {
+    case MarginLoss::kSquare:
+      return squareTerms(gap, t, c, variance);
+    case MarginLoss::kLogistic:
+      return logisticTerms(a, t, c, variance, x);
+    case MarginLoss::kHinge:
+      return hingeTerms(gap, t, c, variance);
+    case MarginLoss::kHardMargin:
+    case MarginLoss::kSeparation:
+      break;
+  }
+  return hardMarginTerms(gap, t, variance);
 }
 
 }  // namespace HWY_NAMESPACE

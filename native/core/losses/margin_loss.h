@@ -18,7 +18,31 @@ enum class MarginLoss { kSquare, kLogistic, kHinge, kHardMargin, kSeparation };
 
 // e₀ = −ℓ'(0).
 constexpr double slopeAtZero(MarginLoss loss) {
-  return loss == MarginLoss::kLogistic ? 0.5 : 1.0;
+  switch (loss) {
+    case MarginLoss::kLogistic:
+      return 0.5;
+    case MarginLoss::kSquare:
+    case MarginLoss::kHinge:
+    case MarginLoss::kHardMargin:
+    case MarginLoss::kSeparation:
+      break;
+  }
+  return 1.0;
+}
+
+// Whether the loss falls, or is least, on all margins beyond some: without a ridge there is a head only where
+// the classes cannot be separated.
+constexpr bool needsErrors(MarginLoss loss) {
+  switch (loss) {
+    case MarginLoss::kSquare:
+      return false;
+    case MarginLoss::kLogistic:
+    case MarginLoss::kHinge:
+    case MarginLoss::kHardMargin:
+    case MarginLoss::kSeparation:
+      break;
+  }
+  return true;
 }
 
 }  // namespace prompt_attention

@@ -36,30 +36,21 @@ double classError(int K, const double* f, int label) {
 
 size_t Model::promptSize() const {
   const size_t d = dimension;
-  switch (kind) {
-    case ModelKind::kPromptAttention:
-    case ModelKind::kLinearAttention:
-      return d;
-    case ModelKind::kMeanPooling:
-      return 0;
-    case ModelKind::kMatrixAttention:
-      return prompts * d;
-  }
-  return 0;
+  return traits().isMatrix ? prompts * d : traits().hasPrompt ? d : 0;
 }
 
 size_t Model::weightSize() const {
-  return kind == ModelKind::kMatrixAttention ? static_cast<size_t>(dimension) * dimension : 0;
+  return traits().isMatrix ? static_cast<size_t>(dimension) * dimension : 0;
 }
 
 size_t Model::headSize() const {
   const size_t d = dimension;
-  if (kind != ModelKind::kMatrixAttention) return d;
+  if (!traits().isMatrix) return d;
   return static_cast<size_t>(outputs) * (pooledHead ? 1 : queries()) * d;
 }
 
 size_t Model::attentionSize(int length) const {
-  return kind == ModelKind::kMatrixAttention ? static_cast<size_t>(queries(length)) * length : length;
+  return traits().isMatrix ? static_cast<size_t>(queries(length)) * length : length;
 }
 
 int examplesPerBlock(const Model& model) {
@@ -81,24 +72,26 @@ int examplesInBlock(const Model& model, const size_t* first, const int* indices,
 }
 
 void addLoss(LossKind loss, int K, const double* f, double y, LossSums& sums, double* g) {
-  if (loss == LossKind::kCrossEntropy) {
-    sums.loss += crossEntropy(K, f, static_cast<int>(y), g);
-    sums.errors += classError(K, f, static_cast<int>(y));
-    return;
-  }
-  if (loss == LossKind::kSquare) {
-    g[0] = f[0] - y;
-    sums.loss += 0.5 * g[0] * g[0];
-  } else {
-    g[0] = -y / (1.0 + std::exp(y * f[0]));
-    sums.loss += softplus(-y * f[0]);
+  switch (loss) {
+    case LossKind::kCrossEntropy:
+      sums.loss += crossEntropy(K, f, static_cast<int>(y), g);
+      sums.errors += classError(K, f, static_cast<int>(y));
+      return;
+    case LossKind::kSquare:
+      g[0] = f[0] - y;
+      sums.loss += 0.5 * g[0] * g[0];
+      break;
+    case LossKind::kLogistic:
+      g[0] = -y / (1.0 + std::exp(y * f[0]));
+      sums.loss += softplus(-y * f[0]);
+      break;
   }
   sums.errors += y * f[0] > 0.0 ? 0.0 : f[0] == 0.0 ? 0.5 : 1.0;
 }
 
 void blockScores(const Model& model, const double* theta, const ExampleBlock& block, double* f,
                  ModelWorkspace& workspace) {
-  if (model.kind == ModelKind::kMatrixAttention)
+  if (model.traits().isMatrix)
     matrixAttentionScores(model, theta, block, f, workspace);
   else
     vectorAttentionScores(model, theta, block, f, workspace);
@@ -106,7 +99,7 @@ void blockScores(const Model& model, const double* theta, const ExampleBlock& bl
 
 void blockAttention(const Model& model, const double* theta, const ExampleBlock& block, double* weights,
                     ModelWorkspace& workspace) {
-  if (model.kind == ModelKind::kMatrixAttention)
+  if (model.traits().isMatrix)
     matrixAttentionWeights(model, theta, block, weights, workspace);
   else
     vectorAttentionWeights(model, theta, block, weights, workspace);
@@ -114,7 +107,7 @@ void blockAttention(const Model& model, const double* theta, const ExampleBlock&
 
 void addBlockLoss(const Model& model, LossKind loss, const double* theta, const ExampleBlock& block,
                   double scale, LossSums& sums, double* gradient, ModelWorkspace& workspace) {
-  if (model.kind == ModelKind::kMatrixAttention)
+  if (model.traits().isMatrix)
     addMatrixAttentionLoss(model, loss, theta, block, scale, sums, gradient, workspace);
   else
     addVectorAttentionLoss(model, loss, theta, block, scale, sums, gradient, workspace);

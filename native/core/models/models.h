@@ -49,6 +49,52 @@ constexpr Named<ModelKind> kModels[] = {
 };
 static_assert(inOrder(kModels));
 
+// How a test error under Gaussian noise is computed: from the pooled noise of irrelevant tokens, from the
+// moments of linear attention, or by counting errors.
+enum class TestErrorForm { kPooled, kLinear, kCounted };
+
+// As what lazy_descent.cpp trains a model and descent_law.h has its law; kNone: neither does.
+enum class DescentForm { kNone, kSoftmax, kLinear, kMean };
+
+// What there is of a model. Its formulas are switches over its kind.
+struct ModelTraits {
+  bool hasPrompt;       // one vector q
+  bool isMatrix;        // tokens attend to each other, by weights B
+  bool isDistribution;  // attention is ≥ 0 and sums to 1
+  DescentForm descent;
+  TestErrorForm testError;
+};
+
+constexpr ModelTraits traitsOf(ModelKind kind) {
+  switch (kind) {
+    case ModelKind::kPromptAttention:
+      return {.hasPrompt = true,
+              .isMatrix = false,
+              .isDistribution = true,
+              .descent = DescentForm::kSoftmax,
+              .testError = TestErrorForm::kPooled};
+    case ModelKind::kLinearAttention:
+      return {.hasPrompt = true,
+              .isMatrix = false,
+              .isDistribution = false,
+              .descent = DescentForm::kLinear,
+              .testError = TestErrorForm::kLinear};
+    case ModelKind::kMeanPooling:
+      return {.hasPrompt = false,
+              .isMatrix = false,
+              .isDistribution = true,
+              .descent = DescentForm::kMean,
+              .testError = TestErrorForm::kPooled};
+    case ModelKind::kMatrixAttention:
+      break;
+  }
+  return {.hasPrompt = false,
+          .isMatrix = true,
+          .isDistribution = true,
+          .descent = DescentForm::kNone,
+          .testError = TestErrorForm::kCounted};
+}
+
 enum class LossKind { kSquare, kLogistic, kCrossEntropy };
 constexpr Named<LossKind> kLosses[] = {
     {LossKind::kSquare, "square"},
@@ -70,6 +116,7 @@ struct Model {
   bool hasTokenQueries() const { return !pooledHead || prompts == 0; }
   int queries(int length) const { return prompts + (hasTokenQueries() ? length : 0); }  // M for T_i
   int queries() const { return queries(tokens); }
+  ModelTraits traits() const { return traitsOf(kind); }
   size_t promptSize() const;
   size_t weightSize() const;
   size_t headSize() const;

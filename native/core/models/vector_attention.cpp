@@ -9,38 +9,50 @@ namespace prompt_attention {
 
 namespace {
 
-// Attention of the scores s = X q in a[rows], in place.
+// Attention of the scores s = X q in a[rows], in place; the scores are not read where there is no q.
 void weigh(const Model& model, const ExampleBlock& block, double* a) {
-  const bool softmax = model.kind == ModelKind::kPromptAttention;
-  if (softmax && block.first == nullptr) {
+  if (model.kind == ModelKind::kPromptAttention && block.first == nullptr) {
     softmaxRows(a, block.count, model.tokens);
     return;
   }
   for (int i = 0; i < block.count; ++i) {
     const int T = block.length(model, i);
-    if (softmax)
-      softmaxRows(a, 1, T);
-    else
-      for (int t = 0; t < T; ++t) a[t] /= T;
+    switch (model.kind) {
+      case ModelKind::kPromptAttention:
+        softmaxRows(a, 1, T);
+        break;
+      case ModelKind::kLinearAttention:
+        for (int t = 0; t < T; ++t) a[t] /= T;
+        break;
+      case ModelKind::kMeanPooling:
+        std::fill_n(a, T, 1.0 / T);
+        break;
+      case ModelKind::kMatrixAttention:
+        break;
+    }
     a += T;
   }
 }
 
-// 1/T for every token, in a[rows].
-void weighEqually(const Model& model, const ExampleBlock& block, double* a) {
-  for (int i = 0; i < block.count; ++i) {
-    const int T = block.length(model, i);
-    a = std::fill_n(a, T, 1.0 / T);
+// ∂f/∂s of an example with attention a[T] and h = X w, times g, in place of h; no meaning where there is no
+// q.
+void differentiateScores(ModelKind kind, int T, const double* a, double f, double g, double* h) {
+  switch (kind) {
+    case ModelKind::kPromptAttention:
+      for (int t = 0; t < T; ++t) h[t] = g * a[t] * (h[t] - f);
+      break;
+    case ModelKind::kLinearAttention:
+      for (int t = 0; t < T; ++t) h[t] *= g / T;
+      break;
+    case ModelKind::kMeanPooling:
+    case ModelKind::kMatrixAttention:
+      break;
   }
 }
 
 // Attention a[rows].
 void attentionOf(const Model& model, const double* theta, const ExampleBlock& block, double* a) {
-  if (model.kind == ModelKind::kMeanPooling) {
-    weighEqually(model, block, a);
-    return;
-  }
-  product(block.X, block.rows(model), model.dimension, theta, a);
+  if (model.traits().hasPrompt) product(block.X, block.rows(model), model.dimension, theta, a);
   weigh(model, block, a);
 }
 
@@ -48,12 +60,10 @@ void attentionOf(const Model& model, const double* theta, const ExampleBlock& bl
 void attentionAndProducts(const Model& model, const double* theta, const ExampleBlock& block, double* a,
                           double* h) {
   const int rows = block.rows(model);
-  if (model.kind == ModelKind::kMeanPooling) {
-    weighEqually(model, block, a);
+  if (model.traits().hasPrompt)
+    twoProducts(block.X, rows, model.dimension, theta, theta + model.promptSize(), a, h);
+  else
     product(block.X, rows, model.dimension, theta, h);
-    return;
-  }
-  twoProducts(block.X, rows, model.dimension, theta, theta + model.promptSize(), a, h);
   weigh(model, block, a);
 }
 
@@ -101,15 +111,12 @@ void addVectorAttentionLoss(const Model& model, LossKind loss, const double* the
     if (gradient == nullptr) continue;
     g *= scale;
     // h becomes the coefficients of ∂/∂q, a those of ∂/∂w.
-    if (model.kind == ModelKind::kPromptAttention)
-      for (int t = 0; t < T; ++t) h[t] = g * a[t] * (h[t] - f);
-    else
-      for (int t = 0; t < T; ++t) h[t] *= g / T;
+    differentiateScores(model.kind, T, a, f, g, h);
     for (int t = 0; t < T; ++t) a[t] *= g;
   }
   if (gradient == nullptr) return;
   addTransposedProduct(1.0, block.X, rows, d, workspace.products.data(), gradient + model.promptSize());
-  if (model.kind != ModelKind::kMeanPooling)
+  if (model.traits().hasPrompt)
     addTransposedProduct(1.0, block.X, rows, d, workspace.products.data() + rows, gradient);
 }
 

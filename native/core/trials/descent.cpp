@@ -89,8 +89,15 @@ TestError countedError(const DescentSpec& spec, uint64_t trial, const std::atomi
 }
 
 bool hasGaussianMetrics(const DescentSpec& spec) {
-  if (spec.model.kind == ModelKind::kLinearAttention) return spec.mixture.hasScalarNoise();
-  return spec.mixture.isGaussian() && spec.model.kind != ModelKind::kMatrixAttention;
+  switch (spec.model.traits().testError) {
+    case TestErrorForm::kPooled:
+      return spec.mixture.isGaussian();
+    case TestErrorForm::kLinear:
+      return spec.mixture.hasScalarNoise();
+    case TestErrorForm::kCounted:
+      break;
+  }
+  return false;
 }
 
 // The law of f needs only this of q (null for 0) and w.
@@ -190,7 +197,7 @@ DescentMetrics gaussianMetrics(const DescentSpec& spec, uint64_t trial, const do
   const Readout readout = readoutOf(q, w, axes);
   const Stream draws(spec.key, Sample::kTest, Field::kScore, trial);
   const TestError test =
-      spec.model.kind == ModelKind::kLinearAttention
+      spec.model.traits().testError == TestErrorForm::kLinear
           ? gaussianLinearTestError(spec.mixture, readout, cancelled, pooling)
           : gaussianTestError(spec.mixture, readout, draws, spec.testDraws, cancelled, pooling);
   metrics.error = test.error;
@@ -202,7 +209,7 @@ DescentMetrics gaussianMetrics(const DescentSpec& spec, uint64_t trial, const do
 double descentBytes(const DescentSpec& spec) {
   if (spec.method == Method::kProjected) return lazyDescentBytes(spec);
   const double d = spec.mixture.dimension;
-  const double weights = spec.model.kind == ModelKind::kMatrixAttention ? d * d : 0.0;
+  const double weights = spec.model.traits().isMatrix ? d * d : 0.0;
   // Parameters, gradient, its part, and the optimizer's two moments.
   return sizeof(double) * (static_cast<double>(spec.examples) * spec.mixture.tokens * d + 5.0 * weights) +
          DenseExample::bytes(spec.mixture);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <utility>
 
 #include "core/attention/attention.h"
 #include "core/base/blas.h"
@@ -13,13 +15,15 @@ namespace prompt_attention {
 
 namespace {
 
-// Visits the pooled training examples first … first+count−1 block by block (forEachPooled).
+constexpr size_t kBytesKept = size_t{256} << 20;  // larger noise is given back after the trial
+
+// Visits the pooled training examples block by block (forEachPooled).
 template <class Visit>
-void forEachTrainingBlock(const KnownPromptSpec& spec, uint64_t trial, int first, int count,
-                          const std::atomic<bool>& cancelled, PoolingWorkspace& workspace, Visit visit) {
+void forEachTrainingBlock(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                          PoolingWorkspace& workspace, Visit visit) {
   const PlaneVector prompt = spec.inverseTemperature * spec.mixture.contextVector();
-  forEachPooled(spec.mixture, prompt, prompt.e1, spec.key, Sample::kTraining, trial, first, count, cancelled,
-                workspace, visit);
+  forEachPooled(spec.mixture, prompt, prompt.e1, spec.key, Sample::kTraining, trial, 0, spec.examples,
+                cancelled, workspace, visit);
 }
 
 // A r + (1−A) μ + t̃ e1 of example i of the workspace.
@@ -31,44 +35,53 @@ PlaneVector inPlaneFeature(const LabelTerm& term, const Pooled& pooled, int i) {
 
 class ProjectedFeatures final : public FeatureSource {
  public:
-  ProjectedFeatures(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
-                    KnownPromptWorkspace& workspace)
-      : spec_(spec),
-        trial_(trial),
+  ProjectedFeatures(const KnownPromptSpec& spec, const PooledSample& sample, uint64_t trial,
+                    std::vector<float>& scratch)
+      : sample_(sample),
+        dimension_(spec.mixture.dimension),
         noise_(spec.key, Sample::kTraining, Field::kFeature, trial),
-        cancelled_(cancelled),
-        workspace_(workspace) {}
-  int examples() const override { return spec_.examples; }
-  int dimension() const override { return spec_.mixture.dimension; }
+        scratch_(scratch) {}
+  int examples() const override { return static_cast<int>(sample_.label.size()); }
+  int dimension() const override { return dimension_; }
   void rows(int first, int count, double* V, double* y) override {
-    const int d = dimension();
+    const int d = dimension_;
     // Every row begins a block of the stream.
     const int stride = (d - 1 + 3) / 4 * 4;
-    std::vector<float>& h = workspace_.noise;
-    h.resize(stride);
-    const PoolingWorkspace& pooling = workspace_.pooling;
-    forEachTrainingBlock(spec_, trial_, first, count, cancelled_, workspace_.pooling,
-                         [&](int begin, int size) {
-                           for (int i = 0; i < size; ++i) {
-                             const LabelTerm& term = pooling.terms[pooling.labels[i].term];
-                             const PlaneVector inPlane = inPlaneFeature(term, pooling.pooled, i);
-                             const double deviation = std::sqrt(pooling.pooled.variance[i]);
-                             noise_.normals(static_cast<uint64_t>(begin + i) * stride, stride, h.data());
-                             double* v = V + static_cast<size_t>(begin + i - first) * d;
-                             v[0] = inPlane.e1;
-                             for (int j = 1; j < d; ++j) v[j] = deviation * h[j - 1];
-                             if (d > 1) v[1] += inPlane.e2;
-                             y[begin + i - first] = term.observed;
-                           }
-                         });
+    scratch_.resize(stride);
+    for (int i = first; i < first + count; ++i) {
+      noise_.normals(static_cast<uint64_t>(i) * stride, stride, scratch_.data());
+      double* v = V + static_cast<size_t>(i - first) * d;
+      v[0] = sample_.u1[i];
+      for (int j = 1; j < d; ++j) v[j] = sample_.deviation[i] * scratch_[j - 1];
+      if (d > 1) v[1] += sample_.u2[i];
+      y[i - first] = sample_.label[i];
+    }
   }
 
  private:
-  const KnownPromptSpec& spec_;
-  const uint64_t trial_;
+  const PooledSample& sample_;
+  const int dimension_;
   const Stream noise_;
-  const std::atomic<bool>& cancelled_;
-  KnownPromptWorkspace& workspace_;
+  std::vector<float>& scratch_;
+};
+
+// Features that are known: V[n×d], of the sample.
+class CompletedFeatures final : public FeatureSource {
+ public:
+  CompletedFeatures(const PooledSample& sample, std::vector<double> V, int dimension)
+      : sample_(sample), V_(std::move(V)), dimension_(dimension) {}
+  int examples() const override { return static_cast<int>(sample_.label.size()); }
+  int dimension() const override { return dimension_; }
+  void rows(int first, int count, double* V, double* y) override {
+    const size_t d = dimension_;
+    std::copy_n(V_.data() + first * d, count * d, V);
+    std::copy_n(sample_.label.data() + first, count, y);
+  }
+
+ private:
+  const PooledSample& sample_;
+  const std::vector<double> V_;
+  const int dimension_;
 };
 
 class DenseFeatures final : public FeatureSource {
@@ -131,6 +144,20 @@ class DenseFeatures final : public FeatureSource {
   double otherVariance_ = 1.0;
 };
 
+// Conjugate gradients' view of a trial, and the noise that they have looked at.
+struct LazyTrial {
+  LazyTrial(const KnownPromptSpec& spec, const PooledSample& sample, uint64_t trial, LazyNoise& lazyNoise)
+      : noise(lazyNoise), features(spec, sample, frameCapacity(spec), trial, lazyNoise) {}
+  ~LazyTrial() {
+    if (noise.heldBytes() > kBytesKept) noise.release();
+  }
+  LazyTrial(const LazyTrial&) = delete;
+  LazyTrial& operator=(const LazyTrial&) = delete;
+
+  LazyNoise& noise;
+  lazy_head::LazyFeatures features;
+};
+
 // Head coordinates in the frame e1, e2, rest: what the test error needs of w.
 struct HeadInFrame {
   PlaneVector inPlane;
@@ -155,7 +182,7 @@ HeadInFrame averageProjected(const KnownPromptSpec& spec, uint64_t trial, const 
   PlaneVector sum{0.0, 0.0};
   double variance = 0.0;
   const PoolingWorkspace& pooling = workspace.pooling;
-  forEachTrainingBlock(spec, trial, 0, n, cancelled, workspace.pooling, [&](int, int size) {
+  forEachTrainingBlock(spec, trial, cancelled, workspace.pooling, [&](int, int size) {
     for (int i = 0; i < size; ++i) {
       const LabelTerm& term = pooling.terms[pooling.labels[i].term];
       sum = sum + term.observed * inPlaneFeature(term, pooling.pooled, i);
@@ -174,7 +201,7 @@ HeadInFrame averageWeighted(const KnownPromptSpec& spec, uint64_t trial, const s
   double total = 0.0;
   double across = 0.0;
   double deviation = 0.0;  // of the noise
-  forEachTrainingBlock(spec, trial, 0, spec.examples, cancelled, workspace.pooling, [&](int, int size) {
+  forEachTrainingBlock(spec, trial, cancelled, workspace.pooling, [&](int, int size) {
     for (int i = 0; i < size; ++i) {
       const LabelTerm& term = pooling.terms[pooling.labels[i].term];
       const Pooled& pooled = pooling.pooled;
@@ -198,24 +225,86 @@ void record(double& metric, Code code) {
   metric = static_cast<double>(static_cast<uint8_t>(code));
 }
 
+HeadInFrame inFrame(const double* w, int d) {
+  return {{w[0], d > 1 ? w[1] : 0.0}, d > 2 ? std::sqrt(dot(w + 2, w + 2, d - 2)) : 0.0};
+}
+
+// The head of these features, into workspace.w[≥ d].
+TrialStatus solveDirectly(FeatureSource& features, const HeadOptions& options,
+                          const std::atomic<bool>& cancelled, KnownPromptWorkspace& workspace,
+                          KnownPromptMetrics& metrics) {
+  const HeadOutcome outcome = fitHead(features, options, workspace.head, workspace.w.data(), cancelled);
+  record(metrics.solver, outcome.solver);
+  if (outcome.solver == HeadSolver::kOrthogonal && metrics.fallback == 0.0)
+    record(metrics.fallback, Fallback::kIllConditioned);
+  return outcome.status;
+}
+
+TrialStatus solveProjected(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                           KnownPromptWorkspace& workspace, KnownPromptMetrics& metrics, HeadInFrame& head) {
+  const int d = spec.mixture.dimension;
+  const PooledSample sample = poolSample(spec, trial, cancelled, workspace);
+  if (cancelled) return TrialStatus::kNotConverged;
+  const bool isAuto = spec.solver == Solver::kAuto;
+  LazyHead lazy{};
+  TrialStatus status = TrialStatus::kNotConverged;
+  std::optional<LazyTrial> tried;
+  if (spec.solver != Solver::kDirect) {
+    tried.emplace(spec, sample, trial, workspace.lazyNoise);
+    status = fitLazily(spec, tried->features, cancelled, isAuto, lazy);
+    metrics.iterations = lazy.iterations;
+    metrics.residual = lazy.residual;
+    record(metrics.solver, HeadSolver::kIterative);
+    head = {lazy.inPlane, lazy.rest};
+    if (status == TrialStatus::kOk || !isAuto || cancelled) return status;
+    record(metrics.fallback, lazy.isHopeless ? Fallback::kPredicted : Fallback::kNotConverged);
+  }
+  // With noise that has been looked at, that noise: those who fail are not typical.
+  const bool completes = tried && !lazy.isHopeless;
+  const MemoryHold hold(isAuto ? spec.memory.get() : nullptr, headBytes(spec.head.kind, spec.examples, d) +
+                                                                  (completes ? completionBytes(spec) : 0.0));
+  if (!hold) return TrialStatus::kNotConverged;
+  HeadOptions options = spec.head;
+  // Large ones already run one at a time.
+  options.memory = hold.isExclusive() ? nullptr : spec.memory.get();
+  workspace.w.resize(std::max(workspace.w.size(), static_cast<size_t>(d)));
+  if (completes) {
+    CompletedFeatures features(sample, tried->features.complete(), d);
+    tried.reset();
+    status = solveDirectly(features, options, cancelled, workspace, metrics);
+  } else {
+    ProjectedFeatures features(spec, sample, trial, workspace.noise);
+    status = solveDirectly(features, options, cancelled, workspace, metrics);
+  }
+  if (status == TrialStatus::kOk) head = inFrame(workspace.w.data(), d);
+  return status;
+}
+
 }  // namespace
 
-void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
-                          KnownPromptWorkspace& workspace,
-                          const std::function<void(int, const PooledExample&)>& visit) {
+PooledSample poolSample(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                        KnownPromptWorkspace& workspace) {
+  PooledSample sample;
+  for (std::vector<double>* values : {&sample.u1, &sample.u2, &sample.deviation, &sample.label})
+    values->resize(spec.examples);
   const PoolingWorkspace& pooling = workspace.pooling;
-  forEachTrainingBlock(spec, trial, 0, spec.examples, cancelled, workspace.pooling, [&](int begin, int size) {
+  forEachTrainingBlock(spec, trial, cancelled, workspace.pooling, [&](int begin, int size) {
     for (int i = 0; i < size; ++i) {
       const LabelTerm& term = pooling.terms[pooling.labels[i].term];
-      visit(begin + i,
-            {term.observed, inPlaneFeature(term, pooling.pooled, i), std::sqrt(pooling.pooled.variance[i])});
+      const PlaneVector inPlane = inPlaneFeature(term, pooling.pooled, i);
+      sample.u1[begin + i] = inPlane.e1;
+      sample.u2[begin + i] = inPlane.e2;
+      sample.deviation[begin + i] = std::sqrt(pooling.pooled.variance[i]);
+      sample.label[begin + i] = term.observed;
     }
   });
+  return sample;
 }
 
 void projectedFeatures(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
                        KnownPromptWorkspace& workspace, double* V, double* y) {
-  ProjectedFeatures(spec, trial, cancelled, workspace).rows(0, spec.examples, V, y);
+  const PooledSample sample = poolSample(spec, trial, cancelled, workspace);
+  ProjectedFeatures(spec, sample, trial, workspace.noise).rows(0, spec.examples, V, y);
 }
 
 double knownPromptBytes(const KnownPromptSpec& spec) {
@@ -234,49 +323,23 @@ TrialStatus runKnownPromptTrial(const KnownPromptSpec& spec, uint64_t trial,
   const PlaneVector prompt = spec.inverseTemperature * spec.mixture.contextVector();
   const bool weighted = spec.head.kind == HeadKind::kWeightedAveraging;
   HeadInFrame head{};
-  bool isFound = false;
   if (spec.method == Method::kProjected && isSum(spec.head.kind)) {
     head = weighted ? averageWeighted(spec, trial, cancelled, workspace)
                     : averageProjected(spec, trial, cancelled, workspace);
-    isFound = true;
-  } else if (spec.method == Method::kProjected && spec.solver != Solver::kDirect) {
-    LazyHead lazy;
-    const bool isAuto = spec.solver == Solver::kAuto;
-    const TrialStatus status = fitLazily(spec, trial, cancelled, workspace, isAuto, lazy);
-    metrics.iterations = lazy.iterations;
-    metrics.residual = lazy.residual;
-    record(metrics.solver, HeadSolver::kIterative);
-    head = {lazy.inPlane, lazy.rest};
-    isFound = status == TrialStatus::kOk;
-    if (!isFound && (!isAuto || cancelled)) return status;
-    if (!isFound) record(metrics.fallback, lazy.isHopeless ? Fallback::kPredicted : Fallback::kNotConverged);
-  }
-  if (!isFound) {
-    const MemoryHold hold(spec.solver == Solver::kAuto ? spec.memory.get() : nullptr,
-                          headBytes(spec.head.kind, spec.examples, d));
-    if (!hold) return TrialStatus::kNotConverged;
+  } else if (spec.method == Method::kProjected) {
+    const TrialStatus status = solveProjected(spec, trial, cancelled, workspace, metrics, head);
+    if (status != TrialStatus::kOk) return status;
+  } else {
     std::vector<double>& w = workspace.w;
     w.resize(2 * static_cast<size_t>(d));
     double* q = w.data() + d;
     std::fill(q, q + d, 0.0);
     q[0] = prompt.e1;
-    HeadOptions options = spec.head;
-    // Large ones already run one at a time.
-    options.memory = hold.isExclusive() ? nullptr : spec.memory.get();
-    HeadOutcome outcome{};
-    if (spec.method == Method::kProjected) {
-      ProjectedFeatures features(spec, trial, cancelled, workspace);
-      outcome = fitHead(features, options, workspace.head, w.data(), cancelled);
-    } else {
-      DenseFeatures features(spec, q, trial, cancelled, workspace);
-      outcome = fitHead(features, options, workspace.head, w.data(), cancelled);
-    }
-    record(metrics.solver, outcome.solver);
-    if (outcome.solver == HeadSolver::kOrthogonal && metrics.fallback == 0.0)
-      record(metrics.fallback, Fallback::kIllConditioned);
-    if (outcome.status != TrialStatus::kOk) return outcome.status;
+    DenseFeatures features(spec, q, trial, cancelled, workspace);
+    const TrialStatus status = solveDirectly(features, spec.head, cancelled, workspace, metrics);
+    if (status != TrialStatus::kOk) return status;
     if (weighted) w[0] = 0.0;
-    head = {{w[0], d > 1 ? w[1] : 0.0}, d > 2 ? std::sqrt(dot(w.data() + 2, w.data() + 2, d - 2)) : 0.0};
+    head = inFrame(w.data(), d);
     if (!spec.mixture.isGaussian()) {
       const TestError test = countedTestError(spec.mixture, q, w.data(), 0.0, spec.key, trial, spec.testDraws,
                                               cancelled, workspace.example);

@@ -18,8 +18,8 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <memory>
+#include <vector>
 
 #include "core/base/named.h"
 #include "core/base/trial.h"
@@ -91,18 +91,14 @@ struct KnownPromptWorkspace {
   LazyNoise lazyNoise;
 };
 
-// The pooled feature of a training example: its observed label, and all of v but the noise s h on the
-// complement of q̂.
-struct PooledExample {
-  double y;
-  PlaneVector inPlane;  // A r + (1−A) μ + t̃ e1
-  double deviation;     // s
+// The pooled features of the training sample but for the noise s h on the complement of q̂; each [n].
+struct PooledSample {
+  std::vector<double> u1, u2;     // A r + (1−A) μ + t̃ e1
+  std::vector<double> deviation;  // s
+  std::vector<double> label;      // observed
 };
-
-// Calls visit(i, example) for all training examples in turn, until `cancelled`.
-void forEachPooledExample(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
-                          KnownPromptWorkspace& workspace,
-                          const std::function<void(int, const PooledExample&)>& visit);
+PooledSample poolSample(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
+                        KnownPromptWorkspace& workspace);
 
 // Features V[n×d] and labels y[n] of the training sample that the direct solver of a projected trial is
 // given.

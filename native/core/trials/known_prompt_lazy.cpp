@@ -12,7 +12,6 @@ namespace {
 
 using namespace lazy_head;
 
-constexpr size_t kBytesKept = size_t{256} << 20;  // larger noise is given back after the trial
 constexpr int kMostRestarts = 4;
 constexpr double kLeastTolerance = 1e-15;
 constexpr int kMostNewtonSteps = 100;
@@ -21,10 +20,6 @@ constexpr double kSufficientDecrease = 1e-4;
 
 // What a bound on the error of V w must be below, relative to y.
 constexpr double kScoreAccuracy = 1e-8;
-
-int frameCapacity(const KnownPromptSpec& spec) {
-  return std::min(spec.mixture.dimension - 1, kMostIterations + kMostRestarts + kMostNewtonSteps + 1);
-}
 
 // (VᵀV + penalty I) w = Vᵀy
 class LeastSquares {
@@ -274,6 +269,10 @@ TrialStatus solve(Solution solution, LazyHead& head) {
 
 }  // namespace
 
+int frameCapacity(const KnownPromptSpec& spec) {
+  return std::min(spec.mixture.dimension - 1, kMostIterations + kMostRestarts + kMostNewtonSteps + 1);
+}
+
 double lazyHeadBytes(const KnownPromptSpec& spec) {
   const double n = spec.examples;
   constexpr double kVectors = 12.0;
@@ -282,14 +281,19 @@ double lazyHeadBytes(const KnownPromptSpec& spec) {
          sizeof(double) * (kVectors * n + static_cast<double>(kMostIterations) * frameCapacity(spec));
 }
 
-TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
-                      KnownPromptWorkspace& workspace, bool predicts, LazyHead& head) {
+double completionBytes(const KnownPromptSpec& spec) {
+  const double n = spec.examples;
+  return lazyHeadBytes(spec) +
+         sizeof(double) * n * (spec.mixture.dimension + static_cast<double>(LazyNoise::kColumnsAtOnce));
+}
+
+TrialStatus fitLazily(const KnownPromptSpec& spec, LazyFeatures& features, const std::atomic<bool>& cancelled,
+                      bool predicts, LazyHead& head) {
   head = {{0.0, 0.0}, 0.0, 0, 0.0, false};
-  LazyFeatures features(spec, frameCapacity(spec), trial, cancelled, workspace);
   const double ridge = spec.head.ridge;
   if (predicts) {
     // The logistic Hessian is that of least squares with weights p(1 − p) ≤ 1/4.
-    const bool isLogistic = spec.head.kind == HeadKind::kLogistic;
+    const bool isLogistic = traitsOf(spec.head.kind).iteration == Iteration::kLogistic;
     const double condition = features.predictedCondition((isLogistic ? 4.0 : 1.0) * spec.examples * ridge);
     const double iterations = 0.5 * std::sqrt(condition) * std::log(2.0 / kHeadTolerance);
     head.isHopeless = !(std::min<double>(iterations, std::min(spec.examples, spec.mixture.dimension)) <=
@@ -297,12 +301,15 @@ TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::at
                       (!isLogistic && ridge == 0.0 && features.interpolates() && features.isBeyondRounding());
     if (head.isHopeless) return TrialStatus::kNotConverged;
   }
-  const TrialStatus status =
-      spec.head.kind == HeadKind::kLogistic
-          ? solve(Logistic(features, spec.head.ridge, cancelled), head)
-          : solve(LeastSquares(features, spec.examples * spec.head.ridge, cancelled), head);
-  if (workspace.lazyNoise.heldBytes() > kBytesKept) workspace.lazyNoise.release();
-  return status;
+  switch (traitsOf(spec.head.kind).iteration) {
+    case Iteration::kLogistic:
+      return solve(Logistic(features, ridge, cancelled), head);
+    case Iteration::kLeastSquares:
+      return solve(LeastSquares(features, spec.examples * ridge, cancelled), head);
+    case Iteration::kNone:
+      break;
+  }
+  return TrialStatus::kNotConverged;
 }
 
 }  // namespace prompt_attention

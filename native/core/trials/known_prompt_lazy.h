@@ -25,10 +25,14 @@
 // and the gradient falls. Else, or after kMostIterations in all: status kNotConverged, with the residual
 // reached. Features without noise have rank at most 2; the head is then the one of least norm.
 //
+// Who gives up must go on with the same noise (LazyFeatures::complete), unless it gives up by the scales s_i
+// alone, which do not depend on it.
+//
 // Cost: I iterations O(n I²); I does not grow with n and d at fixed n/d. Memory: lazyHeadBytes.
 #pragma once
 
 #include "core/trials/known_prompt.h"
+#include "core/trials/lazy_features.h"
 
 namespace prompt_attention {
 
@@ -47,10 +51,16 @@ struct LazyHead {
 // Most bytes of a trial.
 double lazyHeadBytes(const KnownPromptSpec& spec);
 
+// Most bytes beside those of a direct solver where one goes on with the noise of a trial.
+double completionBytes(const KnownPromptSpec& spec);
+
+// Axes that the frame of such a head may need.
+int frameCapacity(const KnownPromptSpec& spec);
+
 // Least squares head, or logistic with λ > 0. If the status is not kOk, only iterations and residual are
 // results. With `predicts`, gives up before anything is solved where the scales s_i say that it would in the
 // end. Throws std::bad_alloc.
-TrialStatus fitLazily(const KnownPromptSpec& spec, uint64_t trial, const std::atomic<bool>& cancelled,
-                      KnownPromptWorkspace& workspace, bool predicts, LazyHead& head);
+TrialStatus fitLazily(const KnownPromptSpec& spec, lazy_head::LazyFeatures& features,
+                      const std::atomic<bool>& cancelled, bool predicts, LazyHead& head);
 
 }  // namespace prompt_attention

@@ -15,8 +15,8 @@ constexpr double kLeastExponent = -300.0;
 constexpr size_t kBytesKept = size_t{256} << 20;  // larger noise is given back after the trial
 
 double movingParameters(const DescentSpec& spec) {
-  const bool hasPrompt = spec.model.kind != ModelKind::kMeanPooling;
-  return (hasPrompt && spec.promptStep > 0.0 ? 1.0 : 0.0) + (spec.headStep > 0.0 ? 1.0 : 0.0);
+  return (spec.model.traits().hasPrompt && spec.promptStep > 0.0 ? 1.0 : 0.0) +
+         (spec.headStep > 0.0 ? 1.0 : 0.0);
 }
 
 double startAxes(const DescentSpec& spec) {
@@ -34,7 +34,8 @@ class LazyTrial {
         workspace_(workspace),
         lazy_(workspace.lazy),
         labels_(spec.mixture, spec.key, Sample::kTraining, trial),
-        kind_(spec.model.kind),
+        hasPrompt_(spec.model.traits().hasPrompt),
+        isSoftmax_(spec.model.traits().descent == DescentForm::kSoftmax),
         k_(mixture_.relevantTokens),
         m_(mixture_.irrelevantTokens()),
         T_(mixture_.tokens),
@@ -47,17 +48,17 @@ class LazyTrial {
     workspace_.theta.assign(gradient_.size(), 0.0);
     if (spec.initialScale > 0.0) {
       frame_.gaussian(spec.initialScale, head());
-      if (kind_ != ModelKind::kMeanPooling) frame_.gaussian(spec.initialScale, prompt());
+      if (hasPrompt_) frame_.gaussian(spec.initialScale, prompt());
     }
     lazy_.labels.resize(spec.examples);
-    if (kind_ != ModelKind::kMeanPooling) lazy_.prompt.resize(rows_);
+    if (hasPrompt_) lazy_.prompt.resize(rows_);
     lazy_.head.resize(rows_);
   }
 
   // New examples, of which nothing is known.
   void begin(int block) {
     labels_.draw(static_cast<uint64_t>(block) * spec_.examples, spec_.examples, lazy_.labels.data());
-    const double scale = kind_ == ModelKind::kMeanPooling ? std::sqrt(static_cast<double>(m_)) / T_ : 1.0;
+    const double scale = hasPrompt_ ? 1.0 : std::sqrt(static_cast<double>(m_)) / T_;
     lazy_.noise.begin(frame_, rows_, scale * mixture_.noiseLevel);
   }
 
@@ -78,8 +79,8 @@ class LazyTrial {
   }
 
   DescentMetrics record(const Evaluation& training) {
-    return gaussianMetrics(spec_, trial_, kind_ == ModelKind::kMeanPooling ? nullptr : prompt(), head(),
-                           frame_.axes(), training, cancelled_, workspace_.pooling);
+    return gaussianMetrics(spec_, trial_, hasPrompt_ ? prompt() : nullptr, head(), frame_.axes(), training,
+                           cancelled_, workspace_.pooling);
   }
 
   size_t parameters() const { return gradient_.size(); }
@@ -98,7 +99,7 @@ class LazyTrial {
     if (rows_ == 0) return;
     const double* vectors[] = {head(), prompt()};
     double* answers[] = {lazy_.head.data(), lazy_.prompt.data()};
-    const size_t count = kind_ == ModelKind::kMeanPooling ? 1 : 2;
+    const size_t count = hasPrompt_ ? 2 : 1;
     lazy_.noise.query(std::span(vectors, count), std::span(answers, count));
   }
 
@@ -112,7 +113,7 @@ class LazyTrial {
     const double relevantHead = dot(r, w);
     const double irrelevantHead = dot(mu, w);
     double g;
-    if (kind_ == ModelKind::kMeanPooling) {
+    if (!hasPrompt_) {
       const double noise = rows_ > 0 ? lazy_.head[i] : 0.0;
       const double f = (k_ * relevantHead + m_ * irrelevantHead) / T_ + noise;
       addLoss(spec_.loss, 1, &f, label.observed, sums, &g);
@@ -131,24 +132,23 @@ class LazyTrial {
     double* c = rows_ > 0 ? lazy_.prompt.data() + static_cast<size_t>(i) * m_ : &still[1];
     // a: x_tᵀw, c: weights
     for (int t = 0; t < tokens; ++t) a[t] += irrelevantHead;
-    const double relevantWeight = kind_ == ModelKind::kPromptAttention
-                                      ? softmax(relevantScore, irrelevantScore, tokens, each, c)
-                                      : linear(relevantScore, irrelevantScore, tokens, c);
+    const double relevantWeight = isSoftmax_ ? softmax(relevantScore, irrelevantScore, tokens, each, c)
+                                             : linear(relevantScore, irrelevantScore, tokens, c);
     double f = k_ * relevantWeight * relevantHead;
     for (int t = 0; t < tokens; ++t) f += each * c[t] * a[t];
     addLoss(spec_.loss, 1, &f, label.observed, sums, &g);
     // a becomes the coefficients of ∂/∂w, c those of ∂/∂q.
-    const bool isSoftmax = kind_ == ModelKind::kPromptAttention;
     double headSum = 0.0;
     double promptSum = 0.0;
     for (int t = 0; t < tokens; ++t) {
       const double weight = c[t];
-      c[t] = isSoftmax ? g * weight * (a[t] - f) : g * a[t] / T_;
+      c[t] = isSoftmax_ ? g * weight * (a[t] - f) : g * a[t] / T_;
       a[t] = g * weight;
       headSum += each * a[t];
       promptSum += each * c[t];
     }
-    const double relevantPrompt = isSoftmax ? g * relevantWeight * (relevantHead - f) : g * relevantHead / T_;
+    const double relevantPrompt =
+        isSoftmax_ ? g * relevantWeight * (relevantHead - f) : g * relevantHead / T_;
     inHead_ = inHead_ + (k_ * g * relevantWeight) * r + headSum * mu;
     inPrompt_ = inPrompt_ + (k_ * relevantPrompt) * r + promptSum * mu;
   }
@@ -185,7 +185,7 @@ class LazyTrial {
       coefficients[count] = lazy_.head.data();
       gradients[count++] = ofHead;
     }
-    if (spec_.promptStep > 0.0 && kind_ != ModelKind::kMeanPooling) {
+    if (spec_.promptStep > 0.0 && hasPrompt_) {
       coefficients[count] = lazy_.prompt.data();
       gradients[count++] = ofPrompt;
     }
@@ -203,7 +203,8 @@ class LazyTrial {
   DescentWorkspace& workspace_;
   LazyDescentWorkspace& lazy_;
   LabelSampler labels_;
-  const ModelKind kind_;
+  const bool hasPrompt_;
+  const bool isSoftmax_;  // else linear, if there is a prompt
   const int k_;
   const int m_;
   const int T_;
@@ -219,8 +220,8 @@ class LazyTrial {
 
 double lazyDescentRows(const DescentSpec& spec) {
   if (spec.mixture.isNoiseless()) return 0.0;
-  const bool perExample = spec.model.kind == ModelKind::kMeanPooling;
-  return static_cast<double>(spec.examples) * (perExample ? 1 : spec.mixture.irrelevantTokens());
+  const int perExample = spec.model.traits().hasPrompt ? spec.mixture.irrelevantTokens() : 1;
+  return static_cast<double>(spec.examples) * perExample;
 }
 
 double lazyDescentBytes(const DescentSpec& spec) {

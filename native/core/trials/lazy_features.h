@@ -4,7 +4,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <span>
 #include <vector>
@@ -38,25 +37,19 @@ inline void add(double scale, const Vector& x, Vector& y) {
 // The matrix V of features; vectors of R^d are (coordinate along e1, coordinates in the frame).
 class LazyFeatures {
  public:
-  LazyFeatures(const KnownPromptSpec& spec, int capacity, uint64_t trial, const std::atomic<bool>& cancelled,
-               KnownPromptWorkspace& workspace)
+  LazyFeatures(const KnownPromptSpec& spec, const PooledSample& sample, int capacity, uint64_t trial,
+               LazyNoise& noise)
       : n_(spec.examples),
         dimension_(spec.mixture.dimension),
         hasNoise_(!spec.mixture.isNoiseless()),
         frame_(spec.mixture.dimension - 1, std::min(spec.mixture.dimension - 1, 1), capacity,
                LazyDraws(spec.key, Field::kFeature, trial)),
-        noise_(workspace.lazyNoise),
-        u1_(n_),
-        u2_(n_),
-        deviations_(n_),
-        labels_(n_),
+        noise_(noise),
+        u1_(sample.u1),
+        u2_(sample.u2),
+        deviations_(sample.deviation),
+        labels_(sample.label),
         weighted_(n_) {
-    forEachPooledExample(spec, trial, cancelled, workspace, [&](int i, const PooledExample& example) {
-      u1_[i] = example.inPlane.e1;
-      u2_[i] = example.inPlane.e2;
-      deviations_[i] = example.deviation;
-      labels_[i] = example.y;
-    });
     noise_.begin(frame_, n_, 1.0);
   }
 
@@ -87,6 +80,20 @@ class LazyFeatures {
     }
     g[0] += dot(u1_, r);
     if (g.size() > 1) g[1] += dot(u2_, r);
+  }
+
+  // V[n×d] whole, with the noise that has been looked at so far.
+  Vector complete() {
+    const size_t d = dimension_;
+    Vector V(n_ * d);
+    if (hasNoise_) noise_.complete(V.data() + 1, d);
+    for (int i = 0; i < n_; ++i) {
+      double* v = V.data() + i * d;
+      v[0] = u1_[i];
+      for (size_t j = 1; j < d; ++j) v[j] *= deviations_[i];
+      if (d > 1) v[1] += u2_[i];
+    }
+    return V;
   }
 
   // A lower bound, sure but for a probability far below 1e-6, on the least squared singular value of
@@ -143,10 +150,10 @@ class LazyFeatures {
   const bool hasNoise_;
   LazyFrame frame_;
   LazyNoise& noise_;
-  Vector u1_;  // [n], as the rest
-  Vector u2_;
-  Vector deviations_;  // s
-  Vector labels_;      // y
+  const Vector& u1_;  // [n], as the rest
+  const Vector& u2_;
+  const Vector& deviations_;  // s
+  const Vector& labels_;      // y
   Vector weighted_;
 };
 

@@ -1,9 +1,15 @@
-import { ConvergenceError, OptionRangeError } from '../base/errors.js';
-import type { Estimate, ExperimentKind, TrialRequest } from '../base/kind.js';
-import { native } from '../base/native.js';
-import { type CustomMetrics, definitionOf, type ResolvedCustom, type TrialRandom } from '../experiments/custom.js';
-import { cellKey } from '../experiments/experiment.js';
-import { runTrials, type TrialContext, type TrialOutcome } from '../real-data/trials.js';
+import { ConvergenceError, OptionRangeError } from '../../base/errors.js';
+import type { Estimate, ExperimentKind, KeyedTrialRequest } from '../../base/kind.js';
+import { native } from '../../base/native.js';
+import {
+  type CustomExperiment,
+  type CustomMetrics,
+  customSchema,
+  definitionOf,
+  type ResolvedCustom,
+  type TrialRandom,
+} from '../../experiments/custom.js';
+import { runTrials, type TrialContext, type TrialOutcome } from '../../real-data/trials.js';
 
 /** Streams of one trial. */
 const kNormals = 0;
@@ -91,16 +97,20 @@ async function runTrial(
   }
 }
 
-const metricsOf = (experiment: ResolvedCustom) => ['error', ...definitionOf(experiment).metrics];
+const metricsOf = (experiment: ResolvedCustom): readonly string[] => ['error', ...definitionOf(experiment).metrics];
 
 /** Experiments that users define. */
-export const customKind: ExperimentKind<ResolvedCustom> = {
+export const customKind: ExperimentKind<CustomExperiment, ResolvedCustom, string> = {
+  schema: customSchema,
+  example: { kind: 'custom', name: 'example' },
+  methodOptions: [],
+  whyDense: () => 'for an experiment of your own',
   metrics: metricsOf,
   recordedSteps: () => new Float64Array(),
-  async simulate(experiment: ResolvedCustom, request: TrialRequest) {
+  isCounted: () => false,
+  async simulate(experiment: ResolvedCustom, request: KeyedTrialRequest) {
     const names = metricsOf(experiment);
-    const key = cellKey(experiment);
-    const results = await runTrials(names, request, (context) => runTrial(experiment, key, names, context));
+    const results = await runTrials(names, request, (context) => runTrial(experiment, request.cellKey, names, context));
     // The test error of a trial is what its experiment says it is.
     const each = (ok: number) => Float64Array.from(results.status, (code) => (code === 0 ? ok : Number.NaN));
     return {
@@ -116,4 +126,5 @@ export const customKind: ExperimentKind<ResolvedCustom> = {
     const known = await definitionOf(experiment).theory(experiment.options);
     return known as Readonly<Record<string, Estimate>> | null;
   },
+  risk: undefined,
 };
