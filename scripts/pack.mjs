@@ -1,12 +1,12 @@
 // `npm run pack:all -- [FOLDER]`: the tarballs of a release: the package, which has no script that runs on installation, and a package
 // per platform with the addon, which it names as optional dependencies. The checkout does not name them: npm would ask the registry for
-// packages of the very version that is being made. `npm pack` would leave them out, and is refused.
+// packages of the very version that is being made. `npm pack` makes one tarball with the addon in it (scripts/prepare.mjs).
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildArm64, buildX64, whyNoArm64 } from './portable-addon.mjs';
+import { buildArm64, buildX64, kParts, whyNoArm64 } from './portable-addon.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const kReadme = `The native addon of [prompt-attention](https://www.npmjs.com/package/prompt-attention) for one platform, with the library
@@ -47,7 +47,7 @@ function packPlatform(stage, { cpu, build }, out) {
     cpu: [cpu],
     libc: ['glibc'],
     main: 'prompt_attention.node',
-    files: ['prompt_attention.node', 'libhwy.so.1', 'THIRD-PARTY-LICENSES.txt'],
+    files: [...kParts, 'THIRD-PARTY-LICENSES.txt'],
     preferUnplugged: true,
   };
   pack(folder, content, out);
@@ -59,17 +59,14 @@ function packMain(stage, platforms, out) {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   execFileSync('npm', ['run', 'build:ts'], { cwd: root, stdio: ['ignore', 2, 2] });
   const folder = join(stage, 'main');
-  for (const file of [...manifest.files, 'README.md', 'LICENSE'])
+  const files = manifest.files.filter((file) => file !== 'prebuilds');
+  for (const file of [...files, 'README.md', 'LICENSE'])
     cpSync(join(root, file), join(folder, file), { recursive: true });
   const { scripts: _scripts, ava: _ava, gypfile: _gypfile, ...content } = manifest;
   const optionalDependencies = Object.fromEntries(platforms.map(({ cpu }) => [nameFor(cpu), manifest.version]));
-  pack(folder, { ...content, optionalDependencies }, out);
+  pack(folder, { ...content, files, optionalDependencies }, out);
 }
 
-if (process.argv[2] === '--refuse') {
-  console.error('The tarballs of a release are made by: npm run pack:all -- FOLDER');
-  process.exit(1);
-}
 const out = resolve(process.argv[2] ?? '.');
 mkdirSync(out, { recursive: true });
 const stage = mkdtempSync(join(tmpdir(), 'prompt-attention-pack-'));

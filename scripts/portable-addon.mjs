@@ -17,6 +17,9 @@ const kAllowed = /^(lib(c|m|hwy|gcc_s)|ld-linux-(x86-64|aarch64))\.so\.\d+$/;
 /** The oldest C library that the addon must load with: of Red Hat Enterprise Linux 9. */
 const kNewestGlibc = 34;
 
+/** The files of such an addon. */
+export const kParts = ['prompt_attention.node', 'libhwy.so.1'];
+
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Throws if the addon needs a library, or a version of the C library, that a machine with Node may lack. */

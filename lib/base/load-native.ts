@@ -34,11 +34,14 @@ function packageRoot(): string | undefined {
   }
 }
 
-/** The package that carries the addon for a platform; undefined where there is none. */
-function carrierOf(platform: string): string | undefined {
-  if (platform !== 'linux-x64' && platform !== 'linux-arm64') return undefined;
+/** The package with the addon for this platform that the one in `root` asks for; undefined where it asks for none. */
+function carrierOf(root: string, platform: string): string | undefined {
   const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  return header?.glibcVersionRuntime === undefined ? undefined : `@prompt-attention/${platform}-gnu`;
+  if (header?.glibcVersionRuntime === undefined) return undefined;
+  const { optionalDependencies = {} } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    optionalDependencies?: Record<string, string>;
+  };
+  return Object.keys(optionalDependencies).find((name) => name === `@prompt-attention/${platform}-gnu`);
 }
 
 /** What to do about the failures. */
@@ -53,8 +56,8 @@ function adviceOn(failures: readonly unknown[], root: string, platform: string):
       : 'Node is told not to load addons: leave out --no-addons; with --permission add --allow-addons and --allow-fs-read for this folder';
   const requirements = join(root, 'native', 'requirements.txt');
   const needs = existsSync(requirements) ? readFileSync(requirements, 'utf8').trimEnd() : 'The package is not whole.';
-  const carrier = carrierOf(platform);
-  if (carrier === undefined) return `There is no addon ready for this platform. ${needs}`;
+  const carrier = carrierOf(root, platform);
+  if (carrier === undefined) return `The package came without an addon that is ready for this platform. ${needs}`;
   return (
     `${carrier} is an optional dependency: it is left out by --omit=optional, and by a lock file or folder of node_modules that was ` +
     `made on another platform. Install again without these, or build the addon. ${needs}`
@@ -89,10 +92,9 @@ function fromBuild(root: string, folder: readonly string[]): unknown {
   });
 }
 
-/**
- * What the package of a platform carries. Tools that look for the files of a program (Next, @vercel/nft) follow literal names only; with
- * an addon they take the libraries beside it.
- */
+// Tools that look for the files of a program (Next, @vercel/nft) follow literal names only; with an addon they take the libraries beside it.
+
+/** What the package of a platform carries. */
 function fromPackage(platform: string): unknown {
   const require = createRequire(import.meta.url);
   switch (platform) {
@@ -103,6 +105,11 @@ function fromPackage(platform: string): unknown {
     default:
       throw new Error('there is none for this platform');
   }
+}
+
+/** What a package carries that was packed from a checkout. */
+function fromTarball(): unknown {
+  return createRequire(import.meta.url)('../../prebuilds/prompt_attention.node');
 }
 
 /**
@@ -124,6 +131,7 @@ export function loadAddon(): unknown {
   const places = [
     ...kBuilds.map((folder) => ({ place: folder.join('/'), load: () => fromBuild(root, folder) })),
     { place: `@prompt-attention/${platform}-gnu`, load: () => fromPackage(platform) },
+    { place: 'prebuilds', load: fromTarball },
   ];
   for (const { place, load } of places) {
     try {

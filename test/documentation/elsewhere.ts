@@ -26,8 +26,8 @@ export const elsewhere: readonly ElsewhereCommand[] = [
     reason: 'would run itself',
   },
   {
-    command: 'npm install ../prompt-attention-0.1.0.tgz ../prompt-attention-linux-x64-gnu-0.1.0.tgz',
-    ranBy: ['scripts/check-bare.sh', '/home/stranger/addon.tgz /home/stranger/package.tgz'],
+    command: 'npm install ../prompt-attention-0.1.0.tgz',
+    ranBy: ['scripts/check-package.mjs', "run('npm', 'install', tarball"],
     reason: 'the package would have to be packed first; what stands in for it is a link to the checkout',
     instead: 'mkdir node_modules && ln -s "$CHECKOUT" node_modules/prompt-attention',
   },

@@ -19,8 +19,11 @@ import { loadOptional } from '../../lib/base/optional-packages.js';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const addon = createRequire(import.meta.url)('bindings')({ bindings: 'prompt_attention', path: true }) as string;
 const platform = `${process.platform}-${process.arch}`;
+const carrier = `@prompt-attention/${platform}-gnu`;
 /** Where the package of this platform has its addon. */
-const carried = `node_modules/@prompt-attention/${platform}-gnu/prompt_attention.node`;
+const carried = `node_modules/${carrier}/prompt_attention.node`;
+/** Where a package that was packed from a checkout has one. */
+const packed = 'prebuilds/prompt_attention.node';
 
 /** The same file of this checkout, its addon, or a text. */
 type Content = 'copy' | 'addon' | { readonly text: string };
@@ -75,25 +78,35 @@ function load(t: ExecutionContext, files: Files, flags: readonly string[] = []):
   return result.path === undefined ? result : { path: result.path.slice(folder.length + 1) };
 }
 
-test('the addon that this machine built comes before the one of the package of its platform', (t) => {
+test('the addon that this machine built comes before the one of the package of its platform, and that before a packed one', (t) => {
   t.is(
     load(t, { 'build/Release/prompt_attention.node': 'addon', [carried]: 'addon' }).path,
     'build/Release/prompt_attention.node',
   );
-  t.is(load(t, { [carried]: 'addon' }).path, carried);
+  t.is(load(t, { [carried]: 'addon', [packed]: 'addon' }).path, carried);
+  t.is(load(t, { [packed]: 'addon' }).path, packed);
 });
 
 test('an addon that does not load does not hide the next', (t) => {
   t.is(load(t, { 'build/Release/prompt_attention.node': broken, [carried]: 'addon' }).path, carried);
+  t.is(load(t, { [carried]: broken, [packed]: 'addon' }).path, packed);
 });
 
 test('if none loads, the error tells what was tried, why each failed, and what a build needs', (t) => {
   const { error } = load(t, { 'build/Release/prompt_attention.node': broken });
   t.regex(error ?? '', /^NativeError ERR_NATIVE /);
   t.regex(error ?? '', /build\/Release\/prompt_attention\.node: .*(invalid ELF header|file too short|not a mach-o)/i);
-  t.true(error?.includes(`@prompt-attention/${platform}-gnu/prompt_attention.node: there is no such file`));
-  t.regex(error ?? '', /is an optional dependency: it is left out by --omit=optional|no addon ready for this platform/);
+  t.true(error?.includes(`${carrier}/prompt_attention.node: there is no such file`));
+  t.true(error?.includes(`${packed}: there is no such file`));
+  t.true(error?.includes('The package came without an addon that is ready for this platform.'));
   for (const system of ['Debian', 'Fedora', 'Alpine', 'macOS']) t.true(error?.includes(system), system);
+  t.true(error?.includes('npx prompt-attention build'));
+});
+
+test('where the addon of the platform should be installed the error tells why it may be absent', (t) => {
+  const optionalDependencies = { [carrier]: '0.1.0', '@prompt-attention/other': '0.1.0' };
+  const { error } = load(t, { 'package.json': { text: JSON.stringify({ type: 'module', optionalDependencies }) } });
+  t.true(error?.includes(`${carrier} is an optional dependency: it is left out by --omit=optional`));
   t.true(error?.includes('npx prompt-attention build'));
 });
 
