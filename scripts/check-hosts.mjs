@@ -26,12 +26,12 @@ let modules;
 let registry;
 
 /** Runs a program of the matrix; what it prints. */
-function run(program, parameters, { cwd = project, ...environment } = {}) {
+function run(program, parameters, { cwd = project, minutes = 5, ...environment } = {}) {
   return execFileSync(program, parameters, {
     cwd,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 5 * kMinutes,
+    timeout: minutes * kMinutes,
     env: { ...process.env, npm_config_registry: registry.url, ...environment },
   });
 }
@@ -44,14 +44,20 @@ function assertRan(output) {
 }
 
 /** A project of its own with this package.json and these files; its folder. */
-function projectOf(name, files = {}) {
+function projectOf(name, files = {}, spec = '*') {
   const here = join(folder, name);
-  const dependencies = { 'prompt-attention': '*', libsql: '0.5' };
+  const dependencies = { 'prompt-attention': spec, libsql: '0.5' };
   mkdirSync(here);
   writeFileSync(join(here, 'package.json'), JSON.stringify({ private: true, type: 'module', dependencies }));
   for (const [file, content] of Object.entries(files)) writeFileSync(join(here, file), content);
   copyFileSync(join(root, 'test', 'package', 'traced.mjs'), join(here, kProgram));
   return here;
+}
+
+/** The tarball that `npm pack` makes of the checkout. */
+function npmPacked() {
+  const output = run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root, minutes: 15 });
+  return join(folder, JSON.parse(output)[0].filename);
 }
 
 /** Runs a script of a few lines that makes `bundle.mjs` of the program, then the bundle. */
@@ -93,6 +99,21 @@ const kHosts = [
       assertRan(run(process.execPath, [kProgram], { cwd: here }));
     },
   },
+  ...[
+    { name: 'npm, the tarball of `npm pack`', isQuick: true, specOf: npmPacked },
+    { name: "npm, a checkout's folder", specOf: () => root },
+    { name: 'npm, from git', specOf: () => `git+file://${root}` },
+  ].map(({ name, specOf, ...host }) => ({
+    ...host,
+    name,
+    packages: [],
+    version: () => run('npm', ['--version']),
+    check() {
+      const here = projectOf(name.replace(/\W+/g, '-'), {}, specOf());
+      run('npm', ['install', '--no-audit', '--no-fund'], { cwd: here, minutes: 15 });
+      assertRan(run(process.execPath, [kProgram], { cwd: here }));
+    },
+  })),
   {
     name: 'pnpm',
     packages: ['pnpm@12'],

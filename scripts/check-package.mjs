@@ -1,7 +1,7 @@
 // `npm run check:package`: packs, then looks at the tarballs as a stranger would: their contents, their metadata (publint, attw), and a
 // project that was empty, with an empty home and nothing but Node and a shell on the PATH, in which the package is installed by its name
-// from a registry on this machine, compiled against and used. `--packed FOLDER` is for the tarballs of `npm run pack:all -- FOLDER`, which
-// are made otherwise. `npm run check:bare` does the latter on a machine without OpenBLAS.
+// from a registry on this machine, compiled against and used; then as the tarball that `npm pack` makes. `--packed FOLDER` is for the
+// tarballs of `npm run pack:all -- FOLDER`, which are made otherwise. `npm run check:bare` is for a machine without OpenBLAS.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -32,7 +32,7 @@ const project = join(folder, 'project');
 const home = join(folder, 'home');
 const path = join(folder, 'bin');
 
-/** By the beginning of the name of the tarball: every packed file matches one of these, and each of these a packed file. */
+/** Every file of a tarball matches one of these, and each of these a file. */
 const kPlatformContents = [
   /^package\.json$/,
   /^README\.md$/,
@@ -41,25 +41,22 @@ const kPlatformContents = [
   /^prompt_attention\.node$/,
   /^libhwy\.so\.1$/,
 ];
-const kContents = {
-  'prompt-attention-linux-x64-gnu': kPlatformContents,
-  'prompt-attention-linux-arm64-gnu': kPlatformContents,
-  'prompt-attention': [
-    /^package\.json$/,
-    /^README\.md$/,
-    /^CHANGELOG\.md$/,
-    /^LICENSE$/,
-    /^THIRD-PARTY-LICENSES\.txt$/,
-    /^dist\/([\w-]+\/)*[\w-]+\.(js|d\.ts)$/,
-    /^examples\/[\w-]+\.(yaml|mjs|ipynb|sbatch|service)$/,
-    // What a build from source needs.
-    /^scripts\/build-addon\.mjs$/,
-    /^CMakeLists\.txt$/,
-    /^native\/(sources|requirements)\.txt$/,
-    /^native\/(core|addon)\/\w+\/[\w-]+\.(h|cpp)$/,
-    /^native\/portable\/\w+\.(cpp|map)$/,
-  ],
-};
+const kMainContents = [
+  /^package\.json$/,
+  /^README\.md$/,
+  /^CHANGELOG\.md$/,
+  /^LICENSE$/,
+  /^THIRD-PARTY-LICENSES\.txt$/,
+  /^dist\/([\w-]+\/)*[\w-]+\.(js|d\.ts)$/,
+  /^examples\/[\w-]+\.(yaml|mjs|ipynb|sbatch|service)$/,
+  // What a build from source needs.
+  /^scripts\/build-addon\.mjs$/,
+  /^CMakeLists\.txt$/,
+  /^native\/(sources|requirements)\.txt$/,
+  /^native\/(core|addon)\/\w+\/[\w-]+\.(h|cpp)$/,
+  /^native\/portable\/\w+\.(cpp|map)$/,
+];
+const kCheckoutContents = [...kMainContents, /^prebuilds\/prompt_attention\.node$/, /^prebuilds\/libhwy\.so\.1$/];
 
 const kOlderCompilers = ['5.4', '5.6'];
 /** As README names them. */
@@ -105,10 +102,9 @@ function filesOf(tracer, program) {
 }
 
 /** Says what is wrong with the contents of a tarball. */
-function checkContents(tarball) {
+function checkContents(tarball, patterns) {
   const list = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n');
   const paths = list.map((file) => file.replace(/^package\//, ''));
-  const patterns = kContents[basename(tarball).replace(/-\d.*$/, '')];
   for (const pattern of patterns)
     assert.ok(
       paths.some((file) => pattern.test(file)),
@@ -128,8 +124,9 @@ const { packed } = parseArgs({ options: { packed: { type: 'string' } } }).values
 let registry;
 try {
   const tarballs = tarballsOf(packed ?? step('the tarballs of a release', () => pack(join(folder, 'packed'))));
-  for (const tarball of tarballs) checkContents(tarball);
-  const [main] = tarballs.filter((file) => !file.includes('linux'));
+  const isOfPlatform = (tarball) => basename(tarball).includes('-linux-');
+  for (const tarball of tarballs) checkContents(tarball, isOfPlatform(tarball) ? kPlatformContents : kMainContents);
+  const main = tarballs.find((tarball) => !isOfPlatform(tarball));
 
   step('publint', () => {
     for (const tarball of tarballs)
@@ -204,15 +201,14 @@ try {
       skipLibCheck: true,
     });
   });
-  const [fromModule, fromRequire] = step('import and require()', () =>
-    ['first-use.js', 'first-use.cjs'].map((file) => JSON.parse(run('node', file))),
-  );
-  assert.equal(fromRequire.fingerprint, fromModule.fingerprint);
-  const loaded = fromModule.libraries.map((file) => file.slice(realpathSync(project).length)).sort();
-  assert.deepEqual(loaded, [
-    '/node_modules/@prompt-attention/linux-x64-gnu/libhwy.so.1',
-    '/node_modules/@prompt-attention/linux-x64-gnu/prompt_attention.node',
-  ]);
+  const importAndRequire = () => {
+    const [fromModule, fromRequire] = ['first-use.js', 'first-use.cjs'].map((file) => JSON.parse(run('node', file)));
+    assert.equal(fromRequire.fingerprint, fromModule.fingerprint);
+    return fromModule.libraries.map((file) => file.slice(realpathSync(project).length)).sort();
+  };
+  const addonsIn = (folder) =>
+    ['libhwy.so.1', 'prompt_attention.node'].map((file) => `/node_modules/${folder}/${file}`);
+  step('import and require()', () => assert.deepEqual(importAndRequire(), addonsIn('@prompt-attention/linux-x64-gnu')));
 
   const [forResults, ...forFigures] = kForStudies;
   step('npm install of what result files need, and a study', () => {
@@ -221,18 +217,17 @@ try {
   });
   step('npm install of what figures need', () => run('npm', 'install', '--no-audit', '--no-fund', ...forFigures));
 
-  step('a program with the files that @vercel/nft finds for it, elsewhere', () => {
-    const traced = join(folder, 'traced');
-    copyFileSync(join(root, 'test', 'package', 'traced.mjs'), join(project, 'traced.mjs'));
+  copyFileSync(join(root, 'test', 'package', 'traced.mjs'), join(project, 'traced.mjs'));
+  const runTraced = () => {
+    const traced = mkdtempSync(join(folder, 'traced-'));
     for (const file of filesOf(join(modules, '@vercel', 'nft'), 'traced.mjs')) {
       mkdirSync(dirname(join(traced, file)), { recursive: true });
       copyFileSync(join(project, file), join(traced, file));
     }
-    assert.equal(
-      JSON.parse(execFileSync(process.execPath, ['traced.mjs'], { cwd: traced, encoding: 'utf8' })).cells,
-      1,
-    );
-  });
+    const output = execFileSync(process.execPath, ['traced.mjs'], { cwd: traced, encoding: 'utf8' });
+    assert.equal(JSON.parse(output).cells, 1);
+  };
+  step('a program with the files that @vercel/nft finds for it, elsewhere', runTraced);
 
   step('prompt-attention doctor', () => assert.match(command('doctor'), /BLAS core/));
   step('prompt-attention separation', () => {
@@ -243,6 +238,22 @@ try {
     command('run', study, '--figure', 'benefit.svg');
     assert.match(readFileSync(join(project, 'benefit.svg'), 'utf8'), /^<svg/);
   });
+
+  const tarball = step('npm pack of the checkout', () => {
+    const output = execFileSync('npm', ['pack', '--json', '--pack-destination', folder], {
+      cwd: root,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return join(folder, JSON.parse(output)[0].filename);
+  });
+  checkContents(tarball, kCheckoutContents);
+  step('npm install of that tarball, import and require()', () => {
+    run('npm', 'install', tarball, '--no-audit', '--no-fund');
+    assert.ok(!existsSync(join(project, 'node_modules', '@prompt-attention', 'linux-x64-gnu')));
+    assert.deepEqual(importAndRequire(), addonsIn('prompt-attention/prebuilds'));
+  });
+  step('a program with the files that @vercel/nft finds for it, elsewhere', runTraced);
 } finally {
   await registry?.stop();
   rmSync(folder, { recursive: true });

@@ -92,7 +92,8 @@ function fromBuild(root: string, folder: readonly string[]): unknown {
   });
 }
 
-// Tools that look for the files of a program (Next, @vercel/nft) follow literal names only; with an addon they take the libraries beside it.
+// Tools that look for the files of a program (Next, @vercel/nft) follow literal names in calls of a `require` that was made so; with an
+// addon they take the libraries beside it.
 
 /** What the package of a platform carries. */
 function fromPackage(platform: string): unknown {
@@ -109,7 +110,8 @@ function fromPackage(platform: string): unknown {
 
 /** What a package carries that was packed from a checkout. */
 function fromTarball(): unknown {
-  return createRequire(import.meta.url)('../../prebuilds/prompt_attention.node');
+  const require = createRequire(import.meta.url);
+  return require('../../prebuilds/prompt_attention.node');
 }
 
 /**
