@@ -1,7 +1,7 @@
 // `npm run check:hosts`: the package, installed by its name from a registry on this machine, under versions of Node, package managers,
-// bundlers, test runners and other runtimes: a simulation and a study with a result file each. Without arguments the quick
-// part; `-- --all` for everything, `-- --all --write` to renew the table of docs/hosts.md, `--packed FOLDER` for the tarballs of
-// `npm run pack:all -- FOLDER`, which are made otherwise. The programs come from npm; takes minutes.
+// bundlers, test runners and other runtimes: a simulation and a study with a result file each. Without arguments the quick part, with words
+// the hosts whose names have one of them, with `-- --all` all; `--write` renews their lines in the table of docs/hosts.md, `--packed FOLDER`
+// is for the tarballs of `npm run pack:all -- FOLDER`, which are made otherwise. The programs come from npm; takes minutes.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -56,7 +56,7 @@ function projectOf(name, files = {}, spec = '*') {
 
 /** The tarball that `npm pack` makes of the checkout. */
 function npmPacked() {
-  const output = run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root, minutes: 15 });
+  const output = run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: root, minutes: 30 });
   return join(folder, JSON.parse(output)[0].filename);
 }
 
@@ -110,7 +110,7 @@ const kHosts = [
     version: () => run('npm', ['--version']),
     check() {
       const here = projectOf(name.replace(/\W+/g, '-'), {}, specOf());
-      run('npm', ['install', '--no-audit', '--no-fund'], { cwd: here, minutes: 15 });
+      run('npm', ['install', '--no-audit', '--no-fund'], { cwd: here, minutes: 30 });
       assertRan(run(process.execPath, [kProgram], { cwd: here }));
     },
   })),
@@ -134,6 +134,8 @@ const kHosts = [
         'unsafeHttpWhitelist: [127.0.0.1]',
         'enableTelemetry: false',
         'enableGlobalCache: false',
+        // What it knows of an earlier registry would go by the name of the machine, without the port.
+        'globalFolder: ./global',
         'npmMinimalAgeGate: 0',
       ];
       const here = projectOf('yarn', { '.yarnrc.yml': `${settings.join('\n')}\n`, 'yarn.lock': '' });
@@ -269,10 +271,12 @@ function tried({ name, packages, version = () => versionOf(packages[0].replace(/
   return { line: `| ${name} | ${version().trim()} | ${failure === undefined ? 'works' : 'fails'} |`, failure };
 }
 
-const { values: flags } = parseArgs({
+const { values: flags, positionals: words } = parseArgs({
   options: { all: { type: 'boolean' }, write: { type: 'boolean' }, packed: { type: 'string' } },
+  allowPositionals: true,
 });
-const hosts = kHosts.filter(({ isQuick }) => isQuick || flags.all);
+const isMeant = ({ name, isQuick }) => (words.length > 0 ? words.some((word) => name.includes(word)) : isQuick);
+const hosts = kHosts.filter((host) => flags.all || isMeant(host));
 try {
   const packed = flags.packed ?? pack(join(folder, 'packed'));
   modules = installTools(join(folder, 'tools'), ['verdaccio@6', ...new Set(hosts.flatMap(({ packages }) => packages))]);
@@ -283,8 +287,13 @@ try {
   const results = hosts.map(tried);
   if (flags.write) {
     const page = join(root, 'docs', 'hosts.md');
-    const table = ['| host | version | outcome |', '|---|---|---|', ...results.map(({ line }) => line)].join('\n');
     const text = readFileSync(page, 'utf8');
+    // Those that were not tried keep their lines.
+    const lines = kHosts.flatMap(({ name }) => {
+      const isOfHost = (line) => line.startsWith(`| ${name} |`);
+      return results.map(({ line }) => line).find(isOfHost) ?? text.split('\n').find(isOfHost) ?? [];
+    });
+    const table = ['| host | version | outcome |', '|---|---|---|', ...lines].join('\n');
     writeFileSync(page, text.replace(/(?<=<!-- check:hosts -->\n).*?(?=\n<!-- -->)/s, `\n${table}\n`));
   }
   if (results.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
