@@ -9,7 +9,7 @@
  * Checks: every program gives its answer.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { check, record, skip } from './support/harness.js';
@@ -20,7 +20,7 @@ interface Subject {
   readonly name: string;
   /** What is imported. */
   readonly module: string;
-  /** The first use of what was imported, `module`: an expression, and what it is. */
+  /** The first use of what was imported, `module`: an expression, and what comes of it. */
   readonly use: string;
   readonly answer: string;
 }
@@ -33,16 +33,14 @@ const own: Subject = {
   use: `(await module.simulate(${JSON.stringify(experiment)}, { trials: 10, seed: 1 })).metrics.error.length`,
   answer: '10',
 };
-const peers = (folder: string): readonly Subject[] => [
+const peers: readonly Omit<Subject, 'module'>[] = [
   {
     name: 'sharp',
-    module: join(folder, 'node_modules', 'sharp', 'lib', 'index.js'),
     use: "(await module.default({ create: { width: 8, height: 8, channels: 3, background: 'red' } }).png().toBuffer()).length > 0",
     answer: 'true',
   },
   {
     name: 'better-sqlite3',
-    module: join(folder, 'node_modules', 'better-sqlite3', 'lib', 'index.js'),
     use: "new module.default(':memory:').prepare('SELECT 1 AS one').get().one",
     answer: '1',
   },
@@ -69,9 +67,14 @@ function timesOf({ name, module, use, answer }: Subject): Times {
 }
 
 const folder = resolve(process.argv[2] ?? '.');
-const subjects = [own, ...peers(folder).filter(({ module }) => existsSync(module))];
-for (const { name, module } of peers(folder))
-  if (!existsSync(module)) skip(`first call of ${name}`, `it is not installed in ${folder}`);
+const { resolve: resolveThere } = createRequire(join(folder, 'package.json'));
+const subjects = [own];
+for (const peer of peers)
+  try {
+    subjects.push({ ...peer, module: resolveThere(peer.name) });
+  } catch {
+    skip(`first call of ${peer.name}`, `it is not installed in ${folder}`);
+  }
 const runs = Array.from({ length: kRepetitions }, () => subjects.map(timesOf));
 const least = (index: number, part: keyof Times) =>
   Math.min(...runs.map((times) => times[index]?.[part] ?? Number.NaN));
@@ -83,6 +86,6 @@ for (const [index, { name }] of subjects.entries())
       record({
         workload: `${own.name}: ${words}`,
         value: least(0, part) / least(index, part),
-        unit: `of the time of ${name}`,
+        unit: `× the time of ${name}`,
       });
   }

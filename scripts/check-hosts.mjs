@@ -100,7 +100,7 @@ const kHosts = [
     },
   },
   ...[
-    { name: 'npm, the tarball of `npm pack`', isQuick: true, specOf: npmPacked },
+    { name: 'npm, the tarball of `npm pack`', specOf: npmPacked },
     { name: "npm, a checkout's folder", specOf: () => root },
     { name: 'npm, from git', specOf: () => `git+file://${root}` },
   ].map(({ name, specOf, ...host }) => ({
@@ -210,7 +210,6 @@ const kHosts = [
   {
     name: '`@vercel/nft`, the traced files alone, elsewhere',
     packages: ['@vercel/nft@1'],
-    isQuick: true,
     version: () => versionOf('@vercel/nft'),
     check() {
       const script = `
