@@ -160,6 +160,13 @@ function build(t: ExecutionContext, files: Files, environment: Readonly<Record<s
   return spawnSync(process.execPath, parameters, { encoding: 'utf8', env: { ...process.env, ...environment } });
 }
 
+test('the command line starts without an addon, so that it can build one', (t) => {
+  const main = join(root, 'lib', 'cli', 'main.ts');
+  const parameters = ['--no-addons', '--import', import.meta.resolve('tsx'), main, 'build', '--help'];
+  const { status, stderr } = spawnSync(process.execPath, parameters, { encoding: 'utf8' });
+  t.is(status, 0, stderr);
+});
+
 const kBuilding = 'prompt-attention: building the addon from source\n';
 
 test('the command build builds, also where the addon of the platform is there', (t) => {
