@@ -36,7 +36,7 @@ if ! node_is_recent; then
 fi
 
 # The versions of package-lock.json, not `npm ci`: that insists on lock entries for the optional packages of every platform,
-# which not every registry has. It also builds the native addon (install script) and dist/ (prepare script), and is
+# which not every registry has. It also builds the native addon and dist/ (prepare script), and is
 # skipped if nothing changed.
 stamp=node_modules/.bootstrap-stamp
 state=$(cat package-lock.json package.json native/sources.txt CMakeLists.txt | sha256sum; node -p process.versions.modules)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# `npm run check:bare`: packs, then installs and uses the tarball on a bare Debian with nothing but Node: no compiler, no CMake, no
-# OpenBLAS, no Highway, an empty home. Then takes the addon out of the tarball: the installation must fail and say what to install,
-# and build from source once that is installed. Needs root, debootstrap and a Debian mirror; keeps nothing. The release may be given:
+# `npm run check:bare`: packs, then installs and uses the tarballs on a bare Debian with nothing but Node: no compiler, no CMake, no
+# OpenBLAS, no Highway, an empty home. Then leaves the addon out: the package must say what to install, and build from source once that
+# is installed. Needs root, debootstrap and a Debian mirror; keeps nothing. The release may be given:
 #   npm run check:bare -- trixie
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -54,27 +54,25 @@ is_bare() {
   # shellcheck disable=SC2016
   there 'for tool in cc c++ g++ make cmake python3; do if command -v $tool; then exit 1; fi; done
     test -z "$(find /usr /lib -name "libopenblas*" -o -name "libhwy*" -o -name "libgfortran*")"
-    test "$(ls -A /home/stranger)" = "$(printf "package.tgz\nproject\nwithout-addon.tgz")"'
+    test "$(ls -A /home/stranger)" = "$(printf "addon.tgz\npackage.tgz\nproject")"'
 }
 
 pack() {
-  npm pack --pack-destination "$folder"
-  mv "$folder"/prompt-attention-*.tgz "$folder/package.tgz"
-  mkdir "$folder/without-addon"
-  tar -xzf "$folder/package.tgz" -C "$folder/without-addon"
-  rm -r "$folder/without-addon/package/prebuilds"
-  tar -czf "$folder/without-addon.tgz" -C "$folder/without-addon" package
+  npm run pack:all -- "$folder"
+  mv "$folder"/prompt-attention-linux-x64-gnu-*.tgz "$folder/addon.tgz"
+  rm -f "$folder"/prompt-attention-linux-arm64-gnu-*.tgz
+  mv "$folder"/prompt-attention-[0-9]*.tgz "$folder/package.tgz"
 }
 
 first_use='npm init --yes >/dev/null && npm install --no-audit --no-fund'
+for_figures='vega@6 vega-lite@6 vega-interpreter@2'
 mixture='{ tokens: 10, dimension: 2, relevantFraction: 0.6, contextNorm: 1, signalNorm: 1 }'
 
 fails_with_advice() {
-  if there "$first_use /home/stranger/without-addon.tgz" >"$folder/failure" 2>&1; then return 1; fi
-  grep -F 'the package carries no addon for linux-x64' "$folder/failure"
+  if there "npx prompt-attention separation '$mixture'" >"$folder/failure" 2>&1; then return 1; fi
+  grep -F '@prompt-attention/linux-x64-gnu is an optional dependency' "$folder/failure"
+  if there 'npx prompt-attention build' >"$folder/failure" 2>&1; then return 1; fi
   grep -F 'Debian, Ubuntu: apt-get install' "$folder/failure"
-  # npm takes back what it had begun.
-  if there 'ls node_modules/prompt-attention'; then return 1; fi
 }
 
 install_what_it_named() {
@@ -84,24 +82,23 @@ install_what_it_named() {
   there "apt-get update && ${advice/install/install -y --no-install-recommends}"
 }
 
-step 'npm pack' pack
+step 'npm run pack:all' pack
 step "a bare Debian $suite with Node" prepare_machine
 step 'it has no compiler, CMake, OpenBLAS or Highway, and an empty home' is_bare
-step 'npm install' there "$first_use /home/stranger/package.tgz"
+step 'npm install' there "$first_use /home/stranger/addon.tgz /home/stranger/package.tgz"
 step 'first result, import' there "node --input-type=module -e 'import { engineInfo } from \"prompt-attention\"; engineInfo();'"
 step 'first result, require()' there "node -e 'require(\"prompt-attention\").engineInfo();'"
 step 'first result, command line' there "npx prompt-attention separation '$mixture'"
+step 'npm install of what studies and figures need' there "npm install --no-audit --no-fund $for_figures"
 step 'first figure' there 'npx prompt-attention run node_modules/prompt-attention/examples/benefit-of-context.yaml --figure benefit.svg &&
   test -s benefit.svg'
 step 'prompt-attention doctor' there 'npx prompt-attention doctor'
 cat "$folder/log"
 there 'rm -r node_modules package.json package-lock.json'
-step 'npm install --ignore-scripts, and a result' there \
-  "$first_use --ignore-scripts /home/stranger/package.tgz && npx prompt-attention separation '$mixture'"
-there 'rm -r node_modules package.json package-lock.json'
-step 'without the addon: npm install fails and says what to install' fails_with_advice
-sed -n '/could not be built/,/install again/p' "$folder/failure"
+step 'npm install without the addon' there "$first_use --omit=optional /home/stranger/package.tgz"
+step 'a first use fails and says how to build; that fails and says what to install' fails_with_advice
+sed -n '/could not be built/,/Then:/p' "$folder/failure"
 step 'apt-get install of what it named' install_what_it_named
-step 'npm install builds from source' there "$first_use /home/stranger/without-addon.tgz"
+step 'prompt-attention build' there 'npx prompt-attention build'
 step 'prompt-attention doctor' there 'npx prompt-attention doctor'
 cat "$folder/log"

@@ -1,5 +1,4 @@
-// `node scripts/licences.mjs [LOCK]`: the licences of everything that `npm install prompt-attention` may install, from the lock
-// file. Fails if one is not on the list below.
+// `node scripts/licences.mjs [LOCK]`: the licences of everything that a user of the package may install, from the lock file. Fails if one is not on the list below.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -22,10 +21,35 @@ const kAccepted = new Set([
 const kAcceptedPackages = new Set(['dejavu-fonts-ttf']);
 
 const lock = process.argv[2] ?? fileURLToPath(new URL('../package-lock.json', import.meta.url));
+const { packages } = JSON.parse(readFileSync(lock, 'utf8'));
+
+/** Where the lock file has a dependency of the package at `path`, as Node looks for it; undefined if it is nowhere. */
+function pathOf(name, path) {
+  for (let folder = path; ; folder = folder.slice(0, Math.max(0, folder.lastIndexOf('/node_modules/')))) {
+    const found = `${folder && `${folder}/`}node_modules/${name}`;
+    if (found in packages) return found;
+    if (folder === '') return undefined;
+  }
+}
+
+/** The paths of what a user may install: also what only those install who want it, and what that depends on. */
+function installed() {
+  const paths = new Set(['']);
+  for (const path of paths) {
+    const { dependencies, optionalDependencies, peerDependencies } = packages[path];
+    for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) {
+      const found = pathOf(name, path);
+      if (found !== undefined) paths.add(found);
+    }
+  }
+  paths.delete('');
+  return paths;
+}
+
 const byLicence = new Map();
 const refused = [];
-for (const [path, { dev, license = 'none' }] of Object.entries(JSON.parse(readFileSync(lock, 'utf8')).packages)) {
-  if (path === '' || dev) continue;
+for (const path of installed()) {
+  const { license = 'none' } = packages[path];
   const name = path.split('node_modules/').at(-1);
   byLicence.set(license, [...(byLicence.get(license) ?? []), name]);
   if (!kAccepted.has(license) && !kAcceptedPackages.has(name)) refused.push(`${name}: ${license}`);

@@ -34,20 +34,34 @@ function packageRoot(): string | undefined {
   }
 }
 
+/** The package with the addon for this platform that the one in `root` asks for; undefined where it asks for none. */
+function carrierOf(root: string, platform: string): string | undefined {
+  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  if (header?.glibcVersionRuntime === undefined) return undefined;
+  const { optionalDependencies = {} } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    optionalDependencies?: Record<string, string>;
+  };
+  return Object.keys(optionalDependencies).find((name) => name === `@prompt-attention/${platform}-gnu`);
+}
+
 /** What to do about the failures. */
-function adviceOn(failures: readonly unknown[], root: string): string {
+function adviceOn(failures: readonly unknown[], root: string, platform: string): string {
   const forbidden = failures.find(
     (failure) =>
       (failure as { code?: unknown } | null)?.code === 'ERR_DLOPEN_DISABLED' || /ffi access/i.test(reasonOf(failure)),
   );
-  if (forbidden === undefined) {
-    const requirements = join(root, 'native', 'requirements.txt');
-    const needs = existsSync(requirements) ? readFileSync(requirements, 'utf8').trimEnd() : 'The package is not whole.';
-    return `${needs}\nThen: npx prompt-attention build (in a checkout: npm run build:native)`;
-  }
-  return 'deno' in process.versions
-    ? 'Deno must be allowed to load it: --allow-ffi'
-    : 'Node is told not to load addons: leave out --no-addons; with --permission add --allow-addons and --allow-fs-read for this folder';
+  if (forbidden !== undefined)
+    return 'deno' in process.versions
+      ? 'Deno must be allowed to load it: --allow-ffi'
+      : 'Node is told not to load addons: leave out --no-addons; with --permission add --allow-addons and --allow-fs-read for this folder';
+  const requirements = join(root, 'native', 'requirements.txt');
+  const needs = existsSync(requirements) ? readFileSync(requirements, 'utf8').trimEnd() : 'The package is not whole.';
+  const carrier = carrierOf(root, platform);
+  if (carrier === undefined) return `The package came without an addon that is ready for this platform. ${needs}`;
+  return (
+    `${carrier} is an optional dependency: it is left out by --omit=optional, and by a lock file or folder of node_modules that was ` +
+    `made on another platform. Install again without these, or build the addon. ${needs}`
+  );
 }
 
 const kBlasThreads = 'OPENBLAS_NUM_THREADS';
@@ -78,22 +92,26 @@ function fromBuild(root: string, folder: readonly string[]): unknown {
   });
 }
 
-/**
- * What the package carries for a platform. Tools that look for the files of a program (Next, @vercel/nft) follow literal paths only, also
- * to Highway, which lies beside the addon for the loader of the system.
- */
+// Tools that look for the files of a program (Next, @vercel/nft) follow literal names in calls of a `require` that was made so; with an
+// addon they take the libraries beside it.
+
+/** What the package of a platform carries. */
 function fromPackage(platform: string): unknown {
   const require = createRequire(import.meta.url);
   switch (platform) {
     case 'linux-x64':
-      void new URL('../../prebuilds/linux-x64/libhwy.so.1', import.meta.url);
-      return require('../../prebuilds/linux-x64/prompt_attention.node');
+      return require('@prompt-attention/linux-x64-gnu/prompt_attention.node');
     case 'linux-arm64':
-      void new URL('../../prebuilds/linux-arm64/libhwy.so.1', import.meta.url);
-      return require('../../prebuilds/linux-arm64/prompt_attention.node');
+      return require('@prompt-attention/linux-arm64-gnu/prompt_attention.node');
     default:
       throw new Error('there is none for this platform');
   }
+}
+
+/** What a package carries that was packed from a checkout. */
+function fromTarball(): unknown {
+  const require = createRequire(import.meta.url);
+  return require('../../prebuilds/prompt_attention.node');
 }
 
 /**
@@ -113,20 +131,21 @@ export function loadAddon(): unknown {
   const tried: string[] = [];
   const platform = `${process.platform}-${process.arch}`;
   const places = [
-    ...kBuilds.map((folder) => ({ folder, load: () => fromBuild(root, folder) })),
-    { folder: ['prebuilds', platform], load: () => fromPackage(platform) },
+    ...kBuilds.map((folder) => ({ place: folder.join('/'), load: () => fromBuild(root, folder) })),
+    { place: `@prompt-attention/${platform}-gnu`, load: () => fromPackage(platform) },
+    { place: 'prebuilds', load: fromTarball },
   ];
-  for (const { folder, load } of places) {
+  for (const { place, load } of places) {
     try {
       return withOneBlasThread(load);
     } catch (error) {
       failures.push(error);
-      tried.push(`  ${folder.join('/')}/prompt_attention.node: ${reasonOf(error)}`);
+      tried.push(`  ${place}/prompt_attention.node: ${reasonOf(error)}`);
     }
   }
   throw new NativeError(
     `The native addon of prompt-attention could not be loaded on ${platform} with Node ` +
-      `${process.versions.node}. Tried in ${root}\n${tried.join('\n')}\n${adviceOn(failures, root)}`,
+      `${process.versions.node}. Tried in ${root}\n${tried.join('\n')}\n${adviceOn(failures, root, platform)}`,
     { cause: new AggregateError(failures) },
   );
 }

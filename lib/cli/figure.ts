@@ -1,18 +1,18 @@
 import { writeFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { OptionRangeError, StoreError } from '../base/errors.js';
+import { installCommand } from '../base/optional-packages.js';
 import { followLinks, isStream, writeOutput } from '../base/output.js';
-import type { PngRenderer } from '../report/figures/render.js';
+import { kPngPackages, loadPngRenderer, loadVega, type PngRenderer } from '../report/figures/render.js';
 import { toFileOrOutput } from './output.js';
 
 /** What draws the figure that is written there; undefined for SVG. */
 async function drawerOf(out: string): Promise<PngRenderer | undefined> {
   if (extname(out).toLowerCase() !== '.png') return undefined;
-  const { loadPngRenderer } = await import('../report/figures/render.js');
   const draw = await loadPngRenderer();
   if (draw !== undefined) return draw;
   throw new StoreError(
-    `${out}: PNG files need the packages @resvg/resvg-js and dejavu-fonts-ttf, which are not installed; SVG needs neither`,
+    `${out}: PNG files need packages that are not installed, unlike SVG: ${installCommand(kPngPackages)}`,
   );
 }
 
@@ -25,6 +25,7 @@ async function drawerOf(out: string): Promise<PngRenderer | undefined> {
 export async function checkFigureName(out: string, option: string): Promise<void> {
   if (out !== '-' && !/\.(svg|png)$/i.test(out) && !isStream(followLinks(out)))
     throw new OptionRangeError(option, 'the path of a file that ends with .svg or .png', out);
+  await loadVega();
   await drawerOf(out);
 }
 

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { OptionRangeError, OptionTypeError, StoreError } from '../base/errors.js';
+import { isMissingPackage } from '../base/optional-packages.js';
 import type { PageServer } from '../explore/server.js';
 import type { WatchedStudy } from '../explore/watch.js';
 import type { Shard, StudyResult } from '../study/index.js';
@@ -38,6 +39,28 @@ async function checkFigurePath(figure: string, inputs: readonly string[]): Promi
   await checkFigureName(figure, 'figure');
 }
 
+/** Where the figure goes; none that was not asked for is drawn where its packages are not installed. */
+interface FigurePlan {
+  readonly file: string;
+  /** Why it is not drawn. */
+  readonly omitted?: string;
+}
+
+async function planFigure(
+  asked: string | undefined,
+  otherwise: string,
+  inputs: readonly string[],
+): Promise<FigurePlan> {
+  const file = asked ?? otherwise;
+  try {
+    await checkFigurePath(file, inputs);
+    return { file };
+  } catch (error) {
+    if (asked !== undefined || !(error instanceof StoreError && isMissingPackage(error.cause))) throw error;
+    return { file, omitted: error.message };
+  }
+}
+
 function parseShard(text: string | undefined): Shard | undefined {
   if (text === undefined) return undefined;
   const [, index, count] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
@@ -45,15 +68,16 @@ function parseShard(text: string | undefined): Shard | undefined {
   return { index: Number(index), count: Number(count) };
 }
 
-async function showResults({ rows, agreement, warnings, file }: StudyResult, figure: string): Promise<void> {
+async function showResults({ rows, agreement, warnings, file }: StudyResult, figure: FigurePlan): Promise<void> {
   const { shortTable } = await import('../report/table.js');
   const { studyFigure } = await import('../report/figures/figure.js');
   if (rows.length > 0) {
     process.stdout.write(`${shortTable(rows, agreement)}\n\n`);
-    await writeFigure(figure, await studyFigure(rows));
+    if (figure.omitted === undefined) await writeFigure(figure.file, await studyFigure(rows));
   }
   for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
-  process.stdout.write(`results: ${file}\n${rows.length > 0 ? `figure:  ${figure}\n` : ''}`);
+  const drawn = figure.omitted === undefined ? figure.file : `none; ${figure.omitted}`;
+  process.stdout.write(`results: ${file}\n${rows.length > 0 ? `figure:  ${drawn}\n` : ''}`);
 }
 
 async function runStudy(study: string, flags: RunFlags): Promise<void> {
@@ -79,8 +103,7 @@ async function runStudy(study: string, flags: RunFlags): Promise<void> {
   }
   const part = shard === undefined ? '' : `.shard-${shard.index}-of-${shard.count}`;
   const out = flags.out ?? `${spec.name}${part}.sqlite`;
-  const figure = flags.figure ?? `${out.slice(0, out.length - extname(out).length)}.svg`;
-  await checkFigurePath(figure, [out, study]);
+  const figure = await planFigure(flags.figure, `${out.slice(0, out.length - extname(out).length)}.svg`, [out, study]);
   if (flags.open === true && flags.detach === true)
     throw new OptionTypeError('open', 'left out together with --detach', flags.open);
   const signal = interruption();

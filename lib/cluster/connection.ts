@@ -1,6 +1,7 @@
 import { CompiledQuery, Kysely, PostgresDialect, sql } from 'kysely';
 import type { Pool, PoolClient, PoolConfig } from 'pg';
 import { StoreError } from '../base/errors.js';
+import { loadOptional } from '../base/optional-packages.js';
 import { StudyStore } from '../study/store.js';
 import type { Tables } from '../study/tables.js';
 import { reasonOf, shownUrl } from './reasons.js';
@@ -28,12 +29,12 @@ const kLimits = {
 /** The network gets so much more before the client gives an answer up. */
 const kAnswerMilliseconds = 10_000;
 
+/** What connects to PostgreSQL, and the job queue there. */
+export const kClusterPackages = ['pg', 'pg-boss'] as const;
+
 async function loadDriver(): Promise<typeof import('pg')> {
-  try {
-    return (await import('pg')).default as typeof import('pg');
-  } catch (cause) {
-    throw new StoreError('the cluster needs the packages pg and pg-boss: npm install pg pg-boss', { cause });
-  }
+  const driver = await loadOptional('clusters', kClusterPackages, () => import('pg'));
+  return driver.default as typeof import('pg');
 }
 
 /** Runs SQL for the job engine, inside a transaction of the store or on its own. */

@@ -1,6 +1,7 @@
 import type PgBoss from 'pg-boss';
 import { StoreError } from '../base/errors.js';
-import { announceJobs, type ClusterConnection, kSchema, type SqlRunner } from './connection.js';
+import { loadOptional } from '../base/optional-packages.js';
+import { announceJobs, type ClusterConnection, kClusterPackages, kSchema, type SqlRunner } from './connection.js';
 import { fromPayload, toPayload, type WorkItem } from './plan.js';
 
 /** The schema of the job engine. */
@@ -45,7 +46,7 @@ const queueOf = (study: string) => kPrefix + study;
 export const studyOf = (queue: string): string => queue.slice(kPrefix.length);
 
 async function openBoss({ runner }: ClusterConnection, options: { readonly migrate: boolean }): Promise<PgBoss> {
-  const { default: Boss } = await import('pg-boss');
+  const { default: Boss } = await loadOptional('clusters', kClusterPackages, () => import('pg-boss'));
   const boss = new Boss({
     db: runner,
     schema: kQueueSchema,

@@ -1,3 +1,4 @@
+import { loadOptional } from '../base/optional-packages.js';
 import { type Fields, present, type Table } from './table.js';
 
 /** The rows without anything that is not a number, of which Parquet would keep the NaN. */
@@ -7,7 +8,11 @@ async function* withoutNaN({ columns, rows }: Table): AsyncGenerator<Fields> {
 
 /** Write a table as Parquet, `head` as the metadata `prompt-attention`. */
 export async function writeParquet(file: string, head: object, table: Table): Promise<void> {
-  const { fileWriter, parquetWriteRows } = await import('hyparquet-writer');
+  const { fileWriter, parquetWriteRows } = await loadOptional(
+    'Parquet files',
+    ['hyparquet-writer'],
+    () => import('hyparquet-writer'),
+  );
   await parquetWriteRows({
     writer: fileWriter(file),
     columns: table.columns.map(({ name, type }) => ({ name, type, nullable: true })),

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { StoreError } from '../base/errors.js';
+import { installCommand } from '../base/optional-packages.js';
 import { parseOptions } from '../base/options.js';
 import { writeOutput } from '../base/output.js';
 import { compare, type PairedDifference } from '../study/compare.js';
@@ -9,7 +10,7 @@ import { open } from '../study/read.js';
 import type { StudyResult } from '../study/rows.js';
 import { reportFigures } from './figures/figures.js';
 import { narrowed } from './figures/narrow.js';
-import { loadPngRenderer, renderSvg } from './figures/render.js';
+import { kPngPackages, loadPngRenderer, renderSvg } from './figures/render.js';
 import { type PageFigure, reportPage } from './page.js';
 
 /** Where a report is written. */
@@ -67,7 +68,7 @@ export async function writeReport(file: string, options: ReportOptions): Promise
       files.push(await write(`${figure.name}.svg`, svg));
     }
     const page = await write('index.html', reportPage({ result, differences, figures }));
-    const noPng = 'no PNG files: the packages @resvg/resvg-js and dejavu-fonts-ttf are not installed';
+    const noPng = `no PNG files; for them: ${installCommand(kPngPackages)}`;
     return { page, figures: files, warnings: [...result.warnings, ...(png === undefined ? [noPng] : [])] };
   } catch (cause) {
     if (cause instanceof StoreError) throw cause;

@@ -4,7 +4,6 @@ import type { StudyResult } from '../study/rows.js';
 import { markLines, probabilityText, signed } from './agreement.js';
 import { kScript, kStyleSheet } from './assets.js';
 import { differenceText } from './figures/differences.js';
-import type { ReportFigure } from './figures/figures.js';
 import { kDarkColors } from './figures/style.js';
 import { levelsText } from './labels.js';
 import { studyText } from './study-text.js';
@@ -189,9 +188,19 @@ function factsHtml({ rows, cells, finishedCells, agreement }: StudyResult): stri
   return `<dl class="facts">${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`).join('')}</dl>`;
 }
 
+/** What a page says of a figure. Its specification is not here: public types must not ask for those of an optional package. */
+export interface FigureText {
+  /** Name of its files, without extension. */
+  readonly name: string;
+  /** Heading of its section. */
+  readonly title: string;
+  /** What is to be seen, one or two sentences. */
+  readonly caption: string;
+}
+
 /** A figure of a page, drawn for wide and for narrow pages. */
 export interface PageFigure {
-  readonly figure: ReportFigure;
+  readonly figure: FigureText;
   readonly svg: string;
   readonly narrow: string;
 }

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { type DatabaseConnection, Kysely, SqliteDialect, SqliteDriver } from 'kysely';
 import type Database from 'libsql';
 import { StoreError } from '../base/errors.js';
+import { installCommand } from '../base/optional-packages.js';
 import { filePath, parseOptions } from '../base/options.js';
 import { followLinks } from '../base/output.js';
 import type { StudyCells } from './cells.js';
@@ -77,7 +78,7 @@ function reasonOf(file: string, error: unknown): string {
   return 'cannot be opened or created';
 }
 
-/** Loaded when a result file is opened: computations alone need neither libsql nor its binary, an optional dependency of it. */
+/** Loaded when a result file is opened: computations alone need neither libsql nor its binary. */
 function loadLibsql(): typeof Database {
   try {
     // Named so that tools which look for the files of a program see it.
@@ -86,8 +87,8 @@ function loadLibsql(): typeof Database {
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.split('\n', 1)[0] : String(cause);
     throw new StoreError(
-      `result files need libsql and its binary for ${process.platform}-${process.arch}, which npm installs unless told to omit ` +
-        `optional dependencies (${reason})`,
+      `result files need libsql, with its binary for ${process.platform}-${process.arch} (an optional dependency of it): ` +
+        `${installCommand(['libsql'])} (${reason})`,
       { cause },
     );
   }

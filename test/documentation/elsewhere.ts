@@ -32,6 +32,14 @@ export const elsewhere: readonly ElsewhereCommand[] = [
     instead: 'mkdir node_modules && ln -s "$CHECKOUT" node_modules/prompt-attention',
   },
   {
+    command: 'npm install vega@6 vega-lite@6 vega-interpreter@2',
+    ranBy: [
+      'scripts/check-package.mjs',
+      "const kForFigures = ['vega@6', 'vega-lite@6', 'vega-interpreter@2']",
+    ],
+    reason: 'the checkout has them',
+  },
+  {
     command: 'npm install',
     ranBy: ['scripts/bootstrap.sh', 'npm install --no-save'],
     reason: 'changes the checkout',

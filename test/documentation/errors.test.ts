@@ -173,14 +173,14 @@ const provocations: Readonly<Record<string, Provocation>> = {
 
 /** Messages that nothing in a test machine's reach brings about: the files whose code has their text. */
 const sources: Readonly<Record<string, string>> = {
-  'no PNG files: the packages @resvg/resvg-js and dejavu-fonts-ttf are not installed': 'lib/report/index.ts',
+  'no PNG files; for them: …': 'lib/report/index.ts',
   'the computation needs more than the process can get': 'native/addon/runtime/environment.cpp',
   'the risk of the … head at sample ratio … was not found': 'lib/risk/known-prompt.ts',
   'lies on a file system without file locks': 'lib/study/sqlite.ts',
   'cannot be written (is the disk full, a quota reached, or the file read-only?)': 'lib/study/sqlite.ts',
   'is damaged; restore it from a copy, or delete it and run the study again': 'lib/study/sqlite.ts',
   'finished trials are kept in …, the same command continues the study': 'lib/cli/run.ts',
-  'the cluster needs the packages pg and pg-boss': 'lib/cluster/connection.ts',
+  '… need packages that are not installed: …': 'lib/base/optional-packages.ts',
   'the server refuses the user or the password': 'lib/cluster/reasons.ts',
   'there is no such database; create it with createdb': 'lib/cluster/reasons.ts',
   'the owner of the tables grants what a user needs with prompt-attention cluster migrate': 'lib/cluster/reasons.ts',

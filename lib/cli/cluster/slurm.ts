@@ -2,7 +2,6 @@ import { realpathSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { engineInfo } from '../../base/engine.js';
 import { OptionRangeError } from '../../base/errors.js';
 import { durationText } from '../../report/progress-text.js';
 import { interruption } from '../interruption.js';
@@ -47,15 +46,17 @@ interface SlurmPlan {
   readonly cells: number;
   readonly seconds: number;
   readonly megabytes: number;
+  /** Whether this machine's processor has AVX. */
+  readonly hasAvx: boolean;
 }
 
 /** The script: a job array with a task per shard, and a job that joins their files when all have succeeded. */
-function script({ name, study, tasks, cpus, partition, cells, seconds, megabytes }: SlurmPlan): string {
+function script({ name, study, tasks, cpus, partition, cells, seconds, megabytes, hasAvx }: SlurmPlan): string {
   const command = [process.execPath, ...process.execArgv, realpathSync(process.argv[1] as string)]
     .map(quoted)
     .join(' ');
   const where = partition === undefined ? [] : [`#SBATCH --partition=${partition}`];
-  const core = /^avx/.test(engineInfo().cpuSimd)
+  const core = hasAvx
     ? [
         '# The same OpenBLAS kernels on all nodes, so that results are bit-identical and may be merged.',
         // biome-ignore lint/suspicious/noTemplateCurlyInString: for bash.
@@ -106,6 +107,7 @@ function script({ name, study, tasks, cpus, partition, cells, seconds, megabytes
 }
 
 async function printScript(argument: string, flags: SlurmFlags): Promise<void> {
+  const { engineInfo } = await import('../../base/engine.js');
   const { define } = await import('../../study/index.js');
   const { forecast } = await import('../../study/forecast.js');
   const spec = define(argument);
@@ -124,6 +126,7 @@ async function printScript(argument: string, flags: SlurmFlags): Promise<void> {
     cells: most,
     seconds: Math.ceil((seconds.most * threads * most) / (cells * cpus)),
     megabytes: Math.ceil((kMemoryFactor * memory) / 2 ** 20 / kMemoryStep) * kMemoryStep,
+    hasAvx: /^avx/.test(engineInfo().cpuSimd),
   };
   process.stdout.write(`${script(plan)}\n`);
 }

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { OptionRangeError, StoreError } from '../../base/errors.js';
+import { OptionRangeError } from '../../base/errors.js';
+import { loadOptional } from '../../base/optional-packages.js';
 import type { WorkerEvent } from '../../cluster/index.js';
 
 /** A worker tells of itself every ten seconds; one whose server did not answer for so long is not ready. */
@@ -26,9 +27,11 @@ function parseAddress(text: string): { readonly host: string | undefined; readon
 }
 
 async function makeMetrics() {
-  const { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } = await import('prom-client').catch((cause) => {
-    throw new StoreError('metrics need the package prom-client: npm install prom-client', { cause });
-  });
+  const { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } = await loadOptional(
+    'metrics',
+    ['prom-client'],
+    () => import('prom-client'),
+  );
   const register = new Registry();
   const registers = [register];
   collectDefaultMetrics({ register });

@@ -1,4 +1,4 @@
-import { StoreError } from '../../base/errors.js';
+import { loadOptional } from '../../base/optional-packages.js';
 import type { WorkerEvent } from '../../cluster/index.js';
 
 /** How a worker logs. */
@@ -48,9 +48,7 @@ type LineWriter = (level: LogLevel, message: string, fields: object) => void;
 
 /** Lines of JSON by pino on standard error. */
 async function jsonWriter(level: LogLevel): Promise<LineWriter> {
-  const { default: pino } = await import('pino').catch((cause) => {
-    throw new StoreError('a log as JSON needs the package pino: npm install pino, or --log text', { cause });
-  });
+  const { default: pino } = await loadOptional('logs as JSON (not --log text)', ['pino'], () => import('pino'));
   const stream = pino.destination({ dest: 2, sync: true });
   // A log that cannot be written, for example to a full disk, must not end the work.
   stream.on('error', () => {});

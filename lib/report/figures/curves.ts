@@ -3,7 +3,8 @@ import type { Estimate } from '../../base/kind.js';
 import type { StudyRow } from '../../study/rows.js';
 import { intervalFactor } from '../../study/statistics.js';
 import { levelsText, levelText } from '../labels.js';
-import { curvesFigure, type DrawnPoint, type VerticalQuantity } from './draw.js';
+import { curvesFigure } from './draw.js';
+import type { DrawnPoint, VerticalQuantity } from './layers.js';
 import { type Layout, layoutOf } from './layout.js';
 import { factorsTitle, type SeriesFactors, seriesFactors, seriesPlace } from './series.js';
 

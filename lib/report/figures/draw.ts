@@ -2,7 +2,7 @@ import type { TopLevelSpec } from 'vega-lite';
 import { optionLabel } from '../labels.js';
 import { horizontalAxis } from './axes.js';
 import type { ScaleName } from './dodge.js';
-import { type CurvePoint, curveLayers, kNumberText, placed } from './layers.js';
+import { curveLayers, type DrawnPoint, kNumberText, placed, type VerticalQuantity } from './layers.js';
 import { seriesChannels } from './series.js';
 import { capital, isLogarithmic, kConfig, kFrame, titleOf } from './style.js';
 
@@ -10,26 +10,6 @@ import { capital, isLogarithmic, kConfig, kFrame, titleOf } from './style.js';
 const kLogarithmicRatio = 30;
 /** A linear axis from 0 ends above its highest value by this factor or more. */
 const kHeadroom = 1.05;
-
-/** A point of a curve: an estimate with its interval, a value of a law, or both. */
-export interface DrawnPoint extends CurvePoint {
-  readonly panel: string;
-  readonly low: number | null;
-  readonly high: number | null;
-  readonly theory: number | null;
-  /** Whether the value is drawn as one that cannot be trusted. */
-  readonly marked: boolean;
-}
-
-/** What is along the vertical axis. */
-export interface VerticalQuantity {
-  /** Title of the axis. */
-  readonly label: string;
-  /** Values that it cannot exceed. */
-  readonly limits: readonly [number, number];
-  /** Whether values of very different size are drawn on a logarithmic axis. */
-  readonly mayBeLogarithmic: boolean;
-}
 
 /** Curves, and what is written beside them. */
 export interface CurvesContent {

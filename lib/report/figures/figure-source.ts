@@ -5,7 +5,7 @@ import type { StudyResult, StudyRow } from '../../study/rows.js';
 import { summary } from '../../study/summary.js';
 import { metricLabel } from '../labels.js';
 import { kTestError, marginOf, metricQuantity } from './curves.js';
-import type { DrawnPoint } from './draw.js';
+import type { DrawnPoint } from './layers.js';
 
 /** A row of numbers and names, as of a CSV file. */
 export type FigureRecord = Readonly<Record<string, unknown>>;

@@ -6,6 +6,7 @@ import type { PairedDifference } from '../../study/compare.js';
 import type { StudyResult, StudyRow } from '../../study/rows.js';
 import { agreementText } from '../agreement.js';
 import { metricLabel } from '../labels.js';
+import type { FigureText } from '../page.js';
 import { curvesSpec, kTestError, metricQuantity } from './curves.js';
 import { differencesSpec } from './differences.js';
 import { heatmapSpec, mapAxes } from './heatmap.js';
@@ -13,13 +14,7 @@ import { zScoresSpec } from './histogram.js';
 import { metricsSpec, pathsSpec, rowsByPanel } from './panels.js';
 
 /** A figure of a report. */
-export interface ReportFigure {
-  /** Name of its files, without extension. */
-  readonly name: string;
-  /** Heading of its section. */
-  readonly title: string;
-  /** What is to be seen, one or two sentences. */
-  readonly caption: string;
+export interface ReportFigure extends FigureText {
   readonly spec: TopLevelSpec;
 }
 

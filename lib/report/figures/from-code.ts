@@ -1,12 +1,14 @@
 import type { TopLevelSpec } from 'vega-lite';
 import { z } from 'zod';
 import { OptionRangeError, StoreError } from '../../base/errors.js';
+import { installCommand } from '../../base/optional-packages.js';
 import { oneOf, parseOptions } from '../../base/options.js';
 import type { StudyRow } from '../../study/rows.js';
 import { levelsText, levelText, metricLabel } from '../labels.js';
 import { curvesFigure } from './draw.js';
 import { type FigureSource, readSource, type SourceContent } from './figure-source.js';
 import { horizontalFactor, independentFactors, layoutOf } from './layout.js';
+import { kPngPackages, loadPngRenderer, renderSvg } from './render.js';
 import { factorsTitle } from './series.js';
 import { kColors, kShapes } from './style.js';
 
@@ -214,17 +216,14 @@ export function figure(source: FigureSource, options: FigureOptions = {}): Figur
 
 /** A specification that can be drawn; what draws it is loaded when asked for. */
 function drawnFigure(spec: TopLevelSpec): Figure {
-  const svg = async () => (await import('./render.js')).renderSvg(spec);
+  const svg = () => renderSvg(spec);
   return {
     spec: spec as unknown as Figure['spec'],
     svg,
     async png() {
-      const { loadPngRenderer } = await import('./render.js');
       const draw = await loadPngRenderer();
       if (draw !== undefined) return draw(await svg());
-      throw new StoreError(
-        'PNG figures need the packages @resvg/resvg-js and dejavu-fonts-ttf, which are not installed',
-      );
+      throw new StoreError(`PNG figures need packages that are not installed: ${installCommand(kPngPackages)}`);
     },
   };
 }

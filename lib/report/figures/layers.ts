@@ -9,6 +9,26 @@ export interface CurvePoint extends SeriesPlace {
   readonly value: number | null;
 }
 
+/** A point of a curve: an estimate with its interval, a value of a law, or both. */
+export interface DrawnPoint extends CurvePoint {
+  readonly panel: string;
+  readonly low: number | null;
+  readonly high: number | null;
+  readonly theory: number | null;
+  /** Whether the value is drawn as one that cannot be trusted. */
+  readonly marked: boolean;
+}
+
+/** What is along the vertical axis. */
+export interface VerticalQuantity {
+  /** Title of the axis. */
+  readonly label: string;
+  /** Values that it cannot exceed. */
+  readonly limits: readonly [number, number];
+  /** Whether values of very different size are drawn on a logarithmic axis. */
+  readonly mayBeLogarithmic: boolean;
+}
+
 /** Points with the places of their markers: side by side where they would hide each other. */
 export function placed<Point extends CurvePoint>(
   points: readonly Point[],

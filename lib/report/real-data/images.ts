@@ -5,6 +5,7 @@ import type { ResolvedImageExperiment } from '../../images/experiments/kinds.js'
 import type { ResolvedImageTask } from '../../images/task.js';
 import { StudyCells } from '../../study/cells.js';
 import type { StudyResult } from '../../study/rows.js';
+import { renderSvg } from '../figures/render.js';
 import { type Placed, panelsSpec, pointOf, type Strip, studyResult } from './panels.js';
 
 /** ζ as the reader knows it, and for canvases what they are. */
@@ -82,7 +83,5 @@ function imageFigureSpec({ rows, spec }: Pick<StudyResult, 'rows' | 'spec'>): To
  */
 export async function imageFigure(result: Pick<StudyResult, 'rows' | 'spec'>): Promise<string> {
   parseOptions(studyResult, result, 'result');
-  // Loaded here, so that who only computes does not pay for it.
-  const { renderSvg } = await import('../figures/render.js');
   return renderSvg(imageFigureSpec(result));
 }

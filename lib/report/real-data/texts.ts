@@ -5,6 +5,7 @@ import { StudyCells } from '../../study/cells.js';
 import type { StudyResult } from '../../study/rows.js';
 import type { ResolvedTextExperiment } from '../../text/experiments/schemas.js';
 import type { ResolvedCorpusSource } from '../../text/source.js';
+import { renderSvg } from '../figures/render.js';
 import { type Placed, panelsSpec, pointOf, type Strip, studyResult } from './panels.js';
 
 function sourceText(source: ResolvedCorpusSource): string {
@@ -62,7 +63,5 @@ function textFigureSpec({ rows, spec }: Pick<StudyResult, 'rows' | 'spec'>): Top
  */
 export async function textFigure(result: Pick<StudyResult, 'rows' | 'spec'>): Promise<string> {
   parseOptions(studyResult, result, 'result');
-  // Loaded here, so that who only computes does not pay for it.
-  const { renderSvg } = await import('../figures/render.js');
   return renderSvg(textFigureSpec(result));
 }
