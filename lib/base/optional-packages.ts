@@ -3,12 +3,16 @@ import { StoreError } from './errors.js';
 
 /** What to write to install packages that nobody needs who does not ask for them, in the versions that this package works with. */
 export function installCommand(packages: readonly string[]): string {
-  const { dependencies, peerDependencies } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  const { dependencies, peerDependencies } = JSON.parse(
+    readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
+  ) as {
     dependencies: Record<string, string>;
     peerDependencies: Record<string, string>;
   };
   // `^6.4.0` as 6, `^0.17.0` as 0.17: nothing that a shell would read.
-  const versioned = packages.map((name) => `${name}@${/^\^(0\.\d+|\d+)/.exec({ ...dependencies, ...peerDependencies }[name] ?? '')?.[1]}`);
+  const versioned = packages.map(
+    (name) => `${name}@${/^\^(0\.\d+|\d+)/.exec({ ...dependencies, ...peerDependencies }[name] ?? '')?.[1]}`,
+  );
   return `npm install ${versioned.join(' ')}`;
 }
 

@@ -33,10 +33,7 @@ export const elsewhere: readonly ElsewhereCommand[] = [
   },
   {
     command: 'npm install vega@6 vega-lite@6 vega-interpreter@2',
-    ranBy: [
-      'scripts/check-package.mjs',
-      "const kForFigures = ['vega@6', 'vega-lite@6', 'vega-interpreter@2']",
-    ],
+    ranBy: ['scripts/check-package.mjs', "const kForFigures = ['vega@6', 'vega-lite@6', 'vega-interpreter@2']"],
     reason: 'the checkout has them',
   },
   {
