@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { StoreError } from '../base/errors.js';
 import { installCommand } from '../base/optional-packages.js';
-import { parseOptions } from '../base/options.js';
+import { numberIn, parseOptions } from '../base/options.js';
 import { writeOutput } from '../base/output.js';
 import { compare, type PairedDifference } from '../study/compare.js';
 import { open } from '../study/read.js';
@@ -17,6 +17,8 @@ import { type PageFigure, reportPage } from './page.js';
 export interface ReportOptions {
   /** Directory; made if it does not exist. */
   readonly out: string;
+  /** Test errors that have a line in phase diagrams: numbers in (0, 1). Default: round ones that the diagram reaches. */
+  readonly contours?: readonly number[] | undefined;
 }
 
 /** What was written. */
@@ -33,15 +35,23 @@ const optionsSchema = z.strictObject({
   out: z
     .string({ error: 'the path of a directory' })
     .refine((path) => path !== '' && path !== '-', { error: 'the path of a directory' }),
+  contours: z
+    .array(
+      numberIn('a number in (0, 1)', (error) => error > 0 && error < 1),
+      { error: 'an array of numbers in (0, 1)' },
+    )
+    .min(1, { error: 'an array of numbers in (0, 1)' })
+    .optional(),
 });
 
 /** The figures of a report, drawn for wide and for narrow pages. */
 export async function drawnFigures(
   result: StudyResult,
   differences: readonly PairedDifference[],
+  contours?: readonly number[],
 ): Promise<readonly PageFigure[]> {
   const figures: PageFigure[] = [];
-  for (const figure of reportFigures(result, differences)) {
+  for (const figure of reportFigures(result, differences, contours)) {
     const svg = await renderSvg(figure.spec);
     figures.push({ figure, svg, narrow: await renderSvg(narrowed(figure.spec)) });
   }
@@ -50,11 +60,11 @@ export async function drawnFigures(
 
 /** What `study.report` does. */
 export async function writeReport(file: string, options: ReportOptions): Promise<Report> {
-  const { out } = parseOptions(optionsSchema, options, '');
+  const { out, contours } = parseOptions(optionsSchema, options, '');
   const result = await open(file);
   const differences = await compare(file);
   const png = await loadPngRenderer();
-  const figures = await drawnFigures(result, differences);
+  const figures = await drawnFigures(result, differences, contours);
   const write = async (name: string, content: string | Uint8Array) => {
     const path = join(out, name);
     await writeOutput(path, async (place) => writeFileSync(place, content));

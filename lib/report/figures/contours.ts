@@ -68,12 +68,18 @@ function openParts(ring: readonly (readonly number[])[], [width, height]: readon
  * Lines of equal error over a grid of two factors, by marching squares.
  *
  * @param values Row after row, x.levels.length·y.levels.length of them, rows in the order of the levels of y.
+ * @param errors Those of the lines; one that the map does not reach has none. Default {@link contourErrors}.
  */
-export function contourLines(values: readonly number[], x: MapAxis, y: MapAxis): readonly ContourPoint[] {
+export function contourLines(
+  values: readonly number[],
+  x: MapAxis,
+  y: MapAxis,
+  errors: readonly number[] = contourErrors(values),
+): readonly ContourPoint[] {
   const size = [x.levels.length, y.levels.length] as const;
   const shapes = contours()
     .size([...size])
-    .thresholds([...contourErrors(values)])([...values]);
+    .thresholds([...errors])([...values]);
   return shapes.flatMap(({ value: error, coordinates }) => {
     const lines = coordinates.flat().flatMap((ring) => openParts(ring, size));
     const longest = lines.reduce<readonly (readonly number[])[]>(

@@ -26,6 +26,7 @@ const kOverlapsCaption = 'What the trained parameters have in common with the di
 export function reportFigures(
   { rows, spec, agreement }: Pick<StudyResult, 'rows' | 'spec' | 'agreement'>,
   differences: readonly PairedDifference[],
+  contours?: readonly number[],
 ): readonly ReportFigure[] {
   const figures: ReportFigure[] = [];
   if (rows.length === 0) return figures;
@@ -42,7 +43,7 @@ export function reportFigures(
       title: 'Phase diagram',
       caption:
         'Test error over two factors; dark is low. Along a line the test error is the one that is written on it.',
-      spec: heatmapSpec(rows, axes),
+      spec: heatmapSpec(rows, axes, contours),
     });
   if (differences.length > 0)
     figures.push({

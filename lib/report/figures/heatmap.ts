@@ -48,8 +48,13 @@ function tileOf(map: ReadonlyMap<number, readonly [number, number]>, level: numb
  * both.
  *
  * @param axes From {@link mapAxes}.
+ * @param contours Test errors that have a line. Default: some round ones that the map reaches.
  */
-export function heatmapSpec(rows: readonly StudyRow[], axes: readonly [string, string]): TopLevelSpec {
+export function heatmapSpec(
+  rows: readonly StudyRow[],
+  axes: readonly [string, string],
+  contours?: readonly number[],
+): TopLevelSpec {
   const others = independentFactors(rows).filter((path) => !axes.includes(path));
   const [xs, ys] = axes.map((path) => {
     const levels = [...new Set(rows.map(({ factors }) => factors[path] as number))];
@@ -78,6 +83,7 @@ export function heatmapSpec(rows: readonly StudyRow[], axes: readonly [string, s
     contoursOf(
       shown.filter((tile) => tile.panel === panel),
       [xs, ys],
+      contours,
     ).map((point) => ({ ...point, panel })),
   );
   const values = [...shown.map(({ level, other, ...tile }) => tile), ...lines];
@@ -163,13 +169,14 @@ export function heatmapSpec(rows: readonly StudyRow[], axes: readonly [string, s
 function contoursOf(
   tiles: readonly { readonly level: number; readonly other: number; readonly value: number }[],
   axes: readonly [Axis, Axis],
+  errors: readonly number[] | undefined,
 ): readonly ContourPoint[] {
   const mapAxis = ({ map, logarithmic }: Axis): MapAxis => ({ levels: [...map.keys()].map(rounded), logarithmic });
   const [x, y] = [mapAxis(axes[0]), mapAxis(axes[1])];
   const key = (level: number, other: number) => `${rounded(level)} ${rounded(other)}`;
   const found = new Map(tiles.map(({ level, other, value }) => [key(level, other), value]));
   const values = y.levels.flatMap((other) => x.levels.flatMap((level) => found.get(key(level, other)) ?? []));
-  return values.length === x.levels.length * y.levels.length ? contourLines(values, x, y) : [];
+  return values.length === x.levels.length * y.levels.length ? contourLines(values, x, y, errors) : [];
 }
 
 interface Axis {
