@@ -93,8 +93,6 @@ void descent(Input& input) {
   spec.examples = input.integer(1, 12);
   spec.model.kind = input.oneOf({ModelKind::kPromptAttention, ModelKind::kLinearAttention,
                                  ModelKind::kMeanPooling, ModelKind::kMatrixAttention});
-  if (projected && spec.model.kind == ModelKind::kMatrixAttention)
-    spec.model.kind = ModelKind::kPromptAttention;
   spec.model.tokens = spec.mixture.tokens;
   spec.model.dimension = spec.mixture.dimension;
   spec.model.outputs = 1;
@@ -107,7 +105,8 @@ void descent(Input& input) {
   spec.steps = input.integer(0, 6);
   spec.promptStep = input.number();
   spec.headStep = input.number();
-  spec.initialScale = input.positive();
+  const bool fromZero = projected && spec.model.kind == ModelKind::kMatrixAttention;
+  spec.initialScale = fromZero ? 0.0 : input.positive();
   spec.freshExamples = input.boolean();
   spec.recordEvery = input.integer(0, 3);
   spec.testDraws = input.integer(1, 20);

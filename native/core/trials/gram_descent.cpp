@@ -66,10 +66,10 @@ class GramTrial {
     double promptStep = spec_.promptStep;
     double headStep = spec_.headStep;
     if (spec_.optimizer.kind == OptimizerKind::kNormalized) {
-      const double weights = weightNorm(gradient_.data(), first_, batchEnd());
-      const double head = headNorm(gradient_.data(), first_, batchEnd());
-      promptStep = weights > 0.0 ? promptStep / weights : 0.0;
-      headStep = head > 0.0 ? headStep / head : 0.0;
+      scaleToUnit(gradient_.data(), gradient_.data() + headAt(0));
+      scaleToUnit(gradient_.data() + headAt(0), gradient_.data() + gradient_.size());
+      promptStep = stepOf(promptStep, weightNorm(gradient_.data(), first_, batchEnd()));
+      headStep = stepOf(headStep, headNorm(gradient_.data(), first_, batchEnd()));
     }
     optimizer_.beginStep();
     optimizer_.update(0, headAt(0), promptStep, gradient_.data(), theta_.data());
@@ -103,6 +103,14 @@ class GramTrial {
     if (options.kind == OptimizerKind::kNormalized) options.kind = OptimizerKind::kGradientDescent;
     return options;
   }
+
+  // To a largest coefficient of 1, so that squares neither overflow nor vanish.
+  static void scaleToUnit(double* begin, double* end) {
+    double largest = 0.0;
+    for (const double* g = begin; g < end; ++g) largest = std::max(largest, std::abs(*g));
+    if (largest > 0.0) std::transform(begin, end, begin, [largest](double g) { return g / largest; });
+  }
+  static double stepOf(double rate, double norm) { return norm == 0.0 ? 0.0 : rate / norm; }
 
   int batchEnd() const { return first_ + spec_.examples; }
   // θ: M[T'×T'] of all examples, then c[T'].
