@@ -66,6 +66,7 @@ void threeStep(Input& input) {
   const bool projected = spec.method == Method::kProjected;
   spec.mixture = input.mixture(projected || input.boolean() ? NoiseKind::kGaussian : NoiseKind::kUniform,
                                projected ? kLeastProjectedDimension : 1);
+  if (projected) spec.mixture.relevantNoiseLevel = 0.0;  // refused by the addon
   for (int& n : spec.examples) n = input.integer(1, 300);
   for (double& step : spec.options.stepSizes) step = input.number();
   spec.options.head =
@@ -90,6 +91,7 @@ void descent(Input& input) {
   const bool projected = spec.method == Method::kProjected;
   spec.mixture =
       input.mixture(projected || input.boolean() ? NoiseKind::kGaussian : NoiseKind::kRademacher, 1);
+  if (projected) spec.mixture.relevantNoiseLevel = 0.0;  // refused by the addon
   spec.examples = input.integer(1, 12);
   spec.model.kind = input.oneOf({ModelKind::kPromptAttention, ModelKind::kLinearAttention,
                                  ModelKind::kMeanPooling, ModelKind::kMatrixAttention});
