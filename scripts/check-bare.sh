@@ -89,7 +89,7 @@ step 'npm install' there "$first_use /home/stranger/addon.tgz /home/stranger/pac
 step 'first result, import' there "node --input-type=module -e 'import { engineInfo } from \"prompt-attention\"; engineInfo();'"
 step 'first result, require()' there "node -e 'require(\"prompt-attention\").engineInfo();'"
 step 'first result, command line' there "npx prompt-attention separation '$mixture'"
-step 'npm install of what studies and figures need' there "npm install --no-audit --no-fund $for_figures"
+step 'npm install of what figures need' there "npm install --no-audit --no-fund $for_figures"
 step 'first figure' there 'npx prompt-attention run node_modules/prompt-attention/examples/benefit-of-context.yaml --figure benefit.svg &&
   test -s benefit.svg'
 step 'prompt-attention doctor' there 'npx prompt-attention doctor'

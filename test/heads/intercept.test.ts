@@ -2,6 +2,7 @@
 import test from 'ava';
 import { fitHead, type HeadOptions, OptionTypeError } from '../../lib/index.js';
 import { Stream } from '../audit/reference/random.js';
+import { solveLinear } from '../support/reference.js';
 
 type Kind = 'least-squares' | 'logistic' | 'hinge';
 
@@ -36,31 +37,6 @@ const dot = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Array.from(a).reduce((sum, x, j) => sum + x * (b[j] as number), 0);
 const scoresOf = ({ rows }: Data, w: ArrayLike<number>, b: number) => rows.map((row) => dot(w, row) - b);
 
-/** A x = f by elimination with pivoting. */
-function solve(A: readonly (readonly number[])[], f: readonly number[]): number[] {
-  const rows = A.map((row, i) => [...row, f[i] as number]);
-  const size = rows.length;
-  for (let column = 0; column < size; ++column) {
-    let pivot = column;
-    for (let i = column; i < size; ++i)
-      if (Math.abs(rows[i]?.[column] as number) > Math.abs(rows[pivot]?.[column] as number)) pivot = i;
-    [rows[column], rows[pivot]] = [rows[pivot] as number[], rows[column] as number[]];
-    const from = rows[column] as number[];
-    for (const row of rows.slice(column + 1)) {
-      const factor = (row[column] as number) / (from[column] as number);
-      for (let j = column; j <= size; ++j) row[j] = (row[j] as number) - factor * (from[j] as number);
-    }
-  }
-  const x = new Array<number>(size).fill(0);
-  for (let i = size - 1; i >= 0; --i) {
-    const row = rows[i] as number[];
-    let rest = row[size] as number;
-    for (let j = i + 1; j < size; ++j) rest -= (row[j] as number) * (x[j] as number);
-    x[i] = rest / (row[i] as number);
-  }
-  return x;
-}
-
 /** Newton's method in (w, −b) with the normal equations of its steps. */
 function smoothHead({ n, d, rows, labels }: Data, kind: 'least-squares' | 'logistic', ridge: number): number[] {
   const columns = rows.map((row) => [...row, 1]);
@@ -81,7 +57,7 @@ function smoothHead({ n, d, rows, labels }: Data, kind: 'least-squares' | 'logis
           row[k] = (row[k] as number) + (curvature * (v[j] as number) * (v[k] as number)) / n;
       }
     }
-    const change = solve(hessian, gradient);
+    const change = solveLinear(hessian, gradient);
     const largest = Math.max(...change.map(Math.abs));
     x = x.map((value, j) => value - (change[j] as number) * Math.min(1, 4 / largest));
   }

@@ -2,6 +2,7 @@
 import test from 'ava';
 import { type ContextualMixtureOptions, OptionRangeError, OptionTypeError, risk, simulate } from '../../lib/index.js';
 import { Stream } from '../audit/reference/random.js';
+import { pull } from '../support/proximal.js';
 import { normalTail } from '../support/reference.js';
 import { meanAndError } from '../support/statistics.js';
 import { core, iterated, rich } from './support.js';
@@ -33,25 +34,6 @@ test('two clusters out of balance: the fixed points of public solvers, whatever 
       t.true(Math.abs(error - known[kind]) < 2e-9, `Q = ${contextNorm}, ${kind}: ${error - known[kind]}`);
     }
 });
-
-/** −ℓ′ at the proximal point of ω, scale c: of the logistic loss by bisection and Newton's method on e = −ℓ′(ω + c e). */
-function pull(kind: Kind, omega: number, c: number): number {
-  if (kind === 'least-squares') return (1 - omega) / (1 + c);
-  if (kind === 'hinge') return Math.min(1, Math.max(0, (1 - omega) / c));
-  let low = 0;
-  let high = 1;
-  for (let i = 0; i < 10; ++i) {
-    const middle = (low + high) / 2;
-    if (middle < 1 / (1 + Math.exp(omega + c * middle))) low = middle;
-    else high = middle;
-  }
-  let e = (low + high) / 2;
-  for (let i = 0; i < 5; ++i) {
-    const sigmoid = 1 / (1 + Math.exp(omega + c * e));
-    e -= (e - sigmoid) / (1 + c * sigmoid * (1 - sigmoid));
-  }
-  return e;
-}
 
 const nodes = Array.from({ length: 321 }, (_, i) => {
   const z = (i - 160) / 16;

@@ -61,7 +61,7 @@ const kModels: Readonly<Record<ResolvedGradientDescent['model'], TrainedModel>> 
   },
 };
 
-/** Different tokens per dimension from which it costs less to draw them than to keep their Gram matrix. */
+/** Different tokens per dimension from which their Gram matrix and its factor, 20·d² numbers there, take over twice the memory of the dense method. */
 const kMostTokensPerDimension = 4;
 
 /** Self-attention is trained on the Gram matrix of its tokens; see native/core/trials/gram_descent.h. */

@@ -3,14 +3,13 @@
 #include <algorithm>
 
 #include "core/base/blas.h"
+#include "core/lazy/lazy_frame.h"
 
 namespace prompt_attention {
 
 namespace {
 
 constexpr size_t kBlockNumbers = size_t{1} << 21;
-// Positions that one norm may use: an attempt fails with probability 0.05 at most.
-constexpr uint64_t kPositionsPerNorm = 256;
 
 int relevantRows(const Mixture& mixture) {
   return mixture.relevantTokens > 0 ? 1 : 0;
@@ -91,12 +90,11 @@ void TokenGram::placeAll(const Stream& stream, int first, int count, const Examp
 
 void TokenGram::drawFactor() {
   const Stream normals(key_, Sample::kTraining, Field::kSummary, trial_);
-  const Stream normNormals(key_, Sample::kTraining, Field::kSummaryNorm, trial_);
-  const Stream normUniforms(key_, Sample::kTraining, Field::kSummaryUniform, trial_);
+  LazyDraws draws(key_, Field::kScore, trial_);
   for (int i = 0; i < noiseRows_ && !cancelled_; ++i) {
     double* row = factor_.data() + static_cast<size_t>(i) * axes_;
     normals.normals(static_cast<uint64_t>(i) * axes_, std::min(i, axes_), row);
-    if (i < axes_) row[i] = drawChi(offPlane(mixture_) - i, normNormals, normUniforms, kPositionsPerNorm * i);
+    if (i < axes_) row[i] = draws.norm(offPlane(mixture_) - i);
     for (int j = 0; j <= std::min(i, axes_ - 1); ++j) row[j] *= mixture_.noiseLevel;
   }
 }
